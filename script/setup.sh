@@ -1,0 +1,85 @@
+# What a fresh machine lacks, for script/test and script/demo. Source this, then say what is needed:
+#
+#   setup EXTRA[,EXTRA...]    a virtualenv with this checkout in it (editable), first on PATH; nearly free the second time
+#   need COMMAND...           programs, from the system's package manager where they are missing
+#
+#   PYTHON         the interpreter (default python3), 3.11 or later
+#   DCACHE_VENV    the virtualenv (default .venv)
+#
+# bash 3.2, which macOS has, must be able to read this.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python=${PYTHON:-python3}
+venv=${DCACHE_VENV:-.venv}
+[[ $venv = /* ]] || venv=$PWD/$venv
+
+die() {
+  echo "$0: $*" >&2
+  exit 1
+}
+
+# Runs a command; what it prints is shown only if it fails.
+quietly() {
+  local output status=0
+  output=$("$@" 2>&1 </dev/null) || status=$?
+  [[ $status = 0 ]] || printf '%s\n' "$output" >&2
+  return "$status"
+}
+
+as_root() {
+  if [[ $(id -u) = 0 ]]; then "$@"; else sudo "$@"; fi
+}
+
+apt_install() {
+  local apt="as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=60"
+  # A fresh image has no package lists, an old one has lists of packages that are gone.
+  $apt install --no-install-recommends "$1" || { $apt update && $apt install --no-install-recommends "$1"; }
+}
+
+need() {
+  local command
+  for command in "$@"; do
+    command -v "$command" >/dev/null && continue
+    echo "installing $command"
+    if command -v apt-get >/dev/null; then
+      quietly apt_install "$command"
+    elif command -v dnf >/dev/null; then
+      quietly as_root dnf install -y "/usr/bin/$command" # by file: which package provides it depends on the release
+    elif command -v brew >/dev/null; then
+      quietly brew install "${command%-server}"
+    else
+      false
+    fi || die "$command is missing and can't be installed from here: install it, then try again"
+  done
+}
+
+make_venv() {
+  local version
+  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  # Debian's python3 comes without ensurepip, which `venv` fails for want of.
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null && command -v apt-get >/dev/null; then
+    echo "installing python$version-venv"
+    quietly apt_install "python$version-venv"
+  fi
+  quietly "$python" -m venv "$venv"
+}
+
+setup() {
+  local extras=$1 key stamp
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    die "$python is missing or older than Python 3.11: name another one, as in PYTHON=python3.12 $0"
+  stamp=$venv/.installed-$extras
+  key=$({ "$python" -V && echo "$PWD" && cat setup.cfg pyproject.toml django_dcache/__init__.py; } | cksum)
+  if [[ ! -x $venv/bin/python || $(cat "$stamp" 2>/dev/null) != "$key" ]]; then
+    # pip, because a venv that was interrupted half-way has a Python and no pip.
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv || die "$python can't make a virtualenv in $venv"
+    [[ $("$venv/bin/python" -V) = $("$python" -V) ]] ||
+      die "$venv runs another Python than $python: remove it, or choose another place with DCACHE_VENV"
+    echo "installing django-dcache[$extras] in $venv"
+    quietly "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e ".[$extras]" ||
+      die "pip could not install django-dcache[$extras]"
+    echo "$key" >"$stamp"
+  fi
+  export PATH=$venv/bin:$PATH
+}
