@@ -1,0 +1,20 @@
+"""A Django cache sharded over a fleet of memcached nodes."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .invalidation import invalidate
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Settings may import this package: what needs Django comes when it is asked for.
+    if name == "invalidate":
+        from .invalidation import invalidate
+
+        return invalidate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["__version__", "invalidate"]

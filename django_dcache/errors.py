@@ -1,0 +1,106 @@
+"""The exception tree.
+
+    DCacheError
+    ├── ConfigurationError      OPTIONS or LOCATION can't be used
+    ├── InvalidKey              refused before anything was sent
+    ├── InvalidTopology         a fleet document that can't be trusted; nothing changed
+    │   └── UnknownFormat       … because a newer release wrote it
+    ├── Conflict                somebody else holds or has moved what this call wanted to change
+    ├── NoMajority              too few keepers answered; the fleet state could not be read or written
+    └── NodeFailure             no usable reply from one node
+        ├── NodeUnreachable     no connection: nothing was sent
+        ├── NodeDown            the breaker is open: nothing was sent
+        ├── NodeTimeout         the deadline passed before the reply was complete
+        ├── ConnectionLost      the peer closed or reset the connection
+        ├── ProtocolViolation   the reply was not the one that was asked for
+        ├── NotServed           the node left the fleet: nothing was sent
+        ├── NoReplica           every replica of a key failed
+        └── LeaseLost           the connection that issued the token is gone: nothing was sent
+
+Each docstring is the exception's message when none is given.
+"""
+
+
+class DCacheError(Exception):
+    """The cache fleet could not do what was asked."""
+
+    def __init__(self, detail: str = "", *, node: str | None = None, epoch: int | None = None):
+        self.node, self.epoch = node, epoch
+        message = self.__doc__ or ""
+        if detail:
+            message = f"{message.rstrip('.')}: {detail}"
+        where = ", ".join(
+            f"{label} {value}" for label, value in (("node", node), ("epoch", epoch)) if value is not None
+        )
+        super().__init__(f"{message} [{where}]" if where else message)
+
+
+class ConfigurationError(DCacheError):
+    """This cache configuration can't be used."""
+
+
+class InvalidKey(DCacheError, ValueError):
+    """This key would be refused or misread by memcached; nothing was sent."""
+
+
+class InvalidTopology(DCacheError, ValueError):
+    """This topology document is not valid; the fleet was left as it was."""
+
+
+class UnknownFormat(InvalidTopology):
+    """A newer release wrote this fleet's state; upgrade django-dcache here too."""
+
+
+class Conflict(DCacheError):
+    """Another process holds the conductor's lease or has moved the fleet on; look again, then repeat."""
+
+
+class NoMajority(DCacheError):
+    """Too few keepers answered to read or write the fleet state; bring the nodes named by `status` back first."""
+
+
+class NodeFailure(DCacheError):
+    """A node gave no usable reply."""
+
+    sent = True
+    """Whether bytes may have left: if so, the command may have happened, or may happen later."""
+
+
+class NodeUnreachable(NodeFailure):
+    """No connection to the node could be made."""
+
+    sent = False
+
+
+class NodeDown(NodeFailure):
+    """The node failed repeatedly and is left alone until its next probe."""
+
+    sent = False
+
+
+class NodeTimeout(NodeFailure):
+    """The node did not answer within the deadline."""
+
+
+class ConnectionLost(NodeFailure):
+    """The connection closed before the reply was complete."""
+
+
+class ProtocolViolation(NodeFailure):
+    """The node sent something that is no reply to what was asked; the connection was closed."""
+
+
+class NotServed(NodeFailure):
+    """The node has left the fleet while the operation was under way; nothing was sent."""
+
+    sent = False
+
+
+class NoReplica(NodeFailure):
+    """No replica of the key could be read or written; `status` shows which nodes are down."""
+
+
+class LeaseLost(NodeFailure):
+    """The connection that issued this token is gone, and tokens repeat after a restart; nothing was sent."""
+
+    sent = False
