@@ -1,0 +1,145 @@
+"""What one process knows of its fleet at one moment: an immutable snapshot that every operation runs under.
+
+A bumped slot passes through three standings here (docs/adr/0001):
+
+    empty    nobody, anywhere, can have stored in the new generation yet: writes have nothing to do there
+    closed   somebody may have: writes delete there, nothing is stored
+    open     nobody can hold an older view any more: as ever
+
+`owed` is a slot whose bump this process could not deliver: it touches that slot only after the debt is paid.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, NamedTuple
+
+from .keys import Position, position
+from .placement import Placement, Route
+from .state import NONE, FleetState
+
+Slot = tuple[str, int]
+"""(node name, slot number)"""
+
+
+class Standing(Enum):
+    OPEN, CLOSED, EMPTY, OWED = range(4)
+
+
+class Bump(NamedTuple):
+    """When a bump stops mattering, in monotonic seconds."""
+
+    empty_until: float
+    closed_until: float
+    """For ever while it is not known to be held by a majority: until then somebody may prove the older generation."""
+
+
+class Place(NamedTuple):
+    """Where one name lives under one view."""
+
+    route: Route
+    slot: int
+
+
+FOR_EVER = float("inf")
+WHOLE_NODE = -1
+"""In place of a slot number: every slot of the node."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    fleet: str
+    """The name under which the keepers hold the state."""
+    state: FleetState
+    placement: Placement
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    wall_clock: Callable[[], float]
+    """Unix time: the protocol wants it for a TTL of more than 30 days."""
+    hold: float
+    """Seconds after which nobody can hold an older view: `freshness` and the longest operation."""
+    proven_at: float = float("-inf")
+    """When the last reading of a majority of keepers began (monotonic)."""
+    bumps: dict[Slot, Bump] = field(default_factory=dict)
+    debts: dict[Slot, int] = field(default_factory=dict)
+    """Generations that a majority of keepers has yet to be told."""
+    hash_tags: bool = False
+    avoid: frozenset[str] = frozenset()
+    """Nodes to read from only when no other copy is left: far slower than the others."""
+    known: dict[str, Any] = field(default_factory=dict, compare=False)
+    """Where made keys are, as direct.py wants it: forgotten with the view that it was worked out under."""
+
+    @property
+    def epoch(self) -> int:
+        return self.state.topology.epoch
+
+    def place(self, name: bytes) -> Place:
+        where: Position = position(name, self.hash_tags)
+        return Place(self.placement.route(where.point), where.slot)
+
+    def read_order(self, route: Route) -> tuple[str, ...]:
+        """The copies to ask, one after the other."""
+        if not self.avoid or self.avoid.isdisjoint(route.read):
+            return route.read
+        return tuple(sorted(route.read, key=self.avoid.__contains__))
+
+    def avoiding(self, names: frozenset[str]) -> "View":
+        return self if names == self.avoid else replace(self, avoid=names, known={})
+
+    def generation(self, node: str, slot: int) -> int:
+        found = self.state.generations.get(node)
+        return found.of(slot) if found else 0
+
+    def standing(self, node: str, slot: int) -> Standing:
+        if not self.bumps and not self.debts:
+            return Standing.OPEN
+        now = self.clock()
+        if (node, slot) in self.debts:
+            return Standing.OWED
+        worst = Standing.OPEN
+        for bump in (self.bumps.get((node, slot)), self.bumps.get((node, WHOLE_NODE))):
+            if bump and now < bump.empty_until:
+                return Standing.EMPTY
+            if bump and now < bump.closed_until:
+                worst = Standing.CLOSED
+        return worst
+
+    def learn(self, news: FleetState, proven_at: float | None = None, held: bool = True) -> "View":
+        """This view and what `news` adds. `proven_at`: when asking a majority for it began, if a majority answered;
+        `held`: whether a majority holds it, so that nobody proves anything older from now on."""
+        state, now = self.state.merge(news), self.clock()
+        placement = self.placement
+        if state.topology != self.state.topology:
+            placement = Placement(state.topology, placement.zone, placement)
+        bumps = {slot: bump for slot, bump in self.bumps.items() if bump.closed_until > now}
+        # The old generation was still the newest when this view was last proven: the bump came after that.
+        fresh = Bump(self.proven_at + self.hold, now + self.hold if held else FOR_EVER)
+        for slot in _risen(self.state, state):
+            bumps[slot] = fresh
+        if held and news.generations == state.generations:
+            bumps = {slot: Bump(b.empty_until, min(b.closed_until, now + self.hold)) for slot, b in bumps.items()}
+        same = state == self.state and bumps.keys() == self.bumps.keys()
+        debts = {slot: wanted for slot, wanted in self.debts.items() if state.generation(*slot) < wanted}
+        return replace(
+            self,
+            state=state,
+            placement=placement,
+            bumps=bumps,
+            debts=debts if held and proven_at is not None else self.debts,
+            known=self.known if same else {},
+            proven_at=self.proven_at if proven_at is None else max(proven_at, self.proven_at),
+        )
+
+    def owing(self, wanted: dict[Slot, int]) -> "View":
+        """This view with debts to be paid."""
+        return replace(self, known={}, debts=self.debts | {s: max(w, self.debts.get(s, 0)) for s, w in wanted.items()})
+
+
+def _risen(old: FleetState, new: FleetState) -> Iterable[Slot]:
+    for node, generations in new.generations.items():
+        before = old.generations.get(node, NONE)
+        if generations.floor > before.floor:
+            yield node, WHOLE_NODE
+        for slot, generation in generations.above.items():
+            if generation > before.of(slot):
+                yield node, slot
