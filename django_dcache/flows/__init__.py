@@ -1,0 +1,84 @@
+"""Decisions, as generators: they yield a step, the driver carries it out and sends back what came of it.
+
+Written once for every driver (sync, asyncio, a simulation). A flow holds no socket and no clock of its own; a test
+drives it with hand-written replies, and a fault is just another reply.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from ..errors import NodeFailure, NotServed
+from ..state import FleetState
+from ..view import Slot
+from ..wire import Arithmetic, Command, Refused, Remove, Reply
+
+Batches = Mapping[str, Sequence[Command]]
+"""One round: what each node is asked. Every batch is sent before the first reply is awaited."""
+
+Replies = Mapping[str, Sequence[Reply | NodeFailure]]
+"""What came of it: for each node as many replies as commands; a failure stands in for each reply that never came."""
+
+
+class Urgent(dict[str, Sequence[Command]]):
+    """A round that gets time of its own although the operation's is used up: what it prevents is a stale value."""
+
+
+class Brief(dict[str, Sequence[Command]]):
+    """A round that leaves half of the time to the one after it: another copy can still be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Take this into the process's view. `proven_at`: when asking began, if a majority of keepers answered.
+    `held`: whether a majority of every group holds just this."""
+
+    state: FleetState
+    proven_at: float | None = None
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Owe:
+    """Remember generations that a majority of keepers has yet to be told."""
+
+    wanted: dict[Slot, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait a little: somebody else is about to change what was just seen."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Call the application, outside of every deadline, and prove the view again. Sends back what the call returned."""
+
+    call: Callable[[], Any]
+
+
+class Item(NamedTuple):
+    """What to store: `ttl` as `wire.wire_ttl` makes it."""
+
+    flags: int
+    data: bytes
+    ttl: int = 0
+
+
+Step = Batches | Learn | Owe | Pause | Load
+Result = TypeVar("Result")
+Flow = Generator[Step, Any, Result]
+
+
+def lost(command: Command, reply: Reply | NodeFailure, purge: bool = False) -> bool:
+    """Whether the copy may be out of step now. A refused delete or addition is as bad as a silent one.
+
+    `purge`: the copy is one that joins or leaves. If its node is in the fleet no more, nobody reads it either.
+    """
+    if purge and isinstance(reply, NotServed):
+        return False
+    if isinstance(reply, Refused):
+        return type(command) in (Remove, Arithmetic) and not reply.reason.startswith("CLIENT_ERROR")
+    return isinstance(reply, NodeFailure)

@@ -1,0 +1,152 @@
+"""Set, delete and touch: which nodes, in which order, and what it takes to be acknowledged (design §6, §7)."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from ..view import Place, Slot, Standing, View
+from ..wire import Answer, Command, Remove, Store, Touch
+from . import Flow, Item, Pause, lost
+from .fill import fill
+from .state import bump
+
+FILLS = 20
+FILL_WAIT = 0.002
+
+
+class Outcome:
+    """What became of one key of a write, gathered over its rounds."""
+
+    __slots__ = ("stored", "existed", "refused", "broken")
+
+    def __init__(self) -> None:
+        self.stored = False
+        """At least one replica holds the new value."""
+        self.existed = False
+        """At least one replica had something to delete."""
+        self.refused = False
+        """A node said no; the old value has been removed."""
+        self.broken = False
+        """An old copy may still be reachable: the write must not be acknowledged."""
+
+    @property
+    def acknowledged(self) -> bool:
+        """For a delete: nobody will read what was there before."""
+        return not self.broken
+
+    @property
+    def successful(self) -> bool:
+        """For a set."""
+        return self.stored and not self.refused and not self.broken
+
+
+def write(view: View, changes: Mapping[bytes, Item | None]) -> Flow[dict[bytes, Outcome]]:
+    """Store each name's item, or delete it where the item is None. One round; two while its copies are moving."""
+    places = {name: view.place(name) for name in changes}
+    outcomes = {name: Outcome() for name in changes}
+    for second in (False, True):
+        batches = Batches(view)
+        for name, item in changes.items():
+            route, slot = places[name]
+            part = route.second if second else route.first
+            for node in part.write:
+                batches.add(name, node, slot, route.joining, item)
+            for node in part.purge:
+                batches.add(name, node, slot, route.joining, None, purge=True)
+        yield from batches.carry(outcomes)
+    refused = {name: None for name, outcome in outcomes.items() if outcome.refused}
+    if refused:
+        # Django's contract: a value that could not be stored must not leave the one before it behind.
+        for name, removed in (yield from write(view, refused)).items():
+            outcomes[name].broken |= removed.broken
+    return outcomes
+
+
+class Batches:
+    """One round of a write in the making."""
+
+    def __init__(self, view: View):
+        self._view = view
+        self._commands: dict[str, list[Command]] = defaultdict(list)
+        self._names: dict[str, list[tuple[bytes, int, tuple[str, ...], bool]]] = defaultdict(list)
+        self._owed: set[bytes] = set()
+
+    def add(
+        self, name: bytes, node: str, slot: int, joining: tuple[str, ...], item: Item | None, purge: bool = False
+    ) -> None:
+        standing = self._view.standing(node, slot)
+        if standing is Standing.EMPTY:
+            return
+        if standing is Standing.OWED:
+            self._owed.add(name)
+            return
+        generation = self._view.generation(node, slot)
+        command: Command
+        if item is None or standing is Standing.CLOSED:
+            command = Remove(name, generation)
+        else:
+            command = Store(name, generation, item.data, item.flags, item.ttl)
+        self._commands[node].append(command)
+        self._names[node].append((name, slot, joining, purge))
+
+    def carry(self, outcomes: dict[bytes, Outcome]) -> Flow[None]:
+        for name in self._owed:
+            outcomes[name].broken = True
+        if not self._commands:
+            return
+        replies = yield self._commands
+        suspect: dict[bytes, set[Slot]] = defaultdict(set)
+        for node, commands in self._commands.items():
+            for target, command, reply in zip(self._names[node], commands, replies[node], strict=True):
+                name, slot, joining, purge = target
+                outcome = outcomes[name]
+                if lost(command, reply, purge):
+                    # A reader with an older view may be filling a joining copy from this node at this moment.
+                    suspect[name] |= {(node, slot), *((other, slot) for other in joining)}
+                elif reply is Answer.DONE:
+                    if type(command) is Store:
+                        outcome.stored = True
+                    else:
+                        outcome.existed = True
+                elif type(command) is Store:
+                    outcome.refused = True
+        if suspect and not (yield from bump(self._view, set().union(*suspect.values()))):
+            for name in suspect:
+                outcomes[name].broken = True
+
+
+def touch(view: View, name: bytes, ttl: int) -> Flow[bool]:
+    """Give every copy a new TTL. True if there was one."""
+    place = view.place(name)
+    route, slot = place
+    if route.fill and not (yield from _bring(view, name, place)):
+        return False
+    touched = False
+    for part in (route.first, route.second):
+        commands: dict[str, list[Command]] = {}
+        for node in part.write + part.purge:
+            if view.standing(node, slot) is Standing.OPEN:
+                generation = view.generation(node, slot)
+                commands[node] = [Touch(name, generation, ttl) if node in part.write else Remove(name, generation)]
+        replies = (yield commands) if commands else {}
+        touched |= any(replies[node][0] is Answer.DONE for node in part.write if node in replies)
+        # A purge that may have missed leaves a copy with the old TTL; a touch that may have does no harm.
+        purged = [node for node in part.purge if node in replies]
+        suspect = {(node, slot) for node in purged if lost(commands[node][0], replies[node][0], purge=True)}
+        if suspect:
+            yield from bump(view, suspect | {(other, slot) for other in route.joining})
+    return touched
+
+
+def _bring(view: View, name: bytes, place: Place) -> Flow[bool]:
+    """Flip: fill the joining copies, whose source is purged next. False if that would leave nothing of the key."""
+    route, slot = place
+    arrived = bool(route.first.write) or not route.second.write
+    for target in route.second.write:
+        if view.standing(target, slot) is not Standing.OPEN:
+            continue
+        for attempt in range(FILLS):
+            if not (yield from fill(view, {name: place}, target, share=attempt == FILLS - 2)).failed:
+                arrived = True
+                break
+            yield Pause(FILL_WAIT)  # Somebody else is about to fill it, or died before.
+    return arrived
