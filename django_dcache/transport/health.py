@@ -1,0 +1,76 @@
+"""One breaker a node: up, suspect after a failure, down after three or when nothing listens; probed by one caller."""
+
+import random
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from time import monotonic
+
+FAILURES = 3
+FIRST_PROBE, LAST_PROBE = 0.5, 8.0
+"""Seconds until the first probe of a node that went down, and the most that later ones are apart."""
+
+
+class State(StrEnum):
+    UP = "up"
+    SUSPECT = "suspect"
+    DOWN = "down"
+
+
+class Breaker:
+    """Whether a node may be asked now. Every caller that was admitted says how it went."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic, chance: Callable[[], float] = random.random):
+        self.state, self.since = State.UP, clock()
+        self._clock, self._chance = clock, chance
+        self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
+        self._lock = threading.Lock()  # protects everything above; never held while anything waits
+
+    def admits(self) -> bool:
+        """True if the node is not down, and for one caller whenever a probe is due."""
+        if self.state is not State.DOWN:
+            return True
+        with self._lock:
+            now = self._clock()
+            if now < self._probe_at:
+                return False
+            # The next caller is let through only after this probe had its time, whatever becomes of its caller.
+            self._probe_at = now + self._next_pause()
+            return True
+
+    def succeeded(self) -> None:
+        if self.state is State.UP:
+            return
+        with self._lock:
+            if self.state is State.DOWN:
+                # Hysteresis: a node that just came back is one failure away from being down again.
+                self._become(State.SUSPECT)
+                self._failures = FAILURES - 1
+            else:
+                self._become(State.UP)
+                self._failures, self._pause = 0, FIRST_PROBE
+
+    def failed(self, absent: bool = False) -> None:
+        """`absent`: nothing listens there, so asking again at once is pointless."""
+        with self._lock:
+            self._failures += 1
+            if self.state is State.DOWN:
+                return
+            if absent or self._failures >= FAILURES:
+                self._become(State.DOWN)
+                self._probe_at = self._clock() + self._next_pause()
+            else:
+                self._become(State.SUSPECT)
+
+    def after_fork(self) -> None:
+        """In a child: a thread that held the lock does not exist here."""
+        self._lock = threading.Lock()
+
+    def _become(self, state: State) -> None:
+        if state is not self.state:
+            self.state, self.since = state, self._clock()
+
+    def _next_pause(self) -> float:
+        # Processes that saw the node fail together must not probe it together.
+        pause, self._pause = self._pause, min(self._pause * 2, LAST_PROBE)
+        return pause * (0.75 + self._chance() / 2)

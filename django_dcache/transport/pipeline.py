@@ -1,0 +1,292 @@
+"""One connection that the tasks of an event loop share: their batches are pipelined on it, replies come back in order.
+
+A batch that nobody waits for any more keeps its place in the line. Its replies are read and dropped when they come, so
+one that is late costs those behind it nothing.
+"""
+
+from asyncio import get_running_loop
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from typing import Protocol
+
+from ..errors import ConnectionLost, NodeFailure, NodeTimeout, ProtocolViolation
+from ..wire import Command, Get, Reply, ReplyParser, encode
+from .connection import CHUNK_BYTES, Connection
+from .pool import Pool
+
+Answers = Sequence[Reply | NodeFailure]
+
+
+class Exchange:
+    """A batch of commands for one node, and whom to tell what came of it."""
+
+    __slots__ = (
+        *("node", "commands", "deadline", "done", "repeatable", "repeated", "parser"),
+        *("_pool", "_answered", "_sent_at"),
+    )
+
+    def __init__(
+        self,
+        pool: Pool,
+        commands: Sequence[Command],
+        deadline: float,
+        answered: Callable[[str, Answers], None],
+    ):
+        self.node, self.commands, self.deadline = pool.node.name, commands, deadline
+        self.done = self.repeated = False
+        self.repeatable = all(type(command) is Get and not command.lease for command in commands)
+        """A write that was sent may still be executed long after its repetition was acknowledged."""
+        self.parser: ReplyParser | None = None
+        """None as long as nothing was sent."""
+        self._pool, self._answered = pool, answered
+        self._sent_at = 0.0
+
+    def encode(self, connection: Connection, now: float) -> bytes:
+        """The bytes to send. Their opaque numbers follow those of the batch before them."""
+        self._sent_at = now
+        first = connection.opaque
+        connection.opaque = (first + len(self.commands)) % 2**31
+        self.parser = ReplyParser(self.commands, first, connection.serial)
+        return b"".join([encode(command, first + number) for number, command in enumerate(self.commands)])
+
+    def finish(self, now: float) -> None:
+        assert self.parser is not None
+        self.done = True
+        self._pool.breaker.succeeded()
+        self._pool.answered(now - self._sent_at)
+        self._answered(self.node, self.parser.replies)
+
+    def fail(self, failure: NodeFailure) -> None:
+        self.done = True
+        if failure.sent:
+            self._pool.breaker.failed()
+        got: list[Reply | NodeFailure] = list(self.parser.replies) if self.parser else []
+        self._answered(self.node, got + [failure] * (len(self.commands) - len(got)))
+
+
+class Owner(Protocol):
+    """Whoever opened a pipeline. It and the exchanges are told of anything only when the pipeline is in order again."""
+
+    def homeless(self, exchanges: Sequence[Exchange]) -> None:
+        """They were not sent, or can be repeated: another connection may carry them."""
+
+    def caught_up(self) -> None:
+        """It takes on more again."""
+
+    def ended(self, pipeline: "Pipeline") -> None: ...
+
+
+class Pipeline:
+    """While the connection is quiet a batch leaves at once; while it is busy, together with all others of this turn."""
+
+    def __init__(self, owner: Owner, connection: Connection, clock: Callable[[], float]):
+        self.connection, self._owner, self._clock = connection, owner, clock
+        self._outbox: list[Exchange] = []
+        """Not sent yet."""
+        self._unsent = memoryview(b"")
+        """What the kernel has yet to take of the last ones in `_line`."""
+        self._line: deque[Exchange] = deque()
+        """In the order in which the replies will come."""
+        self._overdue = 0
+        """How many in the line were given up."""
+        self._flushing = self._writing = self._retired = self.closed = False
+        # A callback runs in the context it was made in, and keeps it: that of the first request is no place for others.
+        Context().run(get_running_loop().add_reader, connection.fileno(), self._readable)
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes on more. One that keeps somebody waiting beyond a deadline has to catch up first."""
+        return not (self._overdue or self._retired or self.closed)
+
+    @property
+    def idle(self) -> bool:
+        return not (self._line or self._outbox)
+
+    def submit(self, exchange: Exchange) -> None:
+        self._outbox.append(exchange)
+        if not self._line:
+            self._flush()
+        elif not self._flushing:
+            self._flushing = True
+            get_running_loop().call_soon(self._flush)
+
+    def still_there(self) -> bool:
+        """A look at an idle connection, before a write is trusted to it: the node may just have closed it."""
+        if not self.connection.quiet():
+            self._readable()
+        return not self.closed
+
+    # Out
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._unsent or self.closed:
+            return
+        batches, self._outbox = self._outbox, []
+        if self._retired:
+            self._owner.homeless(batches)
+            return
+        # The last look at the clock: nothing may leave late, since whoever waited for this operation to end has
+        # stopped counting on it; and the loop may have been busy with something else since `submit`.
+        now = self._clock()
+        parts: list[bytes] = []
+        late: list[Exchange] = []
+        for exchange in batches:
+            if exchange.deadline <= now:
+                late.append(exchange)
+            else:
+                parts.append(exchange.encode(self.connection, now))
+                self._line.append(exchange)
+        if parts:
+            self._send(memoryview(b"".join(parts)))
+        for exchange in late:
+            exchange.fail(too_late(exchange.node))
+
+    def _send(self, data: memoryview) -> None:
+        try:
+            while data and (sent := self.connection.send(data)):
+                data = data[sent:]
+        except ConnectionLost as failure:
+            self._lose(failure)
+            return
+        self._unsent = data
+        if data and not self._writing:
+            self._writing = True
+            Context().run(get_running_loop().add_writer, self.connection.fileno(), self._writable)
+        elif self._writing and not data:
+            self._writing = False
+            get_running_loop().remove_writer(self.connection.fileno())
+
+    def _writable(self) -> None:
+        self._send(self._unsent)
+        self._flush()
+
+    # In
+
+    def _readable(self) -> None:
+        finished: list[Exchange] = []
+        lagging = self._overdue
+        try:
+            while data := self.connection.receive():
+                self._read(data, finished)
+                # TLS keeps to itself what it has decrypted: only the next call tells whether there is more.
+                if self.connection.direct and len(data) < CHUNK_BYTES:
+                    break
+        except (ConnectionLost, ProtocolViolation) as failure:
+            failure.node = self.connection.node
+            self._lose(failure, finished)
+            return
+        if finished:
+            self.connection.used = True
+        if self._retired and not self._line:
+            self._close()
+        self._finish(finished)
+        if lagging and self.open:
+            self._owner.caught_up()
+
+    def _read(self, data: bytes, finished: list[Exchange]) -> None:
+        start = 0
+        while start < len(data):
+            if not self._line:
+                raise ProtocolViolation("a reply that nobody asked for")
+            exchange = self._line[0]
+            parser = exchange.parser
+            assert parser is not None
+            if not parser.feed(data, start):
+                return
+            start = len(data) - parser.rest
+            self._line.popleft()
+            # An error line says nothing of which command it answers. What is under way has its opaque numbers to be
+            # matched by, but nothing more is trusted to this connection.
+            self._retired |= parser.refused
+            if exchange.done:
+                self._overdue -= 1
+            else:
+                finished.append(exchange)
+
+    def _finish(self, exchanges: Sequence[Exchange]) -> None:
+        now = self._clock()
+        for exchange in exchanges:
+            exchange.finish(now)
+
+    # The end
+
+    @property
+    def next_deadline(self) -> float:
+        return min((e.deadline for e in (*self._line, *self._outbox) if not e.done), default=float("inf"))
+
+    def expire(self, now: float) -> None:
+        """Give up what is due."""
+        if self.next_deadline > now:
+            return
+        self._readable()  # A loop that was busy with something else may not have looked yet.
+        due = [exchange for exchange in self._line if not exchange.done and exchange.deadline <= now]
+        for exchange in due:
+            exchange.done = True
+        self._overdue += len(due)
+        unsent = [exchange for exchange in self._outbox if exchange.deadline <= now]
+        self._outbox = [exchange for exchange in self._outbox if exchange.deadline > now]
+        if due and (self._unsent or all(exchange.done for exchange in self._line)):
+            # Half a batch can't be taken back and must not be completed late; or nobody is waiting any more.
+            self._lose(ConnectionLost("closed by us, as it did not answer in time", node=self.connection.node))
+        for exchange in due:
+            exchange.fail(NodeTimeout(node=exchange.node))
+        for exchange in unsent:
+            exchange.fail(too_late(exchange.node))
+
+    def retire(self) -> None:
+        """Take on nothing more, and close when the line is empty."""
+        self._retired = True
+        if not self._line:
+            self._close()
+
+    def release(self) -> Connection | None:
+        """The loop ends: its connection, if it may serve others."""
+        reusable = self.open and self.idle
+        self._stop_listening()
+        if reusable:
+            # Some loops (uvloop) leave a descriptor that does not block.
+            self.connection.socket.setblocking(self.connection.direct)
+            return self.connection
+        self.connection.close()
+        return None
+
+    def _lose(self, failure: NodeFailure, finished: Sequence[Exchange] = ()) -> None:
+        waiting = [exchange for exchange in self._line if not exchange.done]
+        again: list[Exchange] = []
+        if isinstance(failure, ConnectionLost) and self.connection.used:
+            # The node had closed it while it was idle.
+            again = [e for e in waiting if e.parser and not e.parser.replies and not e.repeated and e.repeatable]
+            for exchange in again:
+                exchange.repeated = True
+            waiting = [exchange for exchange in waiting if exchange not in again]
+        self._line.clear()
+        self._close(again)
+        self._finish(finished)
+        for exchange in waiting:
+            exchange.fail(failure)
+
+    def _close(self, again: Sequence[Exchange] = ()) -> None:
+        if self.closed:
+            return
+        homeless, self._outbox = [*again, *self._outbox], []
+        self._stop_listening()
+        self.connection.close()
+        self._owner.ended(self)
+        if homeless:
+            self._owner.homeless(homeless)
+
+    def _stop_listening(self) -> None:
+        self.closed = True
+        loop, descriptor = get_running_loop(), self.connection.fileno()
+        loop.remove_reader(descriptor)
+        if self._writing:
+            loop.remove_writer(descriptor)
+
+
+def too_late(node: str) -> NodeTimeout:
+    """It was in nobody's hands but ours."""
+    failure = NodeTimeout("nothing was sent", node=node)
+    failure.sent = False
+    return failure
