@@ -1,0 +1,129 @@
+"""A CACHES entry, parsed once into a frozen object. Unknown or unusable options are errors with a hint."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pickle import HIGHEST_PROTOCOL
+from typing import Any
+
+from .errors import ConfigurationError, InvalidTopology
+from .topology import RING_MODES, Layout, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """OPTIONS of a cache alias. Times are in seconds."""
+
+    replicas: int = 1
+    """How many nodes hold each key."""
+    zone: str = ""
+    """The zone this process runs in: its nodes are read first."""
+    freshness: float = 1.0
+    """How far a read may lag an acknowledged write while nodes fail or keys move."""
+    timeout: float = 0.25
+    """The total deadline of one operation."""
+    connect_timeout: float = 0.25
+    """The most that making a connection may take."""
+    request_budget: float = 1.0
+    """How long one web request may wait for nodes in all; then each call gets a twentieth of `timeout`."""
+    ring: str = "ketama"
+    """How keys are placed: "ketama", or "libmemcached" to share a fleet with `ketama_weighted` clients."""
+    hash_tags: bool = False
+    """Hash only the part of a key between { and }, so that related keys share a node."""
+    on_error: str = "miss"
+    """What a failure becomes: "miss" (and False for writes), or "raise"."""
+    on_unproven: str = "serve"
+    """Without a majority of keepers: "serve" by the last known state, or treat reads as a "miss"."""
+    fleet: str = ""
+    """The name under which the nodes keep the fleet's state; default: the alias. Aliases may share a fleet."""
+    idle_connections: int = 64
+    """How many connections a process keeps open to a node while it does not use them."""
+    async_connections: int = 4
+    """How many connections an event loop opens to a node at most. Its tasks share one as long as the node keeps up."""
+    pickle_protocol: int = 5
+    """The protocol of values that are pickled."""
+    tls: Any = None
+    """An ssl.SSLContext for every connection; None: plain."""
+    address_remap: Any = None
+    """A function from a node's address to where this process reaches it: port forwarding, tunnels, fault proxies."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in _choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want one of {', '.join(allowed)}")
+        for name in ("freshness", "timeout", "connect_timeout", "request_budget"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0.001 <= value <= 3600:
+                raise ConfigurationError(f"{name} is {value!r}, want seconds from 0.001 to 3600")
+        for name in ("idle_connections", "async_connections"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ConfigurationError(f"{name} is {value!r}, want a whole number above 0")
+        for name, kind in (("zone", str), ("fleet", str), ("hash_tags", bool)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
+        if type(self.pickle_protocol) is not int or not 0 <= self.pickle_protocol <= HIGHEST_PROTOCOL:
+            raise ConfigurationError(f"pickle_protocol is {self.pickle_protocol!r}, want 0 to {HIGHEST_PROTOCOL}")
+        if self.tls is not None and not hasattr(self.tls, "wrap_socket"):
+            raise ConfigurationError(f"tls is {self.tls!r}, want an ssl.SSLContext")
+        if self.address_remap is not None and not callable(self.address_remap):
+            raise ConfigurationError(f"address_remap is {self.address_remap!r}, want a function")
+
+    @property
+    def operation(self) -> float:
+        """The longest an operation may last: its own deadline, and as much again for the bump of a lost write."""
+        return 2 * self.timeout
+
+
+_choices = {"ring": RING_MODES, "on_error": ("miss", "raise"), "on_unproven": ("serve", "miss")}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One cache alias: the desired layout of its fleet, and how to use it."""
+
+    alias: str
+    layout: Layout
+    options: Options = field(default_factory=Options)
+
+    @property
+    def fleet(self) -> str:
+        return self.options.fleet or self.alias
+
+
+def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None) -> Configuration:
+    """The configuration in a CACHES entry. Raises ConfigurationError, whose text says what to write instead."""
+    options = dict(options or {})
+    known = [item.name for item in fields(Options)]
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+            raise ConfigurationError(f"OPTIONS has no {name!r}; {hint}")
+    parsed = Options(**options)
+    try:
+        layout = Layout(tuple(parse_nodes(location)), parsed.replicas, parsed.ring)
+    except InvalidTopology as error:
+        raise ConfigurationError(f"alias {alias!r}: {error}") from None
+    if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
+        raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
+    return Configuration(alias, layout, parsed)
+
+
+def parse_nodes(location: Any) -> Iterable[Node]:
+    """The nodes of a LOCATION: one string (`;` or `,` separate), or a list of strings and objects."""
+    entries = location.replace(";", ",").split(",") if isinstance(location, str) else location
+    if not isinstance(entries, (list, tuple)):
+        raise ConfigurationError(f"LOCATION is {type(location).__name__}, want a string or a list")
+    for entry in entries:
+        if isinstance(entry, str):
+            if entry.strip():
+                yield Node.at(entry.strip())
+        elif isinstance(entry, Mapping):
+            if unknown := entry.keys() - {"name", "address", "weight", "zone"}:
+                raise ConfigurationError(f"LOCATION entry has unknown {', '.join(sorted(map(str, unknown)))}")
+            if "address" not in entry:
+                raise ConfigurationError(f"LOCATION entry {dict(entry)} has no address")
+            yield Node.at(**entry)
+        else:
+            raise ConfigurationError(f"LOCATION entry {entry!r} is neither a string nor an object")

@@ -1,0 +1,108 @@
+"""Where a key is under one view, worked out once and remembered as long as the view holds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .. import keys
+from ..fleet import Fleet
+from ..transport.connection import Connection
+from ..transport.health import State
+from ..transport.pool import Pool
+from ..view import Standing, View
+
+KNOWN_KEYS = 8192
+"""How many keys a view remembers the place of: about 4 MB."""
+IDLE = 0.05
+"""Seconds after which a connection is looked at before a write is trusted to it: its node may have closed it."""
+
+
+class TakeFlow(Exception):
+    """Not a case for the short cut. `deadline`: when the operation has to end, if a part of its time is used up."""
+
+    def __init__(self, deadline: float | None = None):
+        self.deadline = deadline
+
+
+class Spot(NamedTuple):
+    """One copy of a key."""
+
+    node: str
+    pool: Pool
+    key: bytes
+    """The wire key."""
+
+
+class Known(NamedTuple):
+    """All that is to be known of one key under one view."""
+
+    name: bytes
+    slot: int
+    read: Spot | None
+    """None: reading takes the flow."""
+    last: bool
+    """There is no other copy to ask: a miss is a miss."""
+    write: Sequence[Spot]
+    """Empty: writing takes the flow."""
+
+
+def begin(fleet: Fleet) -> float:
+    """The moment from which a write has its time. Its view is looked up after that: a process that stood still in
+    between, and sent what others had stopped counting on, must find out by the clock."""
+    began = fleet.clock()
+    if began >= fleet.renew_at:
+        fleet.proven_view()
+        began = fleet.clock()
+    return began
+
+
+def look_up(fleet: Fleet, made_key: str) -> Known:
+    """Where `made_key` is, under a proven view. Raises InvalidKey."""
+    view = fleet.view if fleet.clock() < fleet.renew_at else fleet.proven_view()
+    found: Known | None = view.known.get(made_key)
+    return remember(fleet, view, made_key) if found is None else found
+
+
+def remember(fleet: Fleet, view: View, made_key: str) -> Known:
+    """Work it out, and keep it as long as the view holds. Raises InvalidKey."""
+    if len(view.known) >= KNOWN_KEYS:
+        view.known.clear()
+    found = view.known[made_key] = _work_out(fleet, view, keys.name(made_key))
+    return found
+
+
+def _work_out(fleet: Fleet, view: View, name: bytes) -> Known:
+    route, slot = view.place(name)
+
+    def spot(node: str) -> Spot | None:
+        pool = fleet.transport.pool(node)
+        if pool is None or view.standing(node, slot) is not Standing.OPEN:
+            return None
+        return Spot(node, pool, keys.wire_key(name, view.generation(node, slot)))
+
+    order = view.read_order(route)
+    # Where a read without a proof has to be a miss, only the flow's caller can tell.
+    plain = order and order[0] not in route.joining and fleet.options.on_unproven == "serve"
+    read = spot(order[0]) if plain else None
+    simple = not (route.first.purge or route.joining)
+    copies = [spot(node) for node in route.first.write] if simple else []
+    write = [copy for copy in copies if copy]
+    return Known(name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())
+
+
+def take(pool: Pool, write_at: float | None = None) -> Connection:
+    """An idle connection of a node that is well. `write_at`: now, if a write is to go over it. Raises TakeFlow."""
+    if pool.breaker.state is not State.UP:
+        raise TakeFlow
+    try:
+        connection = pool.idle.pop()
+    except IndexError:
+        raise TakeFlow from None
+    if not connection.direct:
+        pool.idle.append(connection)
+        raise TakeFlow
+    if write_at is not None:
+        if write_at - connection.used_at > IDLE and not connection.quiet():
+            connection.close()
+            raise TakeFlow
+        connection.used_at = write_at
+    return connection

@@ -1,0 +1,173 @@
+"""Get, set, delete and count of one key in two system calls a copy."""
+
+import re
+from collections.abc import Sequence
+from socket import MSG_WAITALL
+
+from .. import budget
+from ..fleet import Fleet
+from ..flows.state import bump
+from ..transport.connection import Connection
+from .known import Known, Spot, TakeFlow, begin, look_up, take
+
+FIRST_CHUNK = 4096
+_TWO_64 = 2**64
+_REFUSED = b"refused"
+
+_words = {b"ms": (b"HD",), b"md": (b"HD", b"NF"), b"ma": (b"NF",)}
+# What is longer than this, in digits or in bytes, is left to the flow.
+_value = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
+_number = re.compile(rb"VA (\d{1,2}) O(\d{1,10})\r\n((\d{1,20}) *)\r\n").fullmatch
+
+
+def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
+    """(flags, data), or None for a miss. Raises TakeFlow, InvalidKey."""
+    _, _, spot, last, _ = look_up(fleet, made_key)
+    if spot is None:
+        raise TakeFlow
+    _, pool, key = spot
+    connection = take(pool)
+    began = fleet.clock()
+    opaque = connection.opaque
+    connection.opaque = opaque + 1
+    missed = False
+    try:
+        stream = connection.socket
+        stream.send(b"mg %b v f O%d\r\n" % (key, opaque))
+        data = stream.recv(FIRST_CHUNK)
+        match = _value(data)
+        if match:
+            size, flags, echo = match.groups()
+            start = match.end()
+            stop = start + int(size)
+            if len(data) < stop + 2:
+                data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
+            if int(echo) == opaque and len(data) == stop + 2 and data.endswith(b"\r\n"):
+                pool.idle.append(connection)
+                if not last:
+                    pool.answered(fleet.clock() - began)
+                return int(flags), data[start:stop]
+        else:
+            # A stub is a miss too: somebody is loading.
+            missed = data == b"EN O%d\r\n" % opaque or data == b"VA 0 f0 O%d Z\r\n\r\n" % opaque
+    except OSError:
+        pass  # Out of time, or closed by the node: the flow asks again, another copy or over another connection.
+    # Whatever else is raised drops the connection, or comes when it is back already and another thread may use it.
+    if missed:
+        pool.idle.append(connection)
+        if last:
+            return None
+        raise TakeFlow
+    connection.close()
+    waited = fleet.clock() - began
+    budget.spend(waited)
+    if waited > fleet.options.timeout / 4:
+        pool.breaker.failed()
+    raise TakeFlow(began + fleet.options.timeout)
+
+
+def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> bool:
+    """Whether the value can be read now. Raises TakeFlow, InvalidKey."""
+    began = begin(fleet)
+    known = look_up(fleet, made_key)
+    said = _tell(fleet, began, known.write, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), b"\r\n%b\r\n" % data)
+    if said == [b"HD"]:
+        return True
+    harmless = _bumped(fleet, known, said)
+    if _REFUSED in said:
+        raise TakeFlow  # The flow removes what was there before.
+    return b"HD" in said and harmless
+
+
+def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
+    """Whether there was something, and whether nobody can read it any more. Raises TakeFlow, InvalidKey."""
+    began = begin(fleet)
+    known = look_up(fleet, made_key)
+    said = _tell(fleet, began, known.write, b"md", b"", b"\r\n")
+    if said == [b"HD"] or said == [b"NF"]:
+        return said[0] == b"HD", True
+    harmless = _bumped(fleet, known, said)
+    if _REFUSED in said:
+        raise TakeFlow  # The flow asks again, and disowns what refuses again.
+    return b"HD" in said, harmless
+
+
+def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
+    """The new number as it is stored, or None if there is none. Raises TakeFlow, InvalidKey."""
+    began = begin(fleet)
+    known = look_up(fleet, made_key)
+    said = _tell(fleet, began, known.write, b"ma", b" D%d v" % (delta % _TWO_64), b"\r\n")
+    numbers = [int(word) for word in said if word is not None and word.isdigit()]
+    if _REFUSED in said and not numbers and None not in said:
+        raise TakeFlow  # Not a number anywhere: the flow finds out whether it is a stub.
+    # A copy that refused to count is behind the others from now on.
+    if not _bumped(fleet, known, [None if word is _REFUSED else word for word in said]):
+        return None
+    return numbers[0] if numbers else None
+
+
+def _tell(
+    fleet: Fleet, began: float, spots: Sequence[Spot], verb: bytes, middle: bytes, tail: bytes
+) -> list[bytes | None]:
+    """What each copy said to one command: its word, or the number it counted to; None where the reply is lost.
+
+    `began`: before the view was looked up.
+    """
+    if not spots:
+        raise TakeFlow
+    talks: list[tuple[Spot, Connection]] = []
+    try:
+        for spot in spots:
+            talks.append((spot, take(spot.pool, began)))
+    except TakeFlow:
+        for spot, connection in talks:
+            spot.pool.idle.append(connection)
+        raise
+    try:
+        for spot, connection in talks:
+            command = b"%b %b%b O%d%b" % (verb, spot.key, middle, connection.opaque, tail)
+            connection.opaque += 1
+            try:
+                if connection.socket.send(command) != len(command):
+                    connection.close()
+            except OSError:
+                connection.close()
+        # The last one first: by the time it has answered the others have too, and nobody was woken for them.
+        said = [_hear(connection, verb) for _, connection in reversed(talks)]
+        said.reverse()
+    except BaseException:
+        for _, connection in talks:
+            connection.close()
+        raise
+    for (spot, connection), word in zip(talks, said, strict=True):
+        if word is None or word is _REFUSED:
+            connection.close()
+            if word is None and fleet.clock() - began > fleet.options.timeout / 4:
+                spot.pool.breaker.failed()
+        else:
+            spot.pool.idle.append(connection)
+    if fleet.clock() - began > fleet.options.timeout:
+        # This process stood still, and may have sent by a view that others have stopped counting on.
+        return [None] * len(said)
+    return said
+
+
+def _hear(connection: Connection, verb: bytes) -> bytes | None:
+    try:
+        data: bytes = connection.socket.recv(FIRST_CHUNK)
+    except OSError:
+        return None  # Out of time, closed by the node, or by us when it could not be sent.
+    opaque = connection.opaque - 1
+    if data[:2] in _words[verb]:
+        return data[:2] if data[2:] == b" O%d\r\n" % opaque else None
+    if verb == b"ma" and (match := _number(data)):
+        size, echo, padded, number = match.groups()
+        return number if int(echo) == opaque and int(size) == len(padded) else None
+    refused = data.startswith(b"SERVER_ERROR") or (verb == b"ma" and data.startswith(b"CLIENT_ERROR cannot increment"))
+    return _REFUSED if refused else None
+
+
+def _bumped(fleet: Fleet, known: Known, said: Sequence[bytes | None]) -> bool:
+    """Whether what the silent copies hold, or will hold when their nodes wake, is out of everybody's reach."""
+    lost = {(spot.node, known.slot) for spot, word in zip(known.write, said, strict=True) if word is None}
+    return not lost or fleet.run(bump, lost)

@@ -1,0 +1,131 @@
+"""Telling a fleet, and every other region, that something changed.
+
+The keys are deleted on the local fleet. Who else has to be told, and how a prefix is swept, is the business of a
+*recorder*; `dcache_manager`, when installed, is one.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.core.cache import caches
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from . import keys as names
+from .backend import DistributedCache
+from .errors import ConfigurationError
+from .flows.write import write
+
+log = logging.getLogger("django_dcache")
+
+BATCH = 512
+
+
+class Order(NamedTuple):
+    """What is to be invalidated on an alias."""
+
+    alias: str
+    kind: str
+    """keys or prefix"""
+    made: list[str]
+    """Made keys; or one made prefix."""
+
+
+Recorder = Callable[[Order], Callable[[], None]]
+"""Called inside the caller's transaction, if there is one. What it returns is called when the order is to be carried
+out: after the commit."""
+
+
+def invalidate(
+    keys: Iterable[Any] | None = None,
+    *,
+    prefix: str | None = None,
+    version: int | None = None,
+    alias: str = "default",
+    on_commit: bool = True,
+    using: str = DEFAULT_DB_ALIAS,
+) -> None:
+    """Make cached values unreadable: here at once, in every other region soon.
+
+    Give `keys`, or the `prefix` of keys ("" is every key of that version; needs dcache_manager). With `on_commit` this
+    waits for the commit of the present transaction on `using`: a reader in between would only cache the old row again.
+    Nodes that fail are logged, not raised. Raises InvalidKey, ConfigurationError.
+    """
+    if (keys is None) == (prefix is None):
+        raise ConfigurationError("invalidate() takes either keys or a prefix")
+    carry_out = _recorder(
+        of_keys(alias, keys, version) if keys is not None else of_prefix(alias, prefix or "", version)
+    )
+    if on_commit and transaction.get_connection(using).in_atomic_block:
+        transaction.on_commit(carry_out, using=using, robust=True)
+    else:
+        carry_out()
+
+
+def of_keys(alias: str, keys: Iterable[Any], version: int | None = None) -> Order:
+    """The order for some keys. Raises InvalidKey, ConfigurationError."""
+    cache = _cache(alias)
+    made = [str(cache.make_key(key, version)) for key in keys]
+    for key in made:
+        names.name(key)
+    return Order(alias, "keys", made)
+
+
+def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
+    """The order for all keys that begin with `prefix`. Raises InvalidKey, ConfigurationError."""
+    cache = _cache(alias)
+    made = str(cache.make_key(prefix, version))
+    if not str(cache.make_key(prefix + "-", version)).startswith(made):
+        raise ConfigurationError(f"the KEY_FUNCTION of cache {alias!r} does not keep prefixes")
+    names.name(made)
+    return Order(alias, "prefix", [made])
+
+
+def delete(order: Order) -> list[str]:
+    """Delete the keys of `order` on the local fleet; those that somebody may still read, because too few nodes and
+    keepers could be told."""
+    fleet = _cache(order.alias).fleet
+    made = {names.name(key): key for key in order.made}
+    listed = list(made)
+    failed: list[str] = []
+    for start in range(0, len(listed), BATCH):
+        outcomes = fleet.run(write, dict.fromkeys(listed[start : start + BATCH]))
+        failed += [made[name] for name, outcome in outcomes.items() if not outcome.acknowledged]
+    if failed:
+        fleet.counters["invalidations_failed"] += len(failed)
+        log.warning(
+            "%d of %d keys could not be invalidated on cache %r.",
+            len(failed),
+            len(made),
+            order.alias,
+            extra={"action": "invalidation_failed", "alias": order.alias, "keys": len(failed)},
+        )
+    return failed
+
+
+def just_here(order: Order) -> Callable[[], None]:
+    """The recorder without a manager: nobody else is told."""
+    if order.kind != "keys":
+        raise ConfigurationError("invalidating a prefix needs dcache_manager in INSTALLED_APPS")
+    return partial(_delete, order)
+
+
+def _delete(order: Order) -> None:
+    delete(order)
+
+
+_recorder: Recorder = just_here
+
+
+def record_with(recorder: Recorder) -> None:
+    """Have `recorder` see every order of this process."""
+    global _recorder
+    _recorder = recorder
+
+
+def _cache(alias: str) -> DistributedCache:
+    cache = caches[alias]
+    if not isinstance(cache, DistributedCache):
+        raise ConfigurationError(f"cache {alias!r} is not a django_dcache.backend.DistributedCache")
+    return cache

@@ -1,0 +1,239 @@
+"""What each method of Django's cache API means for a fleet, written once for threads and for event loops.
+
+An operation is a generator: it yields flows to be run, receives their results, and returns what Django's method does.
+Here, and only here, a failure becomes a miss.
+"""
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from inspect import isawaitable
+from typing import Any, NamedTuple
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
+
+from . import codec, keys
+from .errors import InvalidKey, NoReplica
+from .fleet import Fleet
+from .flows import Flow, Item, Load
+from .flows.add import add
+from .flows.count import NotANumber, count
+from .flows.read import Found, fetch, fetch_or_load
+from .flows.state import clear
+from .flows.write import Outcome, touch, write
+from .view import View
+from .wire import Value, wire_ttl
+
+ABSENT = object()
+
+
+class Run(NamedTuple):
+    """A flow to be run, with its arguments."""
+
+    flow: Any
+    arguments: tuple[Any, ...] = ()
+    deadline: float | None = None
+    """Where a part of the operation's time is used up (monotonic)."""
+
+
+Operation = Generator[Run, Any, Any]
+
+
+class Operations(BaseCache):
+    """Of whom it needs the fleet."""
+
+    fleet: Fleet
+    _protocol: int
+    """Of pickled values."""
+
+    # Keys, values and timeouts
+
+    def _name(self, key: Any, version: int | None) -> bytes:
+        made_key = self.make_key(key, version)
+        try:
+            return keys.name(made_key if isinstance(made_key, str) else str(made_key))
+        except InvalidKey as error:
+            raise InvalidCacheKey(str(error)) from None
+
+    def validate_key(self, key: str) -> None:
+        """Raise InvalidCacheKey for a made key that memcached would refuse."""
+        try:
+            keys.name(key)
+        except InvalidKey as error:
+            raise InvalidCacheKey(str(error)) from None
+
+    def _ttl(self, timeout: Any) -> int | None:
+        """The TTL as sent; None for a timeout that is over before it begins."""
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        if timeout is not None and timeout <= 0:
+            return None
+        return wire_ttl(timeout, self.fleet.view.wall_clock())
+
+    def _item(self, value: Any, ttl: int) -> Item:
+        flags, data = codec.encode(value, self._protocol)
+        return Item(flags, data, ttl)
+
+    def _decode(self, value: Value | None) -> Any:
+        if value is None or value.data is None:
+            return ABSENT
+        try:
+            return codec.decode(value.flags, value.data)
+        except codec.UnreadableValue:
+            self.fleet.counters["unreadable"] += 1
+            if self._raises:
+                raise
+            return ABSENT
+
+    # Failures
+
+    @property
+    def _raises(self) -> bool:
+        return self.fleet.options.on_error == "raise"
+
+    def _failed(self, keys: int) -> bool:
+        """Count keys that could not be read or written; False, or NoReplica by `on_error`."""
+        self.fleet.counters["failures"] += keys
+        if self._raises:
+            raise NoReplica(epoch=self.fleet.view.epoch)
+        return False
+
+    # Reading
+
+    def _fetch(
+        self, names: Iterable[bytes], value: bool = True, deadline: float | None = None
+    ) -> Generator[Run, Any, Found]:
+        found: Found = yield Run(fetch, (names, value), deadline)
+        if found.unanswered:
+            self._failed(found.unanswered)
+        if found and self._doubted(len(found)):
+            return Found()
+        return found
+
+    def _doubted(self, found: int) -> bool:
+        """Whether so many values that were found have to be misses, because the state can't be proven."""
+        fleet = self.fleet
+        if fleet.options.on_unproven != "miss" or fleet.proven:
+            return False
+        fleet.counters["unproven_misses"] += found
+        return True
+
+    def _get(self, key: Any, default: Any, version: int | None, deadline: float | None = None) -> Operation:
+        name = self._name(key, version)
+        found = yield from self._fetch((name,), deadline=deadline)
+        value = self._decode(found.get(name))
+        return default if value is ABSENT else value
+
+    def _get_many(self, keys: Iterable[Any], version: int | None, deadline: float | None = None) -> Operation:
+        names = {key: self._name(key, version) for key in keys}
+        found = (yield from self._fetch(names.values(), deadline=deadline)) if names else {}
+        values = {key: self._decode(found[name]) for key, name in names.items() if name in found}
+        return {key: value for key, value in values.items() if value is not ABSENT}
+
+    def _has_key(self, key: Any, version: int | None) -> Operation:
+        return bool((yield from self._fetch((self._name(key, version),), False)))
+
+    def _get_or_set(
+        self, key: Any, default: Any, timeout: Any, version: int | None, may_await: bool = False
+    ) -> Operation:
+        name, ttl = self._name(key, version), self._ttl(timeout)
+        loaded = ABSENT
+
+        def keep(value: Any) -> Item | None:
+            nonlocal loaded
+            loaded = value
+            return None if ttl is None else self._item(value, ttl)
+
+        def load() -> Any:
+            made = default() if callable(default) else default
+            return _then(made, keep) if may_await and isawaitable(made) else keep(made)
+
+        found = yield Run(fetch_or_load, (name, load))
+        if loaded is not ABSENT:
+            return loaded
+        doubted = found and self._doubted(1)
+        value = ABSENT if doubted else self._decode(found)
+        if value is not ABSENT:
+            return value
+        item = yield Run(_ask_application, (load,))
+        if not doubted:  # There is something, but it can't be read: replace it.
+            yield from self._write({name: item})
+        return loaded
+
+    # Writing
+
+    def _write(self, changes: Mapping[bytes, Item | None]) -> Generator[Run, Any, dict[bytes, Outcome]]:
+        outcomes: dict[bytes, Outcome] = yield Run(write, (changes,))
+        failed = sum(outcome.broken for outcome in outcomes.values())
+        if failed:
+            self._failed(failed)
+        return outcomes
+
+    def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
+        name, ttl = self._name(key, version), self._ttl(timeout)
+        if ttl is None:
+            return (yield from self._write({name: None}))[name].acknowledged
+        return (yield from self._write({name: self._item(value, ttl)}))[name].successful
+
+    def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Operation:
+        names, ttl = {key: self._name(key, version) for key in data}, self._ttl(timeout)
+        if not names:
+            return []
+        if ttl is None:
+            removed = yield from self._write(dict.fromkeys(names.values()))
+            return [key for key, name in names.items() if not removed[name].acknowledged]
+        outcomes = yield from self._write({names[key]: self._item(value, ttl) for key, value in data.items()})
+        return [key for key, name in names.items() if not outcomes[name].successful]
+
+    def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
+        name, ttl = self._name(key, version), self._ttl(timeout)
+        if ttl is None:
+            return not (yield from self._fetch((name,), False))
+        return (yield Run(add, (name, self._item(value, ttl))))
+
+    def _touch(self, key: Any, timeout: Any, version: int | None) -> Operation:
+        name, ttl = self._name(key, version), self._ttl(timeout)
+        if ttl is None:
+            return (yield from self._write({name: None}))[name].existed
+        return (yield Run(touch, (name, ttl)))
+
+    def _delete(self, key: Any, version: int | None) -> Operation:
+        name = self._name(key, version)
+        return (yield from self._write({name: None}))[name].existed
+
+    def _delete_many(self, keys: Iterable[Any], version: int | None) -> Operation:
+        names = [self._name(key, version) for key in keys]
+        if names:
+            yield from self._write(dict.fromkeys(names))
+
+    def _incr(self, key: Any, delta: int, version: int | None) -> Operation:
+        name = self._name(key, version)
+        if not isinstance(delta, int):
+            raise TypeError(f"delta is {type(delta).__name__}, want a whole number")
+        try:
+            number = yield Run(count, (name, delta))
+        except NotANumber:
+            raise TypeError(f"Key {key!r} does not hold a whole number") from None
+        if number is None:
+            raise ValueError(f"Key {key!r} not found")
+        return number
+
+    def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation:
+        version = self.version if version is None else version
+        value = yield from self._get(key, ABSENT, version)
+        if value is ABSENT:
+            raise ValueError(f"Key {key!r} not found")
+        yield from self._set(key, value, DEFAULT_TIMEOUT, version + delta)
+        yield from self._delete(key, version)
+        return version + delta
+
+    def _clear(self) -> Operation:
+        return (yield Run(clear))
+
+
+def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:
+    item: Item | None
+    item, _ = yield Load(load)
+    return item
+
+
+async def _then(made: Awaitable[Any], keep: Callable[[Any], Item | None]) -> Item | None:
+    return keep(await made)

@@ -1,0 +1,38 @@
+"""Real nodes, hostile nodes and faulty networks, for the tests of a site or of this package. Loopback only.
+
+    LocalNode, LocalFleet       real memcached processes that can be killed, frozen and restarted
+    ScriptedNode                a fake node that answers whatever a test tells it to
+    FaultProxy                  a network in front of a real node, with faults to switch on and off
+    CLOSE, RESET, SILENCE, Dribble, truncated       what the two above may answer
+    ManualClock                 time as an argument
+    dial, receive               a plain socket to any of them
+
+Needs no Django and no test framework.
+"""
+
+from .answers import CLOSE, RESET, SILENCE, Action, Answer, Dribble, truncated
+from .client import dial, receive
+from .clock import ManualClock
+from .fleet import LocalFleet
+from .node import LocalNode
+from .proxy import Direction, FaultProxy
+from .scripted import Script, ScriptedNode
+
+__all__ = [
+    "CLOSE",
+    "RESET",
+    "SILENCE",
+    "Action",
+    "Answer",
+    "Direction",
+    "Dribble",
+    "FaultProxy",
+    "LocalFleet",
+    "LocalNode",
+    "ManualClock",
+    "Script",
+    "ScriptedNode",
+    "dial",
+    "receive",
+    "truncated",
+]
