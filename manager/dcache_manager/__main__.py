@@ -1,0 +1,6 @@
+"""`python -m dcache_manager` is `dcache-admin`."""
+
+from dcache_manager.cli import main
+
+if __name__ == "__main__":
+    main()

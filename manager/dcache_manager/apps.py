@@ -1,0 +1,16 @@
+"""The Django application: `manage.py dcache`, the tables, and a log of this site's invalidations."""
+
+from django.apps import AppConfig
+
+
+class ManagerConfig(AppConfig):
+    name = "dcache_manager"
+    verbose_name = "Cache fleets"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django_dcache.invalidation import record_with
+
+        from .invalidation import record
+
+        record_with(record)

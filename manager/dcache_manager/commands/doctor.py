@@ -1,0 +1,41 @@
+"""dcache-admin doctor"""
+
+import click
+
+from ..options import Choices, Verb, pass_choices
+
+
+@click.command("doctor", cls=Verb)
+@pass_choices
+def command(choices: Choices) -> int:
+    """Look for what is wrong, or will be.
+
+    Reads, and stores and deletes one small item of its own on every node. Exit 3 if anything failed; warnings alone
+    are exit 0.
+    """
+    from ..doctor import examine
+    from ..exits import Exit
+    from ..render import Answer, Column, write
+    from ..sighting import look
+    from ..target import find
+
+    target = find(choices)
+    sighting = look(target, choices.timeout, target.wanted.nodes if target.wanted else (), resize=True)
+    findings = [finding._asdict() for finding in examine(target, sighting, choices.timeout)]
+    failed, warned = (sum(item["verdict"] == verdict for item in findings) for verdict in ("fail", "warn"))
+    answer = Answer.about(sighting, "doctor", findings)
+    answer.title = f"{target.alias}: {len(findings)} checks, {failed} failed, {warned} warnings"
+    answer.errors = [
+        {"node": item["node"], "error": item["check"], "message": item["detail"]}
+        for item in findings
+        if item["verdict"] == "fail"
+    ]
+    columns = [
+        Column("verdict", "RESULT"),
+        Column("check", "CHECK"),
+        Column("node", "NODE"),
+        Column("detail", "FOUND"),
+        Column("fix", "WHAT TO DO"),
+    ]
+    write(answer, columns, choices, errors=False)
+    return Exit.PARTIAL if failed else Exit.OK

@@ -1,0 +1,89 @@
+"""dcache-admin rebalance: changing the fleet while it serves."""
+
+import click
+
+from ..edits import Edits, layout_options
+from ..options import Choices, Noun, pass_choices
+from ..resize import Terms, run_options
+
+
+@click.group("rebalance", cls=Noun, default="run")
+def command() -> None:
+    """Change the fleet and move its keys while it serves.
+
+    Without a command: run.
+    """
+
+
+@command.command("plan")
+@layout_options
+@click.option("--exit-code", is_flag=True, help="Exit 10 if there is something to do.")
+@pass_choices
+def plan(choices: Choices, edits: Edits, exit_code: bool) -> int:
+    """What a rebalance would do. Changes nothing."""
+    from ..edits import planned
+    from ..resize import show_plan
+    from ..sighting import look
+    from ..target import find
+
+    target = find(choices)
+    sighting = look(target, choices.timeout)
+    return show_plan(choices, sighting, planned(target, sighting.topology, edits, choices.note), exit_code)
+
+
+@command.command("run")
+@layout_options
+@run_options
+@pass_choices
+def run(choices: Choices, edits: Edits, terms: Terms) -> int:
+    """Make the fleet what LOCATION says, or what the options say.
+
+    Goes on where an interrupted run left off. Returns when the new topology is stable.
+    """
+    from ..resize import resize
+
+    return resize(choices, edits, terms)
+
+
+@command.command("status")
+@pass_choices
+def status(choices: Choices) -> int:
+    """How far the resize under way has come, or how the last one ended.
+
+    Exit 3 if one was interrupted and nobody leads it.
+    """
+    from ..sighting import look
+    from ..steering import show
+    from ..target import find
+
+    return show(choices, look(find(choices), choices.timeout, resize=True))
+
+
+@command.command("pause")
+@pass_choices
+def pause(choices: Choices) -> int:
+    """Let the conductor stand still until `resume`, `cancel` or the next `run`."""
+    from ..steering import steer
+
+    return steer(choices, "pause")
+
+
+@command.command("resume")
+@pass_choices
+def resume(choices: Choices) -> int:
+    """Let the conductor go on; if it is gone, lead the resize to its end from here."""
+    from ..steering import steer
+
+    return steer(choices, "run")
+
+
+@command.command("cancel")
+@pass_choices
+def cancel(choices: Choices) -> int:
+    """Go back to the layout before the resize under way.
+
+    Past the phase copy the conductor finishes first: the way back is another resize.
+    """
+    from ..steering import steer
+
+    return steer(choices, "cancel")

@@ -1,0 +1,197 @@
+"""What may never be seen in a history: the invariants of a drill, judged record by record in two passes."""
+
+from array import array
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import floor
+from pathlib import Path
+
+from .counting import Counts
+from .history import Kind, Outcome, read_all
+from .phase import Phase
+from .staleness import Calm, Writes
+from .truth import FAMILY_SHIFT, Family, key_name
+
+BUCKET = 0.01
+"""Seconds of a histogram's bar."""
+UNPROVEN = 0.2
+"""The part of a calm phase's hits that may be made without a proof, on a machine that is busy with other things."""
+SHOWN = 200
+"""Violations that are kept; all are counted."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Seconds."""
+
+    stale: float
+    """How far a read may lag while anything is in doubt: `freshness` and one timeout. Nothing in doubt: not at all."""
+    hold: float
+    """How long after a change of the fleet state something may be in doubt: `View.hold`."""
+    latency: float
+    """What all but one in a thousand calls must not exceed."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    invariant: str
+    text: str
+    at: float = 0.0
+    key: int | None = None
+    phase: int = 0
+
+
+@dataclass
+class Tally:
+    """What happened in one phase."""
+
+    calls: int = 0
+    hits: int = 0
+    misses: int = 0
+    late: int = 0
+    """Reads that lagged at all."""
+    worst: float = 0.0
+    failed: Counter[int] = field(default_factory=Counter)
+    violations: int = 0
+    unproven: int = 0
+    """Hits in processes that could prove nothing, though nothing was in doubt."""
+    stall: float = 0.0
+    """Seconds by which a process that slept woke too late, at worst."""
+    latency: Counter[int] = field(default_factory=Counter)
+    """Calls by hundredths of a second."""
+
+    def percentile(self, part: float) -> float:
+        """Seconds within which that part of the calls was over."""
+        left = part * sum(self.latency.values())
+        for bucket in sorted(self.latency):
+            left -= self.latency[bucket]
+            if left <= 0:
+                return (bucket + 1) * BUCKET
+        return 0.0
+
+
+@dataclass
+class Findings:
+    bounds: Bounds
+    phases: Sequence[Phase]
+    tallies: list[Tally]
+    violations: list[Violation] = field(default_factory=list)
+    total: Counter[str] = field(default_factory=Counter)
+    """How many violations there are of each invariant."""
+    lags: Counter[int] = field(default_factory=Counter)
+    """Hits by how far they lagged, in hundredths of a second rounded up; 0: not at all."""
+    seconds: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    """[hits, misses] of each second."""
+    records: int = 0
+    began: float = 0.0
+    folder: Path = Path()
+    unproven: int = 0
+    """Hits in processes that said that they could not promise anything."""
+    doubtful: int = 0
+    """Reads made while something was in doubt."""
+
+    def blame(self, violation: Violation) -> None:
+        self.total[violation.invariant] += 1
+        if self.tallies:
+            self.tallies[violation.phase].violations += 1
+        if self.total[violation.invariant] <= SHOWN:
+            self.violations.append(violation)
+
+
+_wrong = {
+    Outcome.FOREIGN: ("I1 own key", "the value of another key"),
+    Outcome.CORRUPT: ("I2 whole value", "no value that was ever stored"),
+    Outcome.FUTURE: ("I3 never from the future", "a version that nobody has written yet"),
+}
+
+
+def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Findings:
+    """The findings in the histories at `paths`."""
+    writes, counts, learned = Writes(), Counts(), []
+    writers = set()
+    for kind, outcome, writer, key, version, began, ended, _, _ in read_all(paths):
+        writers.add(writer)
+        if kind == Kind.WRITE:
+            writes.add(outcome, key, version, began, ended)
+        elif kind == Kind.COUNT:
+            counts.add(key, version, ended, outcome == Outcome.OK)
+        elif kind == Kind.LEARN:
+            learned.append(ended)
+    writes.settle()
+    counts.settle()
+    findings = Findings(bounds, phases, [Tally() for _ in phases] or [Tally()])
+    findings.began = phases[0].began if phases else 0.0
+    _judge(paths, findings, writes, counts, Calm(learned, bounds.hold))
+    for key, text in counts.excess(len(writers)):
+        findings.blame(Violation("I6 counters", f"{key_name(key)} {text}", key=key))
+    for number, (phase, tally) in enumerate(zip(phases, findings.tallies, strict=False)):
+        slow = tally.percentile(0.999)
+        # A process that was stopped is not slow.
+        # Nor is one on a machine that has no time for it, at any of the few times that a call waits.
+        if slow > bounds.latency + 4 * tally.stall and "worker" not in phase.name and tally.calls >= 1000:
+            text = f"99.9 % of the calls took up to {slow:.2f} s in phase {number} ({phase.name})"
+            findings.blame(Violation("I10 latency", text, phase.began, phase=number))
+        if phase.name == "calm" and tally.unproven > UNPROVEN * tally.hits:
+            text = (
+                f"{tally.unproven} of {tally.hits} hits without a proof in phase {number}, in which nothing was broken"
+            )
+            findings.blame(Violation("I10 proof", text, phase.began, phase=number))
+    return findings
+
+
+def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Counts, calm: Calm) -> None:
+    starts = array("d", [phase.began for phase in findings.phases])
+    tallies, seconds, lags, origin = findings.tallies, findings.seconds, findings.lags, findings.began
+    stale = findings.bounds.stale
+    for kind, outcome, writer, key, version, began, ended, loading, epoch in read_all(paths):
+        findings.records += 1
+        phase = max(0, bisect_right(starts, began) - 1)
+        tally = tallies[phase]
+        if kind == Kind.STALL:
+            tally.stall = max(tally.stall, ended - began)
+        if kind == Kind.LEARN or kind == Kind.STALL:
+            continue
+        tally.calls += 1
+        tally.latency[int((ended - began - loading * 1e-6) / BUCKET)] += 1
+        if outcome == Outcome.RAISED:
+            findings.blame(Violation("I10 exceptions", f"process {writer} met an exception", began, key or None, phase))
+        counter = key >> FAMILY_SHIFT == Family.COUNTER
+        if outcome != Outcome.OK and kind != Kind.READ:
+            tally.failed[outcome] += 1
+        if kind == Kind.READ:
+            if outcome in _wrong:
+                invariant, text = _wrong[Outcome(outcome)]
+                text = f"process {writer} read {text} as {key_name(key)}"
+                findings.blame(Violation(invariant, text, began, key, phase))
+                continue
+            seconds[floor(began - origin)][not version] += 1
+            if not version:
+                tally.misses += 1
+                continue
+            tally.hits += 1
+            if outcome == Outcome.UNPROVEN:
+                findings.unproven += 1
+                tally.unproven += began in calm
+                continue
+            lag = counts.lag(key, version, began, False) if counter else writes.lag(key, version, began)
+            lags[-int(-lag / BUCKET // 1)] += 1
+        elif kind == Kind.COUNT and version and outcome == Outcome.OK:
+            lag = counts.lag(key, version, began, True)
+        else:
+            continue
+        quiet = began in calm
+        findings.doubtful += not quiet
+        if lag > 0:
+            tally.late += 1
+            tally.worst = max(tally.worst, lag)
+            if lag > (0.0 if quiet else stale):
+                invariant = _stale_by_family.get(key >> FAMILY_SHIFT, "I4 staleness")
+                when = "in calm" if quiet else "in doubt"
+                what = f"{Kind(kind).name.lower()} of {key_name(key)}"
+                text = f"process {writer}, epoch {epoch}: {what} was {lag:.3f} s behind {when}"
+                findings.blame(Violation(invariant, text, began, key, phase))
+
+
+_stale_by_family = {Family.COUNTER: "I6 counters", Family.SESSION: "I7 logout"}

@@ -1,0 +1,37 @@
+"""A process that leads one resize: `python -m dcache_manager.drill.conduct SPEC`."""
+
+import json
+import logging
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from . import teeth
+from .terms import ALIAS
+
+
+def main(spec: dict[str, Any]) -> None:
+    logging.getLogger("django_dcache").addHandler(logging.NullHandler())
+    if spec["bug"]:
+        teeth.plant(spec["bug"])
+    from dcache_manager.conductor import Cancelled, Conductor
+    from dcache_manager.journal import FileJournal
+    from django_dcache.conf import parse
+    from django_dcache.errors import Conflict, NodeFailure, NoMajority
+    from django_dcache.fleet import Fleet
+    from django_dcache.topology import Topology
+
+    fleet = Fleet(parse(ALIAS, spec["location"], spec["options"]))
+    conductor = Conductor(fleet, FileJournal(Path(spec["folder"]) / "resizes.jsonl"))
+    # These are what it may say, and the next run goes on; the journal tells.
+    with suppress(Conflict, NoMajority, NodeFailure, Cancelled):
+        if spec["target"] is None:
+            conductor.cancel()
+        else:
+            target = {"epoch": 1, "phase": "stable", "fence": 0, "layout": spec["target"]}
+            conductor.run(Topology.from_json(target).layout)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""Real memcached processes on this machine that outlive the command that started them. A file says which are ours."""
+
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django_dcache.errors import ConfigurationError, DCacheError
+
+from .runtime import folder
+
+PATIENCE = 5.0
+"""Seconds for a process to start, or to end."""
+PAUSE = 0.01
+
+
+class NotStarted(DCacheError):
+    """memcached did not start."""
+
+
+def up(count: int, memory: int) -> list[dict[str, Any]]:
+    """Start nodes until `count` of ours run; all that run: {"name", "address", "pid"}. `memory` in megabytes."""
+    binary = shutil.which("memcached")
+    if not binary:
+        raise ConfigurationError("memcached is not on PATH; install it, for instance with `apt install memcached`")
+    with _register() as nodes:
+        nodes[:] = [node for node in nodes if _is_ours(node)]
+        while len(nodes) < count:
+            nodes.append(_start(binary, memory))
+        return [{"name": node["address"], "address": node["address"], "pid": node["pid"]} for node in nodes]
+
+
+def down() -> list[dict[str, Any]]:
+    """End the nodes that `up` started; what became of each."""
+    with _register() as nodes:
+        ours = [node for node in nodes if _is_ours(node)]
+        for node in ours:
+            os.kill(node["pid"], signal.SIGTERM)
+        outcomes = []
+        for node in nodes:
+            outcome = "ended" if node in ours else "was gone"
+            if node in ours and not _until(partial(_is_gone, node)):
+                os.kill(node["pid"], signal.SIGKILL)
+                outcome = "killed"
+            outcomes.append({"name": node["address"], "address": node["address"], "outcome": outcome})
+        nodes.clear()
+        return outcomes
+
+
+@contextmanager
+def _register() -> Iterator[list[dict[str, Any]]]:
+    """The nodes that were started, for nobody else to read or change meanwhile; written back at the end."""
+    with (folder() / "local.json").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        try:
+            nodes = json.loads(file.read() or "[]")
+        except ValueError as error:
+            raise ConfigurationError(f"{file.name} can't be read: {error}") from None
+        try:
+            yield nodes
+        finally:
+            file.seek(0)
+            file.truncate()
+            json.dump(nodes, file)
+
+
+def _start(binary: str, memory: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as place:
+        # memcached picks the port itself and says which: between picking and binding nobody can take it.
+        told = Path(place) / "port"
+        user = pwd.getpwuid(os.geteuid()).pw_name  # it refuses to run as root unless told to
+        command = [binary, "-l", "127.0.0.1", "-p", "-1", "-U", "0", "-t", "1", "-m", str(memory), "-u", user]
+        with (Path(place) / "words").open("w+") as words:
+            process = subprocess.Popen(
+                command,
+                env=os.environ | {"MEMCACHED_PORT_FILENAME": str(told)},
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
+            )
+            if not _until(lambda: told.exists() or process.poll() is not None) or process.poll() is not None:
+                process.kill()
+                words.seek(0)
+                raise NotStarted(words.read().strip() or "no word from it")
+        port = told.read_text().split(":")[1].split()[0]
+    return {"address": f"127.0.0.1:{port}", "pid": process.pid, "born": _born(process.pid)}
+
+
+def _is_ours(node: dict[str, Any]) -> bool:
+    """Whether the process still runs: a process number alone may have been given to another one since."""
+    return bool(node["born"]) and _born(node["pid"]) == node["born"]
+
+
+def _is_gone(node: dict[str, Any]) -> bool:
+    return not _is_ours(node)
+
+
+def _born(pid: int) -> str:
+    """When a process was started, in words of the system's own; empty if there is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if fields[0] in "ZX" else fields[19]
+    found = subprocess.run(["ps", "-o", "lstart=,stat=", "-p", str(pid)], capture_output=True, text=True)
+    started, _, state = found.stdout.strip().rpartition(" ")
+    return "" if state.startswith("Z") else started.strip()
+
+
+def _until(true: Callable[[], bool]) -> bool:
+    give_up = time.monotonic() + PATIENCE
+    while not true():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(PAUSE)
+    return True

@@ -1,0 +1,101 @@
+"""What the manager remembers in the site's own database: jobs and what happened to them, topologies, invalidations.
+
+Plain columns and JSON only, so that SQLite, PostgreSQL and MySQL will all do. What has to be right is decided by the
+fleet state; these tables make it visible, and carry invalidations from region to region.
+"""
+
+from django.db import models
+
+
+class Job(models.Model):
+    """One run of something that takes its time, from its beginning to its end."""
+
+    name = models.CharField(max_length=40, unique=True)
+    """As the run itself and its reports call it."""
+    kind = models.CharField(max_length=40)
+    fleet = models.CharField(max_length=60)
+    state = models.CharField(max_length=12)
+    """As `progress.Progress.state`."""
+    progress = models.JSONField(default=dict)
+    """The last counts, as `Progress.to_json` makes them."""
+    created = models.DateTimeField(auto_now_add=True, db_index=True)
+    heard = models.DateTimeField()
+    """When it was last heard of."""
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} of {self.fleet}: {self.state}"
+
+
+class Event(models.Model):
+    """A line of a job's journal."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    event = models.CharField(max_length=40)
+    details = models.JSONField(default=dict)
+    """The counts at that moment, and what else there is to say."""
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.event} at {self.at}"
+
+
+class TopologyChange(models.Model):
+    """An epoch that was published."""
+
+    fleet = models.CharField(max_length=60)
+    epoch = models.PositiveBigIntegerField()
+    phase = models.CharField(max_length=12)
+    document = models.JSONField()
+    """As `Topology.to_json` makes it."""
+    at = models.DateTimeField()
+    job = models.ForeignKey(Job, models.CASCADE, related_name="topologies")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["fleet", "epoch", "job"], name="dcache_epoch_once")]
+
+    def __str__(self) -> str:
+        return f"{self.fleet} epoch {self.epoch}: {self.phase}"
+
+
+class Invalidation(models.Model):
+    """An entry of the log that every region applies. Its primary key is its number."""
+
+    region = models.CharField(max_length=60)
+    """Where it was made."""
+    alias = models.CharField(max_length=60)
+    kind = models.CharField(max_length=12)
+    """keys or prefix"""
+    made = models.JSONField()
+    """Made keys, or the one made prefix."""
+    created = models.DateTimeField(auto_now_add=True, db_index=True)
+    settled = models.BooleanField(default=False, db_index=True)
+    """Every region is known to have applied it."""
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.kind} on {self.alias}, from {self.region}"
+
+
+class Acknowledgement(models.Model):
+    """What a region makes of an entry."""
+
+    invalidation = models.ForeignKey(Invalidation, models.CASCADE, related_name="acknowledgements")
+    region = models.CharField(max_length=60)
+    begun = models.DateTimeField()
+    """When a worker was last at it."""
+    applied = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["invalidation", "region"], name="dcache_ack_once")]
+
+    def __str__(self) -> str:
+        return f"{self.invalidation_id} by {self.region}: {self.applied or 'not yet'}"

@@ -1,0 +1,127 @@
+"""The options that every command takes, before its name or after it; and the two kinds of commands that take them.
+
+Imports nothing but click: help and completion must not wait for Django or rich.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+REMINDER = "The options of dcache-admin itself can be given here too."
+
+
+@dataclass
+class Choices:
+    """What the global options say; on every click context as `obj`."""
+
+    settings: str | None = None
+    pythonpath: str | None = None
+    cache: str | None = None
+    nodes: str | None = None
+    json: bool = False
+    timeout: float = 2.0
+    yes: bool = False
+    quiet: bool = False
+    verbose: int = 0
+    arguments: Sequence[str] = ()
+    """The whole command line, to start it again in the background."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know, beside the answer: on stderr, unless --quiet."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+
+pass_choices = click.make_pass_decorator(Choices)
+
+
+def global_options(root: bool) -> list[click.Option]:
+    """The options, to be parsed at the root or (hidden from help) at a command. The later one on the line counts."""
+
+    def option(*names: str, env: str | list[str] = (), **attributes: Any) -> click.Option:  # type: ignore[assignment]
+        attributes |= {"envvar": env, "show_envvar": True} if root else {"hidden": True, "allow_from_autoenv": False}
+        return click.Option(names, expose_value=False, callback=_remember, **attributes)
+
+    return [
+        option(
+            "--settings", env=["DCACHE_SETTINGS", "DJANGO_SETTINGS_MODULE"], metavar="MODULE", help="Django settings."
+        ),
+        option("--pythonpath", env="DCACHE_PYTHONPATH", metavar="DIR", help="A directory to import settings from."),
+        option(
+            "-c",
+            "--cache",
+            env="DCACHE_CACHE",
+            metavar="ALIAS",
+            help="The cache alias; not needed if only one is ours.",
+        ),
+        option(
+            "--nodes", env="DCACHE_NODES", metavar="HOST:PORT,…", help="Where to find the fleet; no project needed."
+        ),
+        option("--json", env="DCACHE_JSON", is_flag=True, help="Answer with one JSON object."),
+        option(
+            "--timeout",
+            env="DCACHE_TIMEOUT",
+            type=click.FloatRange(0.01, 3600),
+            default=Choices.timeout if root else None,
+            show_default=root,
+            metavar="SECONDS",
+            help="How long nodes have to answer.",
+        ),
+        option("--yes", env="DCACHE_YES", is_flag=True, help="Do it without asking."),
+        option("-q", "--quiet", env="DCACHE_QUIET", is_flag=True, help="No notes and no progress on stderr."),
+        option(
+            "-v",
+            "--verbose",
+            env="DCACHE_VERBOSE",
+            count=True,
+            help="Log to stderr, and show where errors come from; twice for more.",
+        ),
+    ]
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    choices = context.find_root().ensure_object(Choices)
+    given = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
+    if given and parameter.name:
+        setattr(choices, parameter.name, value)
+
+
+class Verb(click.Command):
+    """A command that takes the global options too."""
+
+    def __init__(self, *arguments: Any, **attributes: Any):
+        super().__init__(*arguments, **attributes)
+        self.params += global_options(root=False)
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text(REMINDER)
+
+
+class Noun(click.Group):
+    """A group of commands that takes the global options too. `default` is the command meant when none is named."""
+
+    command_class = Verb
+
+    def __init__(self, *arguments: Any, default: str | None = None, **attributes: Any):
+        super().__init__(*arguments, **attributes)
+        self.params += global_options(root=False)
+        self._default = default
+        if default:
+            self.no_args_is_help = False
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        if self._default and not context.resilient_parsing and not self._names_command(context, args):
+            args = [self._default, *args]
+        return super().parse_args(context, args)
+
+    def _names_command(self, context: click.Context, args: list[str]) -> bool:
+        """Whether a command (or --help) follows the options that are the group's own."""
+        try:
+            values, rest, _ = self.make_parser(context).parse_args(args=list(args))
+        except click.UsageError:
+            return False  # An option of the default command.
+        return bool(rest) or "help" in values
