@@ -1,0 +1,75 @@
+"""The command line of `benchmarks/run`."""
+
+import argparse
+import signal
+import sys
+
+from django.conf import settings
+
+from . import install, machine, report, scenarios
+from .asynchronous import asynchronous
+from .backends import PEERS
+from .mover import mover
+from .scale import scale
+from .servers import go_first, pin
+from .site import site
+from .table import Table
+from .threads import threads
+
+SCENARIOS: dict[str, scenarios.Scenario] = {
+    "table": scenarios.standard,
+    "nodes": scenarios.nodes,
+    "replicas": scenarios.replicas,
+    "keys": scenarios.keys,
+    "sizes": scenarios.sizes,
+    "threads": threads,
+    "async": asynchronous,
+    "page": site,
+    "mover": mover,
+    "scale": scale,
+}
+
+
+def main() -> None:
+    options = parse(sys.argv[1:])
+    settings.configure(CACHES={})
+    skipped = install.available(PEERS)
+    if options.first:
+        go_first()
+    pinned = pin()
+    packages = [package for peer in PEERS if peer.name not in skipped for package in peer.packages]
+    about = {**machine.describe(packages), "pinned": pinned}
+    terms = scenarios.Terms(options.samples, frozenset(skipped))
+    tables: list[Table] = []
+    for name in options.scenarios:
+        print(f"measuring {name}", file=sys.stderr)
+        tables += SCENARIOS[name](terms)
+    print(options.format(about, skipped, tables))
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    lines = [f"  {name:9} {function.__doc__}" for name, function in SCENARIOS.items()]
+    parser = argparse.ArgumentParser(
+        prog="benchmarks/run",
+        description=__doc__,
+        epilog="scenarios:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="default: table; `all` for every one")
+    parser.add_argument("--samples", type=int, default=200, help="samples of each cell, of which the least counts")
+    parser.add_argument("--first", action="store_true", help="go ahead of a busy machine's other processes (root only)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="format", action="store_const", const=report.as_json)
+    form.add_argument("--markdown", dest="format", action="store_const", const=report.as_markdown)
+    parser.set_defaults(format=report.as_text)
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.scenarios if name not in (*SCENARIOS, "all")]:
+        parser.error(f"unknown scenario {unknown[0]!r}; choose from {', '.join(SCENARIOS)}, all")
+    chosen = options.scenarios or ["table"]
+    options.scenarios = list(SCENARIOS) if "all" in chosen else chosen
+    return options
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything that was started is stopped
+    main()

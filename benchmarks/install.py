@@ -1,0 +1,40 @@
+"""The peers, installed one by one: whoever can't be had here is left out, and the reason is told."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from .backends import Backend
+
+
+def available(peers: Iterable[Backend]) -> dict[str, str]:
+    """{name of each peer that can't run: why not}. Installs what is missing into the running virtualenv."""
+    return {peer.name: reason for peer in peers if (reason := _missing(peer))}
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """The installed ones of `packages`."""
+    found = {package: _version(package) for package in sorted(set(packages))}
+    return {package: number for package, number in found.items() if number}
+
+
+def _missing(peer: Backend) -> str:
+    wanted = [package for package in peer.packages if not _version(package)]
+    if not wanted:
+        return ""
+    print(f"installing {' '.join(wanted)}", file=sys.stderr)
+    # Binary packages only: a peer that needs a compiler and headers is not what its users would measure either.
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
+    ran = subprocess.run([*command, "--only-binary", ":all:", *wanted], capture_output=True, text=True)
+    if ran.returncode == 0:
+        return ""
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")]
+    return (errors or [f"pip failed with {ran.returncode}"])[-1].removeprefix("ERROR: ")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

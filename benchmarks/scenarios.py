@@ -1,0 +1,120 @@
+"""What can be measured, by the name it has on the command line. Each scenario gives its tables one by one."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from . import operations as ops
+from .backends import FLOOR, OURS, PEERS, Backend, ours, peer
+from .measure import interleaved
+from .servers import running
+from .table import Row, Table
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How to measure: `samples` of each cell, without the backends named in `absent`."""
+
+    samples: int
+    absent: frozenset[str]
+
+    def present(self, backends: Iterable[Backend]) -> list[Backend]:
+        return [backend for backend in backends if backend.name not in self.absent]
+
+
+Scenario = Callable[[Terms], Iterator[Table]]
+
+
+def standard(terms: Terms) -> Iterator[Table]:
+    """Three nodes, one replica, small values: every operation, every backend."""
+    yield from _compare("Three nodes, R = 1", 3, [FLOOR, *PEERS, ours()], ops.TABLE, terms)
+
+
+def nodes(terms: Terms) -> Iterator[Table]:
+    """1, 3, 10 and 50 nodes."""
+    chosen = (ops.GET, ops.SET, ops.get_many(10), ops.get_many(100), ops.set_many(100))
+    backends = terms.present([peer("PyMemcache"), peer("PyLibMC"), ours()])
+    counts = (1, 3, 10, 50)
+    with ExitStack() as stack:
+        fleets = {count: stack.enter_context(running(count)) for count in counts}
+        caches = {_on(backend.name, count): backend.make(fleets[count]) for backend in backends for count in counts}
+        us, cpu_us = _measure(caches, chosen, terms)
+    small, large = cpu_us[_on(OURS, 3)], cpu_us[_on(OURS, 50)]
+    growth = ", ".join(f"{operation} {large[operation] / small[operation]:.2f}" for operation in small)
+    yield Table("1 to 50 nodes: µs per call", us)
+    yield Table("1 to 50 nodes: µs of the client's CPU per call", cpu_us, notes=(f"50 nodes / 3 nodes: {growth}.",))
+
+
+def _on(name: str, nodes: int) -> str:
+    return f"{name}, {nodes} node{'s' * (nodes > 1)}"
+
+
+def replicas(terms: Terms) -> Iterator[Table]:
+    """Each key on one node or on two. No peer has replicas, so they are beside themselves."""
+    with running(3) as servers:
+        caches = {f"{OURS}, R = {count}": ours(count).make(servers) for count in (1, 2)}
+        us, _ = _measure(caches, ops.TABLE, terms)
+    yield Table("Replicas, three nodes: µs per call", us)
+
+
+def keys(terms: Terms) -> Iterator[Table]:
+    """get_many, set_many and delete_many of 1, 10, 100 and 1,000 keys."""
+    for make in (ops.get_many, ops.set_many, ops.delete_many):
+        chosen = [make(count) for count in (1, 10, 100, 1000)]
+        yield from _compare(make.__name__, 3, [*PEERS, ours()], chosen, terms, cpu=False)
+    new = [ops.fresh("get"), ops.fresh("set")]
+    yield from _compare("Keys that were never seen before", 3, [*PEERS, ours()], new, terms, cpu=False)
+
+
+def sizes(terms: Terms) -> Iterator[Table]:
+    """Values of 100 B, 1 KB and 64 KB."""
+    chosen = [make(label) for make in (ops.get_sized, ops.set_sized) for label in ops.SIZES]
+    yield from _compare("Sizes", 3, [FLOOR, *PEERS, ours()], chosen, terms, cpu=False)
+
+
+def _compare(
+    title: str, count: int, backends: Sequence[Backend], chosen: Sequence[ops.Operation], terms: Terms, cpu: bool = True
+) -> Iterator[Table]:
+    """Time and, with `cpu`, the client's share of it, of several backends on the same nodes."""
+    with running(count) as servers:
+        caches = {backend.name: backend.make(servers) for backend in terms.present(backends)}
+        us, cpu_us = _measure(caches, chosen, terms)
+    yield Table(f"{title}: µs per call", us)
+    if cpu:
+        yield Table(f"{title}: µs of the client's CPU per call", cpu_us)
+
+
+def _measure(
+    caches: Mapping[str, Any], chosen: Sequence[ops.Operation], terms: Terms
+) -> tuple[dict[str, Row], dict[str, Row]]:
+    """Microseconds per call, and those of the client's CPU, by the names of `caches`."""
+    calls = {
+        (operation.name, name): call
+        for operation in chosen
+        for name, cache in caches.items()
+        if (call := _ready(operation, name, cache))
+    }
+    us: dict[str, Row] = {name: {} for name in caches}
+    cpu_us: dict[str, Row] = {name: {} for name in caches}
+    for (operation_name, name), figure in interleaved(calls, terms.samples).items():
+        us[name][operation_name], cpu_us[name][operation_name] = figure.us, figure.cpu_us
+    for cache in caches.values():
+        cache.close()
+    return us, cpu_us
+
+
+def _ready(operation: ops.Operation, name: str, cache: Any) -> ops.Call | None:
+    """The call, once it was seen to do what it should; None where the floor has no such operation."""
+    floor = name == FLOOR.name
+    try:
+        operation.prepare(cache)
+        call = operation.bind(cache)
+    except AttributeError:
+        if floor:
+            return None
+        raise
+    result = call()
+    if not floor and not operation.right(result):
+        raise SystemExit(f"{name}: {operation.name} gave {result!r}")
+    return call

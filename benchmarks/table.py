@@ -1,0 +1,42 @@
+"""Figures in rows and columns, and how ours relate to the best of the others."""
+
+from dataclasses import dataclass, field
+
+from .backends import FLOOR, ONE_NODE, OURS
+
+Row = dict[str, float]
+"""{column: figure}; a column that a row lacks does not apply to it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows` by the name of the competitor. `more_is_better`: the figures are rates, not times."""
+
+    title: str
+    rows: dict[str, Row]
+    more_is_better: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def columns(self) -> list[str]:
+        widest = max(self.rows.values(), key=len, default={})
+        return list(widest)
+
+    def ratios(self) -> dict[str, Row]:
+        """Ours over theirs: over the best of each column, and over the peers that are usually meant by "memcached"."""
+        mine = self.rows.get(OURS)
+        peers = {name: row for name, row in self.rows.items() if name not in (OURS, FLOOR.name)}
+        if mine is None or not peers:
+            return {}
+        sharded = {name: row for name, row in peers.items() if not name.endswith(ONE_NODE)}
+        others = {"best peer": self._best(peers), "best peer on these nodes": self._best(sharded)}
+        others |= {name: row for name, row in peers.items() if name.startswith(("PyLibMC", "PyMemcache"))}
+        return {
+            f"ours / {name}": {column: mine[column] / row[column] for column in mine if row.get(column)}
+            for name, row in others.items()
+        }
+
+    def _best(self, peers: dict[str, Row]) -> Row:
+        choose = max if self.more_is_better else min
+        columns = {column: [row[column] for row in peers.values() if column in row] for column in self.columns}
+        return {column: choose(figures) for column, figures in columns.items() if figures}
