@@ -1,0 +1,310 @@
+"""The example shop on three memcached nodes: two gunicorn workers of four threads each, or uvicorn."""
+
+import itertools
+import json
+import re
+import socket
+import threading
+import urllib.parse
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from acceptance.shopfront import Visitor, serve
+from django_dcache.testing import LocalFleet
+
+
+@pytest.fixture(scope="module", params=["gunicorn", "uvicorn"])
+def shop(request, tmp_path_factory):
+    """A shop on three nodes."""
+    with LocalFleet(3) as fleet, serve(fleet.addresses, tmp_path_factory.mktemp("shop"), request.param) as shop:
+        yield shop
+
+
+@pytest.fixture
+def visitor(shop):
+    """Somebody the shop has not seen before."""
+    return Visitor(shop)
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [
+        ("/", "Celadon mug"),
+        ("/?page=2", "Ash planter"),
+        ("/shelf/vases/", "Cobalt vase"),
+        ("/products/4/", "Celadon teapot"),
+        ("/cart/", "Nothing in it yet"),
+        ("/cart/add/4/", "csrfmiddlewaretoken"),
+        ("/account/", "Log in"),
+        ("/login/", "Password"),
+    ],
+)
+def test_pages_render(visitor, path, holds):
+    """Every page renders, and holds no script or style of its own that a strict content policy would block."""
+    status, headers, text = visitor.ask(path)
+    assert status == 200
+    assert holds in text
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert not re.search(r"<style|\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", text)
+
+
+@pytest.mark.parametrize("name", ["shop.css", "shop.js", "shapes.svg", "mark.svg"])
+def test_static_files_are_served(visitor, name):
+    """The shop needs no second server for its static files."""
+    assert visitor.ask(f"/static/catalog/{name}")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/products/999/", "/shelf/hats/", "/cart/add/999/", "/api/products/999", "/nowhere"])
+def test_what_is_not_there_is_a_404(visitor, path):
+    """An address without a product is not found; it is no error."""
+    assert visitor.ask(path)[0] == 404
+
+
+def test_healthz(visitor):
+    """A worker that reaches its database says that it is well."""
+    assert visitor.json("/healthz") == {"status": "ok"}
+
+
+def test_cached_page_is_one_copy_for_everybody(shop, visitor):
+    """A product page is kept once for all visitors, and says nothing about the one it was rendered for."""
+    visitor.log_in()
+    visitor.submit("/cart/add/6/", quantity=1)
+    _, headers, first = visitor.ask("/products/6/")
+    assert "Cookie" not in headers.get("Vary", "")
+    assert "Set-Cookie" not in headers
+    assert "ada" not in first
+    visitor.set_price(6, "99.99")
+    assert Visitor(shop).ask("/products/6/")[2] == first
+
+
+def test_views_of_a_cached_page_are_counted(shop, visitor):
+    """Every view counts exactly once, also of a page that comes out of the cache, from whichever worker."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(visitor.ask, ["/products/7/"] * 40))
+    assert shop.execute("from django.core.cache import cache; print(cache.get('views:7'))").strip() == "40"
+
+
+def test_cart(visitor):
+    """A cart adds up, changes and empties."""
+    visitor.submit("/cart/add/8/", quantity=2)
+    visitor.submit("/cart/add/8/", quantity=1)
+    visitor.submit("/cart/add/9/", quantity=4)
+    assert visitor.json("/visitor")["items"] == 7
+    visitor.submit("/cart/change/9/", quantity=1)
+    _, _, text = visitor.submit("/cart/change/8/", quantity=0)
+    assert "Cobalt plate" in text
+    assert "Cobalt bowl" not in text
+    assert visitor.json("/visitor")["items"] == 1
+
+
+def test_cart_shows_the_price_of_now(visitor):
+    """The cart is reckoned with the price as last changed, not with the one at which the product was put in."""
+    visitor.submit("/cart/add/10/", quantity=3)
+    visitor.set_price(10, "7.25")
+    assert "21.75" in visitor.ask("/cart/")[2]
+
+
+def test_product_page_works_without_the_script(visitor):
+    """The form on a product page, sent as it stands in the HTML, leads to one with a token that fills the cart."""
+    action = re.search(r'<form class="buy" method="get" action="([^"]+)"', visitor.ask("/products/11/")[2])[1]
+    _, _, text = visitor.ask(f"{action}?quantity=2")
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]+)"', text))
+    visitor.ask(action, urllib.parse.urlencode(fields).encode())
+    assert visitor.json("/visitor")["items"] == 2
+
+
+def test_forms_need_a_token(visitor):
+    """A form from elsewhere is refused."""
+    assert visitor.ask("/cart/add/4/", b"quantity=1")[0] == 403
+
+
+def test_login_keeps_the_cart(visitor):
+    """Who fills a cart and then logs in still has it, under a new session key."""
+    visitor.submit("/cart/add/4/", quantity=1)
+    before = visitor.session_key
+    _, _, text = visitor.log_in()
+    assert "Hello, ada" in text
+    assert "1 piece in your" in text
+    assert visitor.session_key != before
+
+
+def test_logout_ends_the_session(shop, visitor):
+    """After a logout the old session key opens nothing, in any worker."""
+    visitor.log_in()
+    thief = Visitor(shop)
+    for cookie in visitor.cookies:
+        thief.cookies.set_cookie(cookie)
+    assert thief.json("/visitor")["name"] == "ada"
+    visitor.submit("/logout/")
+    assert {thief.json("/visitor")["name"] for _ in range(10)} == {""}
+
+
+def test_sessions_outlive_the_nodes_memory(shop, visitor):
+    """When every node loses all it holds, logins and carts stay: the cache only had a copy of them."""
+    visitor.submit("/cart/add/4/", quantity=3)
+    visitor.log_in()
+    for address in shop.environment["DCACHE_NODES"].split(","):
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port))) as node:
+            node.sendall(b"flush_all\r\n")
+            assert node.recv(16) == b"OK\r\n"
+    seen = visitor.json("/visitor")
+    assert (seen["name"], seen["items"]) == ("ada", 3)
+
+
+def test_offer_follows_a_price_change(visitor):
+    """A changed price is the next revision, and every worker's next answer."""
+    before = visitor.offer(12)
+    changed = visitor.set_price(12, "11.5")
+    assert changed == {"id": 12, "revision": before["revision"] + 1, "price": "11.50"}
+    assert [visitor.offer(12) for _ in range(10)] == [changed] * 10
+
+
+def test_offer_tells_hit_from_miss(visitor):
+    """The first answer after a change says that the database was asked, and the next one that it was not."""
+    visitor.set_price(20, "3")
+    told = [visitor.ask("/api/products/20")[1]["Cache-Status"] for _ in range(2)]
+    assert told == ["shop; fwd=miss", "shop; hit"]
+
+
+def test_offer_follows_a_save_elsewhere(shop, visitor):
+    """A product saved in another process, as the admin does, is the next revision in the shop's next answer."""
+    before = visitor.offer(13)
+    shop.execute("from catalog.models import Product; Product.objects.get(pk=13).save()")
+    assert visitor.offer(13)["revision"] == before["revision"] + 1
+
+
+def test_rolled_back_change_leaves_no_trace(shop, visitor):
+    """A change that is rolled back is never seen, and a read inside its transaction does not publish it."""
+    before = visitor.offer(14)
+    shop.execute(
+        "from django.db import transaction\n"
+        "from catalog.models import Product\n"
+        "with transaction.atomic():\n"
+        "    Product.objects.get(pk=14).save()\n"
+        "    transaction.set_rollback(True)"
+    )
+    assert visitor.offer(14) == before
+
+
+@pytest.mark.parametrize("body", [b"", b"12", b"[]", b"{}", b'{"price": "NaN"}', b'{"price": -1}', b'{"price": 1.234}'])
+def test_bad_prices_change_nothing(visitor, body):
+    """A price that is none is refused with a reason, and the offer stays."""
+    before = visitor.offer(15)
+    status, _, text = visitor.ask("/api/products/15/price", body)
+    assert status == 400
+    assert json.loads(text)["error"]
+    assert visitor.offer(15) == before
+
+
+def test_prices_are_closed_without_the_demo(shop):
+    """Without SHOP_DEMO nobody changes a price over HTTP."""
+    code = "from django.test import Client; print(Client().post('/api/products/1/price', SERVER_NAME='localhost'))"
+    assert "status_code=404" in shop.execute(code, SHOP_DEMO="")
+
+
+def test_no_offer_is_older_than_an_acknowledged_change(shop):
+    """While prices change, no read that begins after a change was acknowledged returns an earlier revision."""
+    products = (16, 17)
+    acknowledged = dict.fromkeys(products, 0)
+    stale = []
+
+    def write(pk):
+        client = Visitor(shop)
+        for cents in range(60):
+            acknowledged[pk] = client.set_price(pk, f"20.{cents:02}")["revision"]  # one writer per product
+
+    def read(pk):
+        client = Visitor(shop)
+        for _ in range(150):
+            floor = acknowledged[pk]
+            revision = client.offer(pk)["revision"]
+            if revision < floor:
+                stale.append((pk, revision, floor))
+
+    with ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(write, pk) for pk in products] + [pool.submit(read, pk) for pk in products * 2]
+    for job in jobs:
+        job.result()
+    assert stale == []
+
+
+def test_asynchronous_view_agrees(visitor):
+    """Offers asked for at once, on an event loop, are the ones that each product gives, and follow a change."""
+    changed = visitor.set_price(18, "31.50")
+    assert visitor.json("/api/offers?id=17&id=18")["offers"] == [visitor.offer(17), changed]
+    assert visitor.ask("/api/offers?id=17&id=4711")[0] == 404
+    assert visitor.ask("/api/offers?id=x")[0] == 400
+
+
+def test_no_error_while_the_fleet_changes(tmp_path):
+    """Under uvicorn, with load on views of both kinds, a node joins and another dies: every answer is right."""
+    products, options = range(1, 11), {"replicas": 2, "freshness": 0.5}
+    stop, wrong, answers = threading.Event(), [], Counter()
+
+    def look(shop, path):
+        client = Visitor(shop)
+        while not stop.is_set():
+            floor = dict(acknowledged)
+            status, _, text = client.ask(path)
+            answers[path] += 1
+            if status != 200:
+                wrong.append((path, status, text[:200]))
+            elif path.startswith("/api"):
+                offers = json.loads(text)["offers"]
+                wrong.extend(offer for offer in offers if offer["revision"] < floor.get(offer["id"], 0))
+
+    def write(shop):
+        client = Visitor(shop)
+        for cents in itertools.cycle(range(100)):
+            if stop.is_set():
+                break
+            for pk in products:
+                acknowledged[pk] = client.set_price(pk, f"30.{cents:02}")["revision"]
+
+    acknowledged: dict[int, int] = {}
+    offers = "/api/offers?" + "&".join(f"id={pk}" for pk in products)
+    with LocalFleet(3) as fleet, serve(fleet.addresses, tmp_path, "uvicorn", json.dumps(options)) as shop:
+        with ThreadPoolExecutor() as pool:
+            jobs = [pool.submit(look, shop, path) for path in (offers, offers, "/", "/products/4/")]
+            jobs.append(pool.submit(write, shop))
+            try:
+                added = fleet.add().address
+                shop.run("-m", "dcache_manager", "rebalance", "run", "--add", added, "--yes")
+                seen = dict(answers)
+                fleet.nodes[0].kill()
+                while any(answers[path] < seen[path] + 20 for path in seen):
+                    assert not stop.wait(0.01) and not any(job.done() for job in jobs)
+            finally:
+                stop.set()
+        for job in jobs:
+            job.result()
+    assert wrong == []
+
+
+def test_shop_stays_open_without_its_nodes(tmp_path):
+    """With one node dead and then all of them, every page still renders and a price change is still seen."""
+    with LocalFleet(3) as fleet, serve(fleet.addresses, tmp_path) as shop:
+        visitor = Visitor(shop)
+        visitor.log_in()
+        visitor.submit("/cart/add/4/", quantity=1)
+        for node in fleet.nodes:
+            node.kill()
+            for path in ("/", "/products/4/", "/cart/", "/account/"):
+                assert visitor.ask(path)[0] == 200
+            changed = visitor.set_price(4, "5")
+            assert visitor.offer(4) == changed
+
+
+def test_seed_adds_what_is_missing(shop):
+    """Seeding a seeded shop again leaves it as it is, but for the products that it lacks."""
+    assert shop.run("manage.py", "seed") == "48 products; customer ada, password as before\n"
+    assert shop.run("manage.py", "seed", "--products", "50").startswith("50 products;")
+
+
+def test_models_and_migrations_agree(shop):
+    """Nothing in the models waits for a migration, and Django's checks find nothing."""
+    shop.run("manage.py", "makemigrations", "--check", "--dry-run")
+    assert "no issues" in shop.run("manage.py", "check")

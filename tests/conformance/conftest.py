@@ -1,0 +1,115 @@
+"""The situations in which the contract must hold, and keys for it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+
+from django_dcache import keys as names
+from django_dcache.backend import DistributedCache
+from django_dcache.testing import LocalFleet, LocalNode
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A fleet, and what happened to its first node after its state was planted."""
+
+    nodes: int
+    replicas: int
+    fault: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.nodes} nodes, R={self.replicas}{', one ' if self.fault else ''}{self.fault}"
+
+    @property
+    def some_copies_left(self) -> bool:
+        return not self.fault or self.nodes > 1
+
+
+HEALTHY = [Situation(nodes, replicas) for nodes in (1, 3, 5) for replicas in (1, 2)]
+FAULTY = [Situation(s.nodes, s.replicas, fault) for s in HEALTHY for fault in ("killed", "hung")]
+_numbers = count()
+
+
+class Scene:
+    """A situation that was set up."""
+
+    def __init__(self, situation: Situation, local: LocalFleet):
+        self.situation, self.local = situation, local
+        self.broken: LocalNode | None = None
+        options = {"replicas": situation.replicas, "fleet": f"r{situation.replicas}", "hash_tags": True}
+        # Only a node that hangs should ever exceed it, however busy the machine is; but then it is waited for.
+        options["timeout"] = 1.0 if situation.fault == "hung" else 20.0
+        self.cache = DistributedCache(local.addresses, {"OPTIONS": options})
+        self.cache.set("planted", True)
+        if situation.fault:
+            self.broken = local.nodes[0]
+            self.broken.kill() if situation.fault == "killed" else self.broken.freeze()
+
+    def has_copy(self, key: str) -> bool:
+        """Whether a node that works holds `key`."""
+        route = self.cache.fleet.view.place(names.name(self.cache.make_key(key))).route
+        return self.broken is None or any(node != self.broken.address for node in route.read)
+
+    def keys(self, count: int, copies: bool = True) -> list[str]:
+        """New keys with (or without) a working copy. All versions of a key are on the same nodes: tags see to it."""
+        found: list[str] = []
+        while len(found) < count:
+            key = f"{{{next(_numbers)}}}"
+            if self.has_copy(key) is copies:
+                found.append(key)
+        return found
+
+
+class Stage:
+    """Sets each situation up when it is first asked for; situations without a fault share their nodes."""
+
+    def __init__(self, closing: ExitStack):
+        self._closing = closing
+        self._fleets: dict[object, LocalFleet] = {}
+        self._scenes: dict[Situation, Scene] = {}
+
+    def scene(self, situation: Situation) -> Scene:
+        if situation not in self._scenes:
+            which = situation if situation.fault else situation.nodes
+            if which not in self._fleets:
+                self._fleets[which] = self._closing.enter_context(LocalFleet(situation.nodes))
+            self._scenes[situation] = Scene(situation, self._fleets[which])
+        return self._scenes[situation]
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    with ExitStack() as closing:
+        yield Stage(closing)
+
+
+@pytest.fixture(params=HEALTHY + [situation for situation in FAULTY if situation.some_copies_left], ids=str)
+def scene(request: pytest.FixtureRequest, stage: Stage) -> Scene:
+    """Any situation in which some keys have a copy that works."""
+    return stage.scene(request.param)
+
+
+@pytest.fixture(params=[s for s in FAULTY if s.replicas == 1 or s.nodes == 1], ids=str)
+def lossy_scene(request: pytest.FixtureRequest, stage: Stage) -> Scene:
+    """Any situation in which some keys have lost their only copy."""
+    return stage.scene(request.param)
+
+
+@pytest.fixture
+def cache(scene: Scene) -> DistributedCache:
+    return scene.cache
+
+
+@pytest.fixture
+def key(scene: Scene) -> str:
+    """A new key with a working copy."""
+    return scene.keys(1)[0]
+
+
+@pytest.fixture
+def keys(scene: Scene) -> list[str]:
+    """Twenty new keys with working copies."""
+    return scene.keys(20)

@@ -1,0 +1,248 @@
+"""The rules of the protocol, each broken on purpose by a wrapper around the real flows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django_dcache.flows import Flow, Learn, Owe, Urgent
+from django_dcache.flows.fill import fill
+from django_dcache.flows.read import Found
+from django_dcache.keys import RESERVED
+from django_dcache.placement import Round, Route
+from django_dcache.topology import Phase
+from django_dcache.view import Place, Standing, View
+from django_dcache.wire import Answer, Command, Get, Store, Token, Value
+
+from .process import HOLD
+from .roles import Flows, Operation
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The protocol as designed, but for what is replaced; and the case and the faults that bring it to light."""
+
+    says: str
+    case: str = ""
+    faults: str = ""
+    flows: Flows = Flows()
+    view_class: type[View] = View
+    hold: float = HOLD
+    skip: tuple[Phase, ...] = ()
+    tokens_travel: bool = False
+    never_again: bool = False
+    """The view is proven once and then for ever."""
+
+
+# Wrappers around flows
+
+
+def altered(flow: Operation, change: Callable[[Command], Command]) -> Operation:
+    """`flow` with each of its commands changed."""
+
+    def run(view: View, *arguments: object) -> Flow[object]:
+        steps, answer = flow(view, *arguments), None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            if isinstance(step, dict):
+                step = type(step)({node: [change(command) for command in batch] for node, batch in step.items()})
+            answer = yield step
+
+    return run
+
+
+def _forget_token(command: Command) -> Command:
+    return command._replace(token=None) if type(command) is Store and not command.name.startswith(RESERVED) else command
+
+
+def without_bump(flow: Operation) -> Operation:
+    """`flow`, made believe that its bumps succeed."""
+
+    def run(view: View, *arguments: object) -> Flow[object]:
+        steps, answer = flow(view, *arguments), None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            if isinstance(step, Urgent):
+                here = Value(view.state.encode(), token=Token(1, 0))
+                answer = {n: [here if type(c) is Get else Answer.DONE for c in batch] for n, batch in step.items()}
+            elif isinstance(step, Learn | Owe):
+                answer = None
+            else:
+                answer = yield step
+
+    return run
+
+
+def seen_by(view_class: type[View], flow: Operation) -> Operation:
+    """`flow` under another kind of view."""
+
+    def run(view: View, *arguments: object) -> Flow[object]:
+        fields = {name: getattr(view, name) for name in View.__dataclass_fields__}
+        return (yield from flow(view_class(**fields), *arguments))
+
+    return run
+
+
+def repairing(view: View, names: Iterable[bytes]) -> Flow[Found]:
+    """Reads that copy what they find to replicas that lack it."""
+    found = Found()
+    for name in names:
+        route, slot = view.place(name)
+        order = route.read if int(view.clock() * 1000) % 2 else route.read[::-1]
+        for target in order:
+            sources = tuple(node for node in order if node != target)
+            found |= yield from fill(view, {name: Place(route._replace(fill=sources), slot)}, target)
+            if name in found:
+                break
+    return found
+
+
+# Views with another idea of where things are
+
+
+class _Elsewhere(View):
+    __slots__ = ()
+
+    def place(self, name: bytes) -> Place:
+        route, slot = View.place(self, name)
+        return Place(self._alter(route), slot)
+
+    def _alter(self, route: Route) -> Route:
+        raise NotImplementedError
+
+
+def routed(alter: Callable[[Route], Route]) -> type[View]:
+    """A view whose routes are altered."""
+    return type("Routed", (_Elsewhere,), {"__slots__": (), "_alter": lambda self, route: alter(route)})
+
+
+def _together(route: Route) -> Route:
+    if not (route.first.purge or (route.fill and route.second.write)):
+        return route
+    return route._replace(first=Round((), route.first.purge), second=Round(route.write))
+
+
+def _parallel(route: Route) -> Route:
+    return route._replace(first=Round(route.write, route.purge), second=Round())
+
+
+class _NeverClosed(View):
+    __slots__ = ()
+
+    def standing(self, node: str, slot: int) -> Standing:
+        found = View.standing(self, node, slot)
+        return found if found is Standing.OWED else Standing.OPEN
+
+
+class _LeftAlone(View):
+    __slots__ = ()
+
+    def standing(self, node: str, slot: int) -> Standing:
+        found = View.standing(self, node, slot)
+        return Standing.EMPTY if found is Standing.CLOSED else found
+
+
+_flows = Flows()
+_WRITES = ("write", "count", "add", "touch")
+_narrow = routed(lambda route: route._replace(joining=()))
+
+RULES = {
+    "ok": Rule("the protocol as designed"),
+    "read-repair": Rule(
+        "a reader copies a value from one replica to another, under a lease on the target",
+        "stable2",
+        "calm",
+        _flows._replace(fetch=repairing),
+    ),
+    "unleased": Rule(
+        "fills do not use their lease token",
+        "move",
+        "calm",
+        _flows._replace(fetch=altered(_flows.fetch, _forget_token), carry=altered(_flows.carry, _forget_token)),
+    ),
+    "unleased-mover": Rule(
+        "readers do, the mover doesn't", "move", "calm", _flows._replace(carry=altered(_flows.carry, _forget_token))
+    ),
+    "unleased-load": Rule(
+        "get_or_set stores without its token",
+        "stable1",
+        "calm",
+        _flows._replace(fetch_or_load=altered(_flows.fetch_or_load, _forget_token)),
+    ),
+    "new-first": Rule(
+        "the new side is written before the old side",
+        "move",
+        "calm",
+        view_class=routed(lambda route: route._replace(first=route.second, second=route.first)),
+    ),
+    "parallel": Rule("old and new side are written in one round", "r2add", "calm", view_class=routed(_parallel)),
+    "flip-together": Rule(
+        "in flip, the staying replicas are written together with the joining ones",
+        "r2add",
+        "calm",
+        view_class=routed(_together),
+    ),
+    "no-settle": Rule(
+        "readers still fill joining nodes while others already write all replicas in one round",
+        "r2add",
+        "calm",
+        skip=(Phase.SETTLE,),
+    ),
+    "no-purge": Rule(
+        "before flip, writers leave the joining nodes alone",
+        "move",
+        "calm",
+        view_class=routed(lambda route: route._replace(second=Round(route.second.write))),
+    ),
+    "new-owner-only": Rule(
+        "in flip, writers leave the old nodes alone",
+        "move",
+        "evict",
+        view_class=routed(lambda route: route._replace(first=Round(route.first.write))),
+    ),
+    "hasty": Rule("the next phase is published before everybody knows of the one before", "move", "calm", hold=0.05),
+    "no-bump": Rule(
+        "a lost reply bumps nothing",
+        "stable1",
+        "lossy",
+        Flows(*(without_bump(flow) for flow in _flows)),
+    ),
+    "bump-narrow": Rule(
+        "during a migration a lost reply bumps the silent node only, not the joining nodes too",
+        "move",
+        "hang",
+        _flows._replace(**{name: seen_by(_narrow, getattr(_flows, name)) for name in _WRITES}),
+    ),
+    "no-quarantine": Rule(
+        "a new generation is written to at once, before everybody has seen it",
+        "stable1",
+        "lossy",
+        view_class=_NeverClosed,
+    ),
+    "left-alone": Rule(
+        "who learns of a bump late leaves the slot alone as long as who made it",
+        "stable1",
+        "lossy",
+        view_class=_LeftAlone,
+    ),
+    "cached-for-ever": Rule("the state is asked for once", "move", "calm", never_again=True),
+    "token-travels": Rule(
+        "a lease token is used on another connection than the one that issued it", "move", "restart", tokens_travel=True
+    ),
+    "count-anywhere": Rule(
+        "until flip each copy counts, and any of them gives the number",
+        "r2both",
+        "calm",
+        view_class=routed(lambda route: route._replace(truth="", gate="") if route.second.purge else route),
+    ),
+    "no-gate": Rule(
+        "add is decided by the old ring and by the new one side by side",
+        "move",
+        "calm",
+        view_class=routed(lambda route: route._replace(gate="")),
+    ),
+}

@@ -1,0 +1,99 @@
+"""Fleets before and after a resize, a key whose copies move as the case wants, and the faults that strike meanwhile."""
+
+import itertools
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from django_dcache.keys import position
+from django_dcache.placement import Replicas
+from django_dcache.topology import Layout, Node, Phase, Topology
+
+FORWARD = (Phase.PREPARE, Phase.COPY, Phase.FLIP, Phase.SETTLE, Phase.STABLE)
+ROLLBACK = (Phase.PREPARE, Phase.COPY, Phase.PREPARE, Phase.STABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Chances: of each batch (hang: it times out and may happen later; refuse), of each step of a process (freeze), and
+    of each node fifty times a second (evict, restart, away)."""
+
+    hang: float = 0.0
+    refuse: float = 0.0
+    freeze: float = 0.0
+    evict: float = 0.0
+    restart: float = 0.0
+    away: float = 0.0
+
+    @property
+    def none(self) -> bool:
+        """Nothing can go wrong but an eviction: the promise has no bound then."""
+        return not (self.hang or self.refuse or self.freeze or self.restart or self.away)
+
+
+FAULTS = {
+    "calm": Faults(),
+    "evict": Faults(evict=0.02),
+    "hang": Faults(hang=0.02, evict=0.01),
+    "freeze": Faults(freeze=0.01, evict=0.01),
+    "away": Faults(away=0.004, evict=0.01),
+    "restart": Faults(restart=0.0015, evict=0.01),
+    "refuse": Faults(refuse=0.03, evict=0.01),
+    "lossy": Faults(hang=0.08, freeze=0.01),
+    "crashes": Faults(restart=0.02),
+    "storm": Faults(hang=0.01, refuse=0.005, freeze=0.003, evict=0.01, restart=0.0005, away=0.001),
+}
+
+
+class Case(NamedTuple):
+    """How many nodes and copies before and after, and how many copies of the key stay where they are."""
+
+    nodes: tuple[int, int]
+    replicas: tuple[int, int]
+    staying: int
+    path: tuple[Phase, ...] = FORWARD
+
+    def topology(self) -> Topology:
+        return Topology(0, self.layouts()[0])
+
+    @lru_cache  # noqa: B019 - there are only so many cases
+    def layouts(self) -> tuple[Layout, Layout]:
+        before, after = (
+            Layout(tuple(Node.at(f"10.0.0.{i}", name=chr(64 + i)) for i in range(1, count + 1)), copies)
+            for count, copies in zip(self.nodes, self.replicas, strict=True)
+        )
+        return before, after
+
+    @lru_cache  # noqa: B019
+    def names(self, how_many: int) -> list[bytes]:
+        """Keys that move as the case wants, in different slots."""
+        old, new = (Replicas(layout) for layout in self.layouts())
+        found: list[bytes] = []
+        for number in itertools.count():
+            name = b"k%d" % number
+            point = position(name).point
+            both = set(old.of(point)) & set(new.of(point))
+            if len(both) == self.staying:
+                found.append(name)
+            if len(found) == how_many:
+                return found
+        raise AssertionError
+
+
+CASES = {
+    "stable1": Case((3, 3), (1, 1), 1, ()),
+    "stable2": Case((3, 3), (2, 2), 2, ()),
+    "stable3": Case((3, 3), (3, 3), 3, ()),
+    "one": Case((1, 1), (1, 1), 1, ()),
+    "two": Case((2, 2), (2, 2), 2, ()),
+    "move": Case((3, 4), (1, 1), 0),
+    "grow": Case((3, 3), (1, 2), 1),
+    "shrink": Case((3, 3), (2, 1), 1),
+    "r2add": Case((3, 4), (2, 2), 1),
+    "drain": Case((4, 3), (2, 2), 1),
+    "r2both": Case((4, 7), (2, 2), 0),
+    "r3add": Case((4, 5), (3, 3), 2),
+    "rollback": Case((3, 4), (1, 1), 0, ROLLBACK),
+    "rollback2": Case((3, 4), (2, 2), 1, ROLLBACK),
+    "onetotwo": Case((1, 2), (1, 1), 0),
+}

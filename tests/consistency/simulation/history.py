@@ -1,0 +1,132 @@
+"""Who did what when, and what nobody may ever see.
+
+A read is wrong when it returns a value whose write had ended before another write began that was acknowledged more
+than the promised bound before the read began. Deletes are writes. A miss is always allowed, unless `complain` says so.
+"""
+
+from dataclasses import dataclass, field
+
+FOR_EVER = float("inf")
+
+
+@dataclass(slots=True)
+class Write:
+    began: float
+    by: str = ""
+    """The process."""
+    returned: float = FOR_EVER
+    ended: float = FOR_EVER
+    """When nothing of it could happen any more; never if it was not acknowledged."""
+    acknowledged: float = FOR_EVER
+
+
+@dataclass
+class History:
+    """Of one value: every write has its own version number."""
+
+    bound: float
+    writes: dict[int, Write] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    reads: int = 0
+    hits: int = 0
+
+    def begin(self, now: float, by: str = "") -> int:
+        version = len(self.writes) + 1
+        self.writes[version] = Write(now, by)
+        return version
+
+    def end(self, version: int, now: float, acknowledged: bool) -> None:
+        """One that was not acknowledged may happen later still, but not after a later one of the same process."""
+        write = self.writes[version]
+        write.returned = now
+        if acknowledged:
+            write.ended = write.acknowledged = now
+
+    def read(self, version: int | None, began: float, now: float, who: str) -> None:
+        self.reads += 1
+        self.hits += version is not None
+        if version is not None and (newer := self.outdated(version, began - self.bound)):
+            self.complain(now, f"{who} read {version} (from {began:.4f}), outdated by {newer} {self.writes[newer]}")
+
+    def outdated(self, version: int, before: float) -> int | None:
+        """A write that replaced `version` for certain and was acknowledged before then."""
+        old = self.writes[version]
+        for number, new in self.writes.items():
+            if new.acknowledged <= before and new.began > (old.returned if new.by == old.by else old.ended):
+                return number
+        return None
+
+    def complain(self, now: float, what: str) -> None:
+        self.wrong.append(f"{now:.4f} {what}")
+
+
+@dataclass
+class Counter:
+    """Numbers handed out: each once, never fewer than before, never more than were asked for.
+
+    Not `exact`: of several copies the first may be lost; the others count on, but may have counted in another order.
+    """
+
+    history: History
+    exact: bool
+    starts: int = 0
+    starting: set[int] = field(default_factory=set)
+    torn: set[int] = field(default_factory=set)
+    """Counted with while they were being set up: the copies may differ until the next write, as design §6 says."""
+    begun: int = 0
+    handed_out: dict[int, str] = field(default_factory=dict)
+    acknowledged: list[tuple[float, int]] = field(default_factory=list)
+
+    STEP = 1_000_000
+
+    def new_start(self) -> int:
+        self.starts += 1
+        self.starting.add(self.starts)
+        return self.starts * self.STEP
+
+    def started(self, start: int) -> None:
+        self.starting.discard(start // self.STEP)
+
+    def begin(self, now: float) -> int:
+        self.begun += 1
+        return self.seen(now)
+
+    def seen(self, now: float) -> int:
+        """The highest number whose owner had it long enough before now."""
+        return max((number for when, number in self.acknowledged if when <= now - self.history.bound), default=0)
+
+    def end(self, number: int, seen: int, now: float, who: str) -> None:
+        if number // self.STEP in self.starting:
+            self.torn.add(number // self.STEP)
+        if number % self.STEP > self.begun:
+            self.history.complain(now, f"{who} was given {number}, but {self.begun} were asked for")
+        if not self.exact or number // self.STEP in self.torn:
+            return
+        if number in self.handed_out:
+            self.history.complain(now, f"{who} was given {number}, like {self.handed_out[number]} before")
+        if number <= seen:
+            self.history.complain(now, f"{who} was given {number}, after somebody had {seen}")
+        self.handed_out[number] = f"{who} at {now:.4f}"
+        self.acknowledged.append((now, number))
+
+    def read(self, number: int, seen: int, now: float, who: str) -> None:
+        if number < seen and self.exact and number // self.STEP not in self.torn:
+            self.history.complain(now, f"{who} read a counter at {number}, after somebody had {seen}")
+
+
+@dataclass
+class Lock:
+    """`add` as a lock: while nobody gives it back, nobody else gets it. Checked only where nothing can lose it."""
+
+    history: History
+    strict: bool
+    held: dict[str, float] = field(default_factory=dict)
+
+    def taken(self, who: str, began: float, now: float) -> None:
+        for other, since in self.held.items():
+            if self.strict and since <= began:
+                self.history.complain(now, f"{who} and {other} both hold the lock")
+        self.held[who] = now
+
+    def dropping(self, who: str, now: float) -> None:
+        self.held.pop(who, None)

@@ -1,0 +1,108 @@
+"""One memcached as the commands of `wire` see it (1.6.18): leases and their stubs, CAS, TTL in whole seconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django_dcache.keys import RESERVED, wire_key
+from django_dcache.wire import (
+    LEASE_SECONDS,
+    MONTH,
+    Answer,
+    Arithmetic,
+    Command,
+    Flush,
+    Get,
+    Refused,
+    Reply,
+    Store,
+    Token,
+    Touch,
+    Value,
+)
+
+
+@dataclass(slots=True)
+class Item:
+    data: bytes
+    flags: int
+    expires: int | None
+    cas: int
+    stub: bool
+
+
+class Node:
+    """Its numbers for CAS begin again with every start, as memcached's do."""
+
+    def __init__(self, name: str, clock: Callable[[], float]):
+        self.name, self._clock = name, clock
+        self.items: dict[bytes, Item] = {}
+        self.incarnation, self._cas = 0, 0
+        self.away_until = 0.0
+        """Until then nobody can connect; what it holds survives."""
+
+    def restart(self) -> None:
+        """Come back empty; every connection is gone."""
+        self.items, self._cas, self.incarnation = {}, 0, self.incarnation + 1
+
+    def evictable(self) -> list[bytes]:
+        return [key for key in self.items if not key.startswith(RESERVED)]
+
+    def execute(self, command: Command, connection: int) -> Reply:
+        if type(command) is Flush:
+            self.items.clear()
+            return Answer.DONE
+        key = wire_key(command.name, command.generation)
+        item = self._live(key)
+        if type(command) is Get:
+            return self._get(command, key, item, connection)
+        if type(command) is Touch:
+            if item is None:
+                return Answer.MISS
+            item.expires = self._deadline(command.ttl)
+            return Answer.MISS if item.stub else Answer.DONE
+        if type(command) is Arithmetic:
+            if item is None:
+                return Answer.MISS
+            if item.stub or not item.data.rstrip(b" ").isdigit():
+                return Refused("CLIENT_ERROR cannot increment or decrement non-numeric value")
+            number = b"%d" % ((int(item.data) + command.delta) % 2**64)
+            self._cas += 1
+            item.data, item.cas = number.ljust(len(item.data)), self._cas
+            return Value(number)
+        if type(command) is Store and command.add:
+            if item is not None:
+                return Answer.NOT_STORED
+        elif command.token is not None:
+            if item is None:
+                return Answer.MISS
+            if item.cas != command.token.cas:
+                return Answer.CONFLICT
+        if type(command) is Store:
+            self._link(key, command.data, command.flags, self._deadline(command.ttl))
+            return Answer.DONE
+        return Answer.DONE if self.items.pop(key, None) else Answer.MISS
+
+    def _get(self, command: Get, key: bytes, item: Item | None, connection: int) -> Reply:
+        won = item is None and command.lease
+        if item is None:
+            if not won:
+                return Answer.MISS
+            item = self._link(key, b"", 0, self._deadline(LEASE_SECONDS), stub=True)
+        left = -1 if item.expires is None or not command.ttl else item.expires - int(self._clock())
+        token = Token(item.cas, connection) if command.token or command.lease else None
+        return Value(item.data if command.value else None, item.flags, left, token, won, item.stub)
+
+    def _live(self, key: bytes) -> Item | None:
+        item = self.items.get(key)
+        if item and item.expires is not None and item.expires <= int(self._clock()):
+            del self.items[key]
+            return None
+        return item
+
+    def _link(self, key: bytes, data: bytes, flags: int, expires: int | None, stub: bool = False) -> Item:
+        self._cas += 1
+        item = self.items[key] = Item(data, flags, expires, self._cas, stub)
+        return item
+
+    def _deadline(self, ttl: int) -> int | None:
+        return None if ttl == 0 else ttl if ttl > MONTH else int(self._clock()) + ttl

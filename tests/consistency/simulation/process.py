@@ -1,0 +1,116 @@
+"""A process as its flows see it: `django_dcache.fleet.Fleet`, with simulated time in place of sockets and locks.
+
+`run` is a generator that yields what only the world can do: carry a round, or let time pass.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Urgent
+from django_dcache.flows.state import prove
+from django_dcache.placement import Placement
+from django_dcache.state import FleetState
+from django_dcache.topology import Topology
+from django_dcache.view import View
+from django_dcache.wire import Command
+
+FRESHNESS = 0.5
+TIMEOUT = 0.25
+FOR_EVER = float("inf")
+HOLD = FRESHNESS + 2 * TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Carry these batches by `deadline`."""
+
+    batches: Mapping[str, Sequence[Command]]
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    seconds: float
+
+
+Demand = Round | Sleep
+Script = Generator[Demand, Any, Any]
+
+
+class Process:
+    """What its threads share: the view, and who is proving it."""
+
+    def __init__(
+        self,
+        name: str,
+        topology: Topology,
+        clock: Callable[[], float],
+        view_class: type[View] = View,
+        never_again: bool = False,
+    ):
+        self.name, self.clock, self._never_again = name, clock, never_again
+        self.view = view_class("sim", FleetState(topology), _placement(topology), clock, lambda: 1e9 + clock(), HOLD)
+        self.renew_at = float("-inf")
+        self.proving = False
+
+    @property
+    def proven(self) -> bool:
+        return self.clock() - self.view.proven_at < FRESHNESS
+
+    def run(self, flow: Callable[..., Flow[Any]], *arguments: Any) -> Script:
+        yield from self.prove()
+        return (yield from self.drive(flow(self.view, *arguments)))
+
+    def prove(self) -> Script:
+        # Again, if this process stood still meanwhile.
+        for _ in range(3):
+            if self.clock() < self.renew_at:
+                return
+            while self.proving:
+                if self.proven:
+                    return
+                yield Sleep(0.002)
+            if self.clock() >= self.renew_at:
+                self.proving = True
+                began = self.clock()
+                if not (yield from self.drive(prove(self.view))):
+                    self.renew_at = began + 2 * TIMEOUT
+                self.proving = False
+
+    def drive(self, flow: Generator[Any, Any, Any]) -> Script:
+        deadline = self.clock() + TIMEOUT
+        answer: Any = None
+        try:
+            while True:
+                step = flow.send(answer)
+                answer = None
+                if isinstance(step, Urgent):
+                    answer = yield Round(step, self.clock() + TIMEOUT)
+                elif isinstance(step, dict):
+                    answer = yield Round(step, deadline)
+                elif isinstance(step, Learn):
+                    self.learn(step)
+                elif isinstance(step, Owe):
+                    self.view = self.view.owing(step.wanted)
+                elif isinstance(step, Pause):
+                    yield Sleep(step.seconds)
+                elif isinstance(step, Load):
+                    loaded = yield from step.call()
+                    yield from self.prove()
+                    answer, deadline = (loaded, self.view), self.clock() + TIMEOUT
+        except StopIteration as stop:
+            return stop.value
+
+    def learn(self, step: Learn) -> None:
+        self.view = self.view.learn(step.state, step.proven_at, step.held)
+        if step.proven_at is not None:
+            self.renew_at = max(self.renew_at, step.proven_at + FRESHNESS / 2)
+            if self._never_again:
+                self.renew_at = FOR_EVER
+
+
+@lru_cache
+def _placement(topology: Topology) -> Placement:
+    return Placement(topology)

@@ -1,0 +1,235 @@
+"""What processes do all day. Each role is an endless script of one thread; the scene tells it when to stop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django_dcache.codec import INTEGER
+from django_dcache.errors import Conflict, NodeFailure, NoMajority
+from django_dcache.flows import Flow, Item, move
+from django_dcache.flows.add import add
+from django_dcache.flows.count import count
+from django_dcache.flows.read import fetch, fetch_or_load
+from django_dcache.flows.state import prove
+from django_dcache.flows.write import touch, write
+from django_dcache.topology import Layout, Phase
+from django_dcache.view import View
+
+from .history import Counter, History, Lock
+from .process import Process, Script, Sleep
+from .world import World
+
+Operation = Callable[..., Flow[Any]]
+
+
+class Flows(NamedTuple):
+    """The real ones; a broken rule replaces some of them."""
+
+    write: Operation = write
+    add: Operation = add
+    touch: Operation = touch
+    count: Operation = count
+    fetch: Operation = fetch
+    fetch_or_load: Operation = fetch_or_load
+    carry: Operation = move.carry
+    prove: Operation = prove
+
+
+@dataclass
+class Scene:
+    """What the roles share."""
+
+    world: World
+    flows: Flows
+    value: bytes
+    """The key that is written, read, loaded, added and touched all the time."""
+    still: bytes
+    """One that is written once, before everything else."""
+    number: bytes
+    lock: bytes
+    history: History
+    counter: Counter
+    locks: Lock
+    lossless: bool
+    """Nothing is evicted and nothing fails: a key that is there is found."""
+    stop: float = 0.0
+    pace: float = 1.0
+    """How long writers think: while they are quiet, what should be gone may come back."""
+    database: int = 0
+    """The version that a loader finds where cached values come from."""
+
+    @property
+    def now(self) -> float:
+        return self.world.now
+
+    @property
+    def running(self) -> bool:
+        return self.now < self.stop
+
+    def think(self, longest: float = 0.08) -> Sleep:
+        """Mostly no time at all, sometimes so long that the view has to be proven first."""
+        chance = self.world.chance
+        return Sleep(chance.random() * 0.8 if chance.random() < 0.05 else chance.random() ** 3 * longest)
+
+
+def prepared(process: Process) -> Script:
+    """Whether the next operation is under a proof, and so under the promise. Without a majority of keepers a process
+    goes on by what it knew last (`on_unproven`), and what it reads and writes then is not checked."""
+    yield from process.prove()
+    return process.proven
+
+
+def writer(scene: Scene, process: Process) -> Script:
+    while scene.running:
+        yield scene.think(0.08 * scene.pace)
+        version = scene.database = scene.history.begin(scene.now, process.name)
+        item = None if scene.world.chance.random() < 0.4 else Item(0, b"%d" % version)
+        promised = yield from prepared(process)
+        outcomes = yield from process.run(scene.flows.write, {scene.value: item})
+        scene.history.end(version, scene.now, promised and outcomes[scene.value].acknowledged)
+
+
+def reader(scene: Scene, process: Process) -> Script:
+    while scene.running:
+        yield scene.think(0.04)
+        yield from look(scene, process)
+
+
+def look(scene: Scene, process: Process) -> Script:
+    """Read everything once, and check it."""
+    began = scene.now
+    promised, seen = (yield from prepared(process)), scene.counter.seen(began)
+    found = yield from process.run(scene.flows.fetch, [scene.value, scene.still, scene.number])
+    if promised:
+        version = found.get(scene.value)
+        scene.history.read(version and int(version.data), began, scene.now, process.name)
+        if scene.number in found:
+            scene.counter.read(int(found[scene.number].data), seen, scene.now, process.name)
+    if scene.lossless and scene.still not in found:
+        scene.history.complain(scene.now, f"{process.name} missed a key that nobody ever removed")
+
+
+def loader(scene: Scene, process: Process) -> Script:
+    chance = scene.world.chance
+
+    def load() -> Script:
+        version = scene.database
+        yield Sleep(chance.random() ** 3)
+        return Item(0, b"%d" % version) if version else None
+
+    while scene.running:
+        yield scene.think()
+        began = scene.now
+        promised = yield from prepared(process)
+        found = yield from process.run(scene.flows.fetch_or_load, scene.value, load)
+        if found is not None and promised:
+            scene.history.read(int(found.data), began, scene.now, f"{process.name} (get_or_set)")
+
+
+def toucher(scene: Scene, process: Process) -> Script:
+    while scene.running:
+        yield scene.think(0.2)
+        name = scene.world.chance.choice((scene.value, scene.still, scene.number))
+        touched = yield from process.run(scene.flows.touch, name, 3600)
+        if scene.lossless and name == scene.still and not touched:
+            scene.history.complain(scene.now, f"{process.name} could not touch a key that nobody ever removed")
+
+
+def adder(scene: Scene, process: Process) -> Script:
+    while scene.running:
+        yield scene.think(0.2 * scene.pace)
+        version = scene.history.begin(scene.now, process.name)
+        promised = yield from prepared(process)
+        added = yield from process.run(scene.flows.add, scene.value, Item(0, b"%d" % version))
+        scene.history.end(version, scene.now, promised and added)
+
+
+def locker(scene: Scene, process: Process) -> Script:
+    while scene.running:
+        yield scene.think(0.2)
+        began = scene.now
+        if (yield from process.run(scene.flows.add, scene.lock, Item(0, process.name.encode()))):
+            scene.locks.taken(process.name, began, scene.now)
+            yield scene.think(0.2)
+            scene.locks.dropping(process.name, scene.now)
+            yield from process.run(scene.flows.write, {scene.lock: None})
+
+
+def counting(scene: Scene, process: Process) -> Script:
+    while scene.running:
+        yield scene.think()
+        seen = scene.counter.begin(scene.now)
+        promised = yield from prepared(process)
+        number = yield from process.run(scene.flows.count, scene.number, 1)
+        if number is not None:
+            if promised:
+                scene.counter.end(number, seen, scene.now, process.name)
+            continue
+        # It is lost. A new one begins far above whatever the old one can have reached.
+        start = scene.counter.new_start()
+        yield from process.run(scene.flows.add, scene.number, Item(INTEGER, b"%d" % start))
+        scene.counter.started(start)
+
+
+def mover(scene: Scene, process: Process) -> Script:
+    """Moves keys whenever its view lets it, beside the conductor."""
+    while scene.running:
+        yield scene.think(0.3)
+        yield from process.run(_carry_all, scene, scene.flows.carry)
+
+
+def _keys(scene: Scene, view: View) -> list[move.Key]:
+    names = (scene.value, scene.still, scene.number, scene.lock)
+    return [move.Key(name, (place := view.place(name)).slot, place.route) for name in names]
+
+
+def _carry_all(view: View, scene: Scene, carry: Callable[..., Flow[move.Moved]]) -> Flow[move.Moved | None]:
+    keys = [key for key in _keys(scene, view) if key.route.fill]
+    return (yield from carry(view, view.epoch, keys)) if keys else None
+
+
+def conductor(scene: Scene, process: Process, path: tuple[Phase, ...], target: Layout, hold: float) -> Script:
+    """dcache_manager.conductor, without its lease: publish, wait until everybody knows, do the work of the phase."""
+    yield Sleep(scene.world.chance.random() * 0.6 + 0.2)
+    yield from process.prove()
+    fence = yield from _insist(process, move.new_fence)
+    for phase in path:
+        before = process.view.state.topology
+        if before.phase is Phase.STABLE:
+            topology = before.begin(target, fence)
+        elif before.phase is Phase.FLIP and phase is Phase.STABLE:  # A broken rule: settle is left out.
+            topology = before.served_by(target, fence)
+        else:
+            topology = before.step(phase, fence)
+        yield from _insist(process, move.publish, topology, fence)
+        yield Sleep(hold)
+        scene.world.say(f"everybody is in {phase}")
+        if phase is Phase.PREPARE:
+            yield from _discard(scene, process, lambda route: route.joining)
+        elif phase in (Phase.COPY, Phase.FLIP):
+            for _ in range(20):
+                moved = yield from process.run(_carry_all, scene, scene.flows.carry)
+                if moved is None or not (moved.failed or (phase is Phase.FLIP and moved.filled)):
+                    break
+                yield Sleep(0.05)
+            if phase is Phase.FLIP and moved and not moved.failed:
+                yield from _discard(scene, process, lambda route: route.first.purge)
+        elif phase is Phase.SETTLE:
+            yield from _discard(scene, process, lambda route: route.first.purge)
+
+
+def _discard(scene: Scene, process: Process, nodes: Callable[[Any], tuple[str, ...]]) -> Script:
+    for key in _keys(scene, process.view):
+        for node in nodes(key.route):
+            try:
+                yield from process.run(move.discard, process.view.epoch, node, [key])
+            except (NodeFailure, Conflict):
+                pass
+
+
+def _insist(process: Process, flow: Callable[..., Flow[Any]], *arguments: Any) -> Script:
+    while True:
+        try:
+            return (yield from process.run(flow, *arguments))
+        except NoMajority:
+            yield Sleep(0.2)

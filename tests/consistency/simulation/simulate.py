@@ -1,0 +1,79 @@
+"""One random schedule from a seed: who takes part, what happens, and what was wrong."""
+
+import random
+from collections.abc import Callable
+
+from django_dcache.flows import Item
+from django_dcache.flows.write import write
+
+from .broken import RULES, Rule
+from .cases import CASES, FAULTS, Faults
+from .history import Counter, History, Lock
+from .process import FRESHNESS, HOLD, Process, Script
+from .roles import (
+    Scene,
+    adder,
+    conductor,
+    counting,
+    loader,
+    locker,
+    look,
+    mover,
+    reader,
+    toucher,
+    writer,
+)
+from .world import World
+
+AFTERWARDS = 3.0
+"""Seconds of calm at the end."""
+
+
+def simulate(
+    seed: int,
+    case_name: str,
+    faults_name: str,
+    rule: Rule = RULES["ok"],
+    tell: Callable[[str], None] | None = None,
+) -> Scene:
+    """Its `history.wrong` lists what should not have been."""
+    chance, case, faults = random.Random(seed), CASES[case_name], FAULTS[faults_name]
+    before, after = case.layouts()
+    names = sorted({node.name for node in before.nodes + after.nodes})
+    world = World(chance, faults, names, tell)
+    world.tokens_travel = rule.tokens_travel
+    value, still, number, lock = chance.sample(case.names(12), 4)
+    history = History(0.0 if faults.none else FRESHNESS)
+    lossless = faults.none and not faults.evict
+    counter = Counter(history, lossless or max(case.replicas) == 1)
+    locks = Lock(history, lossless)
+    scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, lossless)
+    processes = [Process(f"p{i}", case.topology(), world.clock, rule.view_class, rule.never_again) for i in range(1, 6)]
+    cast = [writer, writer, reader, reader, chance.choice((loader, loader, adder)), counting, counting]
+    cast += chance.sample((locker, locker, toucher, mover, reader, loader if loader in cast else adder), 3)
+    path = tuple(phase for phase in case.path if phase not in rule.skip)
+    scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
+    scene.stop = (1.0 if path else 3.0) + len(path) * (HOLD + 0.1) + chance.random()
+    first = processes[0]
+
+    def opening() -> Script:
+        yield from first.prove()
+        yield from first.run(write, {still: Item(0, b"0"), number: Item(2, b"0")})
+        for index, role in enumerate(cast):
+            process = processes[index % len(processes)]
+            world.spawn(f"{process.name} {role.__name__}", process, role(scene, process), after=chance.random() * 0.1)
+        if path:
+            leader = Process("leader", case.topology(), world.clock, rule.view_class)
+            world.spawn("leader", leader, conductor(scene, leader, path, after, rule.hold))
+        world.at(world.now, world.trouble)
+
+    def closing() -> None:
+        world.faults = Faults()
+        for process in processes:
+            world.spawn(f"{process.name} last look", process, look(scene, process), after=AFTERWARDS - 1)
+
+    world.spawn("opening", first, opening())
+    world.run(scene.stop)
+    world.at(scene.stop, closing)
+    world.run(scene.stop + AFTERWARDS)
+    return scene

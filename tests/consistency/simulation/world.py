@@ -1,0 +1,135 @@
+"""Time, delivery and faults: one heap of what is due, and everything happens in its order."""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+from django_dcache.errors import LeaseLost
+from django_dcache.wire import Command, Remove, Store
+
+from .cases import Faults
+from .exchange import Delivery, Exchange, Replies
+from .node import Node
+from .process import Process, Script, Sleep
+
+
+class Task:
+    """A thread of a process: one script, and a connection of its own to each node."""
+
+    def __init__(self, name: str, process: Process, script: Script):
+        self.name, self.process, self.script = name, process, script
+        self.connections: dict[str, tuple[int, int]] = {}
+        """Serial and incarnation of each."""
+        self.pace = 1.0
+        self.heard: list[object] = []
+        """Every reply so far, which with its script is all that it will ever do."""
+
+
+class World:
+    """Without `delays` everything is due at once, and orders.py decides what comes next."""
+
+    def __init__(
+        self,
+        chance: random.Random,
+        faults: Faults,
+        names: list[str],
+        tell: Callable[[str], None] | None = None,
+        delays: bool = True,
+    ):
+        self.chance, self.faults, self.tell = chance, faults, tell
+        self.now = 0.0
+        self.nodes = {name: Node(name, lambda: self.now) for name in names}
+        self.tokens_travel = False
+        """Broken on purpose: a token is used on whatever connection there is."""
+        self.delays = delays
+        self.due: list[tuple[float, int, Callable[[], None]]] = []
+        self.deliveries: list[Delivery] = []
+        """Without delays: commands under way."""
+        self._order = itertools.count()
+        self._serials = itertools.count(1)
+
+    def clock(self) -> float:
+        return self.now
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self.due, (when, next(self._order), action))
+
+    def run(self, until: float) -> None:
+        while self.due and self.due[0][0] <= until:
+            self.now, _, action = heapq.heappop(self.due)
+            action()
+
+    def delay(self, pace: float = 1.0) -> float:
+        """Mostly short, sometimes ten times as long: short enough to keep a deadline of many rounds."""
+        return self.chance.random() ** 3 * 0.02 * pace
+
+    # Processes
+
+    def spawn(self, name: str, process: Process, script: Script, after: float = 0.0) -> Task:
+        task = Task(name, process, script)
+        if not self.delays:
+            self._resume(task, None)
+            return task
+        task.pace = self.chance.choice((0.2, 1.0, 1.0, 2.0))
+        self.at(self.now + after, lambda: self._resume(task, None))
+        return task
+
+    def _resume(self, task: Task, answer: Any) -> None:
+        try:
+            demand = task.script.send(answer)
+        except StopIteration:
+            return
+        if isinstance(demand, Sleep):
+            self.at(self.now + demand.seconds, lambda: self._resume(task, None))
+            return
+        if not self.delays:
+            # Only commands take turns: what a process does by itself nobody else can see.
+            Exchange(self, task, demand).begin()
+            return
+        pause = self.delay(task.pace) / 4
+        if self.faults.freeze and self.chance.random() < self.faults.freeze:
+            pause = self.chance.choice((0.3, 1.0, 3.0)) * self.chance.random()
+            self.say(f"{task.name} is frozen for {pause:.3f} s")
+        self.at(self.now + pause, Exchange(self, task, demand).begin)
+
+    def finish(self, task: Task, outcomes: Replies) -> None:
+        """All replies of a round are there."""
+        task.heard.append(tuple(sorted((name, repr(replies)) for name, replies in outcomes.items())))
+        if self.delays:
+            self.at(self.now, lambda: self._resume(task, outcomes))
+        else:
+            self._resume(task, outcomes)
+
+    def say(self, what: str) -> None:
+        if self.tell:
+            self.tell(f"{self.now:9.4f} {what}")
+
+    def connection(self, task: Task, node: Node, commands: tuple[Command, ...]) -> int:
+        """This task's connection; raises LeaseLost for a token of another one."""
+        serial, incarnation = task.connections.get(node.name, (0, -1))
+        if incarnation != node.incarnation:
+            serial = next(self._serials)
+            task.connections[node.name] = serial, node.incarnation
+        for command in commands:
+            if isinstance(command, Store | Remove) and command.token and command.token.connection != serial:
+                if not self.tokens_travel:
+                    raise LeaseLost(node=node.name)
+        return serial
+
+    # Faults that come by themselves
+
+    def trouble(self) -> None:
+        """Evictions, restarts, absences: a look at every node now and then."""
+        faults = self.faults
+        for node in self.nodes.values():
+            if self.chance.random() < faults.evict and (keys := node.evictable()):
+                del node.items[self.chance.choice(keys)]
+            if self.chance.random() < faults.restart:
+                self.say(f"{node.name} restarts empty")
+                node.restart()
+            if self.chance.random() < faults.away and all(n.away_until <= self.now for n in self.nodes.values()):
+                node.away_until = self.now + self.chance.random() * 2
+                self.say(f"{node.name} is away until {node.away_until:.3f}")
+        self.at(self.now + 0.02, self.trouble)

@@ -1,0 +1,32 @@
+"""Random schedules of whole processes: proofs that age, phases that pass, faults that strike (simulation/)."""
+
+import pytest
+
+from tests.consistency.simulation.broken import RULES
+from tests.consistency.simulation.cases import CASES
+from tests.consistency.simulation.simulate import simulate
+
+STANDING = [name for name, case in CASES.items() if not case.path]
+MOVING = [name for name, case in CASES.items() if case.path]
+
+
+@pytest.mark.parametrize("case", STANDING)
+@pytest.mark.parametrize("faults", ["calm", "lossy", "freeze", "away", "crashes", "refuse", "storm"])
+def test_standing_fleet(case, faults):
+    """Fleets of one, two and three nodes serve nothing that is older than promised, whatever happens to them."""
+    for seed in range(3):
+        assert not simulate(seed, case, faults).history.wrong
+
+
+@pytest.mark.parametrize("case", MOVING)
+@pytest.mark.parametrize("faults", ["calm", "hang", "storm"])
+def test_resize(case, faults):
+    """Nor while they are resized or the resize is rolled back; without faults no key is lost on the way."""
+    assert not simulate(1, case, faults).history.wrong
+
+
+@pytest.mark.parametrize("name", ["no-bump", "no-quarantine", "left-alone", "cached-for-ever"])
+def test_broken_rule(name):
+    """The rules that are about time are needed too: without them some schedule goes wrong."""
+    rule = RULES[name]
+    assert any(simulate(seed, rule.case, rule.faults, rule).history.wrong for seed in range(150))

@@ -1,0 +1,30 @@
+"""Settings of a site in one of two regions, and its Celery application; all that differs is in the environment."""
+
+import json
+import os
+
+from celery import Celery
+
+CACHES = {
+    "default": {
+        "BACKEND": "django_dcache.backend.DistributedCache",
+        **json.loads(os.environ["DCACHE_TEST_FLEET"]),
+    }
+}
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ["DCACHE_TEST_DATABASE"],
+        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
+    }
+}
+DCACHE = {"REGION": os.environ["DCACHE_TEST_REGION"], "REGIONS": ["eu", "us"]}
+INSTALLED_APPS = ["dcache_manager"]
+USE_TZ = True
+
+app = Celery("regional", broker=os.environ.get("DCACHE_TEST_BROKER"))
+app.conf.update(
+    task_always_eager="DCACHE_TEST_BROKER" not in os.environ,
+    broker_connection_retry_on_startup=True,
+    imports=["dcache_manager.tasks"],
+)

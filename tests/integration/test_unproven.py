@@ -1,0 +1,33 @@
+"""`on_unproven="miss"`: without a majority of keepers nothing that was found is believed."""
+
+import pytest
+
+from django_dcache.backend import DistributedCache
+
+KEYS = [f"key-{number}" for number in range(40)]
+
+
+@pytest.fixture
+def cut_off(fleet):
+    """A cache whose keepers are gone but for one, which still holds its keys and answers."""
+    nodes = fleet(3)
+    options = {"on_unproven": "miss", "freshness": 0.05, "timeout": 0.05, "connect_timeout": 0.05}
+    cache = DistributedCache(nodes.addresses, {"OPTIONS": options})
+    cache.set_many(dict.fromkeys(KEYS, "old"))
+    assert len(KEYS) == len(cache.get_many(KEYS))
+    for node in nodes.nodes[:2]:
+        node.kill()
+    while cache.fleet.proven:
+        cache.get("key-0")
+    yield cache
+    cache.fleet.close()
+
+
+def test_a_batch_with_failures_holds_nothing_that_was_found(cut_off):
+    """get_many finds nothing, although some of its keys are on the node that answers and some on nodes that don't."""
+    assert {} == cut_off.get_many(KEYS)
+
+
+def test_get_or_set_asks_its_loader(cut_off):
+    """get_or_set returns what the loader says, not what the node that answers has."""
+    assert ["new"] * len(KEYS) == [cut_off.get_or_set(key, lambda: "new") for key in KEYS]

@@ -1,0 +1,126 @@
+"""What the documentation says: its commands are run, its settings used, its links followed, its figures drawn anew."""
+
+import doctest
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from urllib.parse import urlsplit
+
+import pytest
+
+from django_dcache import conf
+from django_dcache.testing import LocalFleet
+from tests.packaging.transcripts import CHECKOUT, Shell, blocks, steps
+
+PAGES = sorted(
+    str(page.relative_to(CHECKOUT))
+    for page in [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "example_project/README.md"]
+)
+MADE = {
+    "docs/ring.svg": "script/ring-picture",
+    "docs/reference/settings.md": "script/settings-reference",
+}
+PROJECT = """
+SECRET_KEY = "tests"
+# The addresses in the documentation are other people's.
+NODES = {addresses!r}
+CACHES = {{
+    "default": {{
+        "BACKEND": "django_dcache.backend.DistributedCache",
+        "LOCATION": [f"10.0.0.{{number}}" for number in range(1, {count} + 1)],
+        "OPTIONS": {{"address_remap": NODES.get, "freshness": 0.05}},
+    }}
+}}
+"""
+
+
+def anchors(page):
+    """What a link into a page may name: its headings, as they are made into names."""
+    headings = re.findall(r"^#+ (.*)$", (CHECKOUT / page).read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    """Every link to a file of the repository leads to one, and every link to a heading to a heading."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", (CHECKOUT / page).read_text()):
+        scheme, _, path, _, heading = urlsplit(target)
+        found = (CHECKOUT / page).parent / path if path else CHECKOUT / page
+        if not scheme and (not found.exists() or (heading and heading not in anchors(found))):
+            broken.append(target)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/") and page != "docs/index.md"])
+def test_every_page_can_be_found(page):
+    """The index of the documentation links to every page."""
+    assert f"({page.removeprefix('docs/')})" in (CHECKOUT / "docs/index.md").read_text()
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_made_pages(made):
+    """What a script makes of the code is what it would make today; run it again after a change."""
+    run = subprocess.run([sys.executable, CHECKOUT / MADE[made]], stdout=subprocess.PIPE, check=True)
+    assert run.stdout == (CHECKOUT / made).read_bytes()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "pycon")])
+def test_sessions(page):
+    """Python sessions say what Python says."""
+    assert doctest.testfile(str(CHECKOUT / page), module_relative=False).failed == 0
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any("CACHES" in code for code in blocks(page, "python"))])
+def test_settings_are_settings(page):
+    """Every CACHES entry for this backend that the documentation shows is one that it takes."""
+    for code in blocks(page, "python"):
+        names = {}
+        exec(code.replace('os.environ["DCACHE_NODES"]', '"cache-1,cache-2"'), names)
+        for entry in names.get("CACHES", {}).values():
+            conf.parse("default", entry["LOCATION"], entry.get("OPTIONS"))
+
+
+def test_what_is_installed():
+    """Whatever the documentation tells to install is this distribution, with extras that it has."""
+    setup = ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg")
+    wanted = {what for page in PAGES for what in re.findall(r"pip install (\S+)", (CHECKOUT / page).read_text())}
+    extras = {f"'django-dcache[{name}]'" for name in setup["options.extras_require"]}
+    assert "django-dcache" in wanted and wanted <= {"django-dcache", *extras}
+
+
+def test_readme_names_memcached_first():
+    """The first line says memcached: there is a storage system of the same name."""
+    assert "memcached" in (CHECKOUT / "README.md").read_text().partition("\n")[0]
+
+
+def test_readme_commands():
+    """The commands in the README are there."""
+    commands = [command for command, _ in steps("README.md")]
+    assert {"script/demo", "script/test"} <= {command.partition(" ")[0] for command in commands}
+    for command in commands:
+        assert command.startswith("pip install") or (CHECKOUT / command.partition(" ")[0]).exists()
+
+
+def test_tutorial(tmp_path):
+    """Every command of the tutorial works, in order, and prints what the tutorial says."""
+    with Shell(tmp_path, {}) as shell:
+        try:
+            shell.follow("docs/tutorial.md")
+        finally:
+            shell.run("dcache-admin local down")
+
+
+@pytest.mark.parametrize(("page", "count"), [("docs/howto/add-a-node.md", 3), ("docs/howto/drain-a-node.md", 4)])
+def test_howto(page, count, tmp_path):
+    """Every command of a how-to works, in order, and prints what the how-to says."""
+    with LocalFleet(4) as fleet:
+        addresses = {f"10.0.0.{number}:11211": address for number, address in enumerate(fleet.addresses, 1)}
+        (tmp_path / "project.py").write_text(PROJECT.format(addresses=addresses, count=count))
+        with Shell(tmp_path, {"DJANGO_SETTINGS_MODULE": "project"}) as shell:
+            shell.run(
+                "python -c \"from django.core.cache import cache; cache.set_many({f'k{n}': n for n in range(999)})\""
+            )
+            shell.follow(page)

@@ -1,0 +1,65 @@
+"""Progress off a terminal, and what is said of a resize that others lead."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from dcache_manager.bar import PAUSE, Lines, describe
+from dcache_manager.progress import Progress
+from dcache_manager.steering import state
+from django_dcache.testing import ManualClock
+from django_dcache.topology import Layout, Node, Topology
+
+STABLE = Topology(1, Layout((Node.at("10.0.0.1"),)))
+MOVING = STABLE.begin(Layout((Node.at("10.0.0.1"), Node.at("10.0.0.2"))))
+
+
+def test_a_line_every_ten_seconds_and_at_each_phase():
+    """Off a terminal there is a line at once, at each change of phase or state, and every ten seconds between."""
+    clock, said = ManualClock(), []
+    report = Lines(clock, said.append)
+    progress = Progress("job", "me", phase="copy")
+    for _ in range(25):
+        report(progress)
+        clock.advance(1)
+    assert len(said) == 1 + 24 // PAUSE
+    progress.phase = "flip"
+    report(progress)
+    progress.state = "paused"
+    report(progress)
+    assert len(said) == 5
+
+
+def test_describe():
+    """A report is one line: how much of the pass, how many keys, how fast, how long still."""
+    progress = Progress("job", "me", phase="copy", epoch=3, listed=200, done=50, moved=40, bytes=2048, moving_seconds=2)
+    progress.doing = "a\x1b: 200 keys"
+    line = r"running: epoch 3, copy, 25%, 40 keys moved (2.0 KiB) at 20 keys/s, ETA 6s, a\x1b: 200 keys"
+    assert describe(progress) == line
+
+
+def test_nothing_is_said_of_keys_before_the_first_moves():
+    """Before the first key moves, a report says what is being waited for, and no zeros."""
+    progress = Progress("job", "me", phase="prepare", epoch=2, doing="waiting")
+    assert describe(progress) == "running: epoch 2, prepare, waiting"
+
+
+@pytest.mark.parametrize(
+    ("topology", "said", "conductor", "shown"),
+    [
+        (STABLE, None, None, "idle"),
+        (STABLE, "done", None, "done"),
+        (STABLE, "running", None, "idle"),
+        (STABLE, "running", "me", "running"),
+        (MOVING, "running", "me", "running"),
+        (MOVING, "paused", "me", "paused"),
+        (MOVING, "running", None, "interrupted"),
+        (MOVING, "done", None, "interrupted"),
+        (MOVING, "done", "me", "running"),
+        (MOVING, None, None, "interrupted"),
+    ],
+)
+def test_a_conductor_that_is_gone_is_not_believed(topology, said, conductor, shown):
+    """The last report counts only as far as the phase and the lease bear it out."""
+    progress = Progress("job", "me", state=said) if said else None
+    assert state(SimpleNamespace(topology=topology, progress=progress, conductor=conductor))["state"] == shown

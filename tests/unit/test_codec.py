@@ -1,0 +1,176 @@
+"""Values as bytes: whatever goes in comes out, numbers can be counted with, and nothing else ever comes out."""
+
+import pickle
+from decimal import Decimal
+from enum import IntEnum
+
+import pytest
+from django.utils.safestring import SafeString, mark_safe
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from django_dcache.codec import BYTES, INTEGER, LONG, PICKLE, TEXT, UnreadableValue, decode, encode, signed
+
+LEAST, MOST = -(2**63), 2**63 - 1
+edges = [LEAST - 1, LEAST, LEAST + 1, -1, 0, 1, MOST, MOST + 1, 2**64 - 1, 2**64, 2**64 + 1, 10**5000, -(10**5000)]
+any_text = st.text(st.characters(exclude_categories=()))
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text | st.binary()
+values = st.recursive(
+    scalars | st.decimals(allow_nan=False) | st.datetimes() | st.uuids(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(any_text, inner),
+    max_leaves=10,
+)
+
+
+class Colour(IntEnum):
+    RED = 1
+
+
+class Hostile:
+    """Unpickling it raises."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __reduce__(self):
+        return _raise, (self.error,)
+
+
+def _raise(error):
+    raise error
+
+
+def back(value):
+    return decode(*encode(value))
+
+
+@given(values)
+@example("")
+@example(b"")
+@example("\ud800")
+@example("é\x00\r\n")
+@example(True)
+def test_round_trip(value):
+    """Any picklable value comes back equal and of the same type."""
+    assert back(value) == value and type(back(value)) is type(value)
+
+
+@pytest.mark.parametrize("number", edges, ids=lambda number: f"{'-' * (number < 0)}{number.bit_length()} bits")
+def test_whole_numbers(number):
+    """Whole numbers come back within 64 bits and far beyond."""
+    assert back(number) == number
+
+
+@given(st.integers(LEAST, MOST))
+@example(-1)
+@example(LEAST)
+def test_countable_numbers(number):
+    """A number of 64 bits is stored as digits that a node can count with, a negative one as two's complement."""
+    flags, data = encode(number)
+    assert flags == INTEGER and data.isdigit()
+    assert int(data) == number % 2**64
+
+
+@given(st.integers(LEAST, MOST), st.integers(LEAST, MOST))
+def test_counting(number, delta):
+    """Adding modulo 2^64 to what is stored is adding to the number, through zero in both directions."""
+    total = number + delta
+    if LEAST <= total <= MOST:
+        stored = (int(encode(number)[1]) + delta % 2**64) % 2**64
+        assert decode(INTEGER, b"%d" % stored) == signed(stored) == total
+
+
+@pytest.mark.parametrize("number", [LEAST - 1, MOST + 1])
+def test_numbers_too_large_to_count_with(number):
+    """A number that takes more than 64 bits is kept whole, not cut to what a node can count with."""
+    assert encode(number)[0] == PICKLE
+
+
+@pytest.mark.parametrize("kept", [b"5 ", b"5    ", b"5"])
+def test_trailing_spaces(kept):
+    """A node that counts down may leave spaces where digits were."""
+    assert decode(INTEGER, kept) == 5
+
+
+@pytest.mark.parametrize("value", [True, False, Colour.RED, mark_safe("<b>"), Decimal("1.0")])
+def test_subclasses_keep_their_type(value):
+    """What is only nearly a str or an int comes back as what it was."""
+    assert type(back(value)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "data", "value"),
+    [
+        (BYTES, b"raw", b"raw"),
+        (TEXT, "é".encode(), "é"),
+        (INTEGER, b"-5", -5),
+        (LONG, b"5", 5),
+        (INTEGER, b"%d" % 2**64, 2**64),
+        (LONG, b"%d" % 10**30, 10**30),
+        (INTEGER, b"%d" % -(10**30), -(10**30)),
+        (PICKLE, pickle.dumps([1], 2), [1]),
+    ],
+)
+def test_values_of_pymemcache(flags, data, value):
+    """Values that Django's own backend has stored are read as what they were."""
+    assert decode(flags, data) == value
+
+
+@pytest.mark.parametrize(
+    ("flags", "data"),
+    [
+        (INTEGER, b""),
+        (INTEGER, b"five"),
+        (INTEGER, b"1_0"),
+        (INTEGER, b"5\n"),
+        (INTEGER, b"9" * 5000),
+        (TEXT, b"\xff"),
+        (PICKLE, b""),
+        (PICKLE, b"\x80"),
+        (PICKLE, b"cno.such.module\nThing\n."),
+        (PICKLE, pickle.dumps(SafeString)[:-2]),
+        (3, b"x"),
+        (32, b"x"),
+        (2**32 - 1, b"x"),
+    ],
+)
+def test_unreadable(flags, data):
+    """What no version of this software wrote is unreadable, and not some value."""
+    with pytest.raises(UnreadableValue):
+        decode(flags, data)
+
+
+@given(st.integers(0, 2**32 - 1) | st.sampled_from([BYTES, INTEGER, LONG, TEXT]), st.binary(max_size=50))
+def test_any_bytes(flags, data):
+    """Any bytes under any flags but a pickle's are a value or unreadable, never another error."""
+    if flags == PICKLE:
+        return  # A few bytes are enough for a pickle to call something, or to take all memory.
+    try:
+        decode(flags, data)
+    except UnreadableValue:
+        pass
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RecursionError(), AttributeError("gone")])
+def test_a_class_that_can_not_be_unpickled(error):
+    """Whatever a class raises when it is unpickled makes the value unreadable."""
+    with pytest.raises(UnreadableValue, match=type(error).__name__):
+        decode(*encode(Hostile(error)))
+
+
+def test_an_interrupt_is_no_unreadable_value():
+    """Somebody who wants to stop the process is not kept from it."""
+    with pytest.raises(KeyboardInterrupt):
+        decode(*encode(Hostile(KeyboardInterrupt())))
+
+
+def test_what_can_not_be_pickled():
+    """A value that can't be pickled raises what pickle raises."""
+    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+        encode(lambda: None)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_protocols(protocol):
+    """Values pickled by any protocol are readable."""
+    assert decode(*encode([1, "é"], protocol)) == [1, "é"]

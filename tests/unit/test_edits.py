@@ -1,0 +1,93 @@
+"""From what is typed to a layout."""
+
+import click
+import pytest
+
+from dcache_manager.edits import Edits, name_of, planned, wanted
+from dcache_manager.target import Target
+from django_dcache.conf import parse
+from django_dcache.errors import ConfigurationError, InvalidTopology
+from django_dcache.topology import Layout, Node, Topology
+
+A, B, C = Node.at("10.0.0.1"), Node.at("10.0.0.2:5000", "b"), Node.at("10.0.0.3")
+TWO, THREE = Topology(4, Layout((A, B))), Layout((A, B, C))
+NOBODY = Target("default", parse("default", "10.0.0.1"))
+
+
+def project(location):
+    """A target with a project that has this LOCATION."""
+    configuration = parse("default", location)
+    return Target("default", configuration, configuration.layout)
+
+
+def no_note(text):
+    """For edits that need no remark."""
+    raise AssertionError(text)
+
+
+def test_add():
+    """A node is added by its address, with a name of its own if one is given."""
+    layout = wanted(NOBODY, TWO, Edits(add=["10.0.0.3", "d=10.0.0.4:1"], weight=2, zone="z"), no_note)
+    assert layout.nodes == (A, B, Node.at("10.0.0.3", weight=2, zone="z"), Node.at("10.0.0.4:1", "d", 2, "z"))
+
+
+@pytest.mark.parametrize("text", ["b", "10.0.0.2:5000"])
+def test_remove_by_name_or_address(text):
+    """A node is removed by its name or its address: whoever knows only one of them means the same node."""
+    assert wanted(NOBODY, TWO, Edits(remove=[text], strict=True), no_note).nodes == (A,)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1", "10.0.0.1:11211"])
+def test_default_port(text):
+    """An address without a port has the default one."""
+    assert name_of(TWO.layout, text) == "10.0.0.1"
+
+
+def test_remove_again():
+    """A node on its way out is no mistake, so that an interrupted removal can be typed again; a node that is gone is
+    remarked on, and for a command about that very node an error."""
+    leaving, notes = Topology(4, THREE).begin(TWO.layout), []
+    assert wanted(NOBODY, leaving, Edits(remove=["10.0.0.3"], strict=True), no_note) == TWO.layout
+    assert wanted(NOBODY, TWO, Edits(remove=["10.0.0.3"]), notes.append) == TWO.layout
+    assert len(notes) == 1
+    with pytest.raises(InvalidTopology, match="no node '10.0.0.3'"):
+        wanted(NOBODY, TWO, Edits(remove=["10.0.0.3"], strict=True), no_note)
+
+
+@pytest.mark.parametrize("entry", ["b", "b=", "=2", "b=x", "b=-1"])
+def test_weights_that_are_none(entry):
+    """A weight is NODE=W, and W a whole number."""
+    with pytest.raises(click.UsageError):
+        wanted(NOBODY, TWO, Edits(weights=[entry]), no_note)
+
+
+def test_weight_and_replicas():
+    """Weights and the replication factor change by themselves; the nodes stay."""
+    layout = wanted(NOBODY, TWO, Edits(weights=["10.0.0.2:5000=3"], replicas=2), no_note)
+    assert [(node.name, node.weight) for node in layout.nodes] == [("10.0.0.1", 1), ("b", 3)]
+    assert layout.replicas == 2
+
+
+def test_location_is_what_is_wanted():
+    """Without changes on the command line LOCATION is wanted, and without a project nothing is."""
+    assert (
+        wanted(project(["10.0.0.1", "10.0.0.9"]), TWO, Edits(), no_note) == parse("d", ["10.0.0.1", "10.0.0.9"]).layout
+    )
+    with pytest.raises(ConfigurationError, match="--settings"):
+        wanted(NOBODY, TWO, Edits(), no_note)
+
+
+def test_location_with_another_name():
+    """A node that LOCATION calls by another name would be emptied and filled for nothing: that is refused."""
+    with pytest.raises(ConfigurationError, match="calls it 'b'"):
+        wanted(project(["10.0.0.1", "10.0.0.2:5000"]), TWO, Edits(), no_note)
+
+
+def test_plan_of_the_resize_under_way():
+    """While keys move to where LOCATION wants them, or nothing else is known to be wanted, that move is the plan."""
+    moving = TWO.begin(THREE)
+    location = [{"name": node.name, "address": node.address} for node in THREE.nodes]
+    for target in (NOBODY, project(location)):
+        made = planned(target, moving, Edits(), no_note)
+        assert (made.current, made.desired) == (TWO.layout, THREE)
+    assert planned(NOBODY, moving, Edits(remove=["b"]), no_note).current == THREE

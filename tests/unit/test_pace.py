@@ -1,0 +1,71 @@
+"""How fast keys are moved."""
+
+from dcache_manager.pace import FIRST, MOST, Pace
+from django_dcache.testing import ManualClock
+
+
+def paced(rate: float | None, clock: ManualClock) -> Pace:
+    return Pace(rate, 0.02, clock, clock.advance)  # type: ignore[arg-type]
+
+
+def test_no_limit() -> None:
+    """Without a rate nobody waits."""
+    clock = ManualClock()
+    pace = paced(None, clock)
+    for _ in range(100):
+        pace.spend(1000)
+    assert clock.now == ManualClock().now
+
+
+def test_rate() -> None:
+    """However keys are batched, no more are moved than the rate allows, but for one batch at the beginning."""
+    clock = ManualClock()
+    pace, began = paced(100, clock), clock.now
+    for keys in (10, 1, 5, 10, 74, 100):
+        pace.spend(keys)
+    assert clock.now - began == 1.0
+
+
+def test_idle_time_is_not_saved_up() -> None:
+    """After a pause at most a tenth of a second's worth is moved at once."""
+    clock = ManualClock()
+    pace = paced(100, clock)
+    pace.spend(10)
+    resumed = clock.advance(3600)
+    for _ in range(3):
+        pace.spend(10)
+    assert round(clock.now - resumed, 6) == 0.1
+
+
+def test_batches_grow_as_long_as_they_are_quick() -> None:
+    """Quick batches double, up to the most that pays."""
+    pace = paced(None, ManualClock())
+    sizes = [pace.batch]
+    for _ in range(5):
+        pace.took(pace.batch, 0.001)
+        sizes.append(pace.batch)
+    assert sizes == [FIRST, FIRST * 2, FIRST * 4, MOST, MOST, MOST]
+
+
+def test_a_slow_batch_cuts_the_next() -> None:
+    """After a batch that took ten times as long as it should the next has a tenth of its keys, and never none."""
+    pace = paced(None, ManualClock())
+    pace.took(100, 0.2)
+    assert pace.batch == 10
+    pace.took(10, 60.0)
+    assert pace.batch == 1
+
+
+def test_batches_that_took_no_time() -> None:
+    """A clock too coarse to see a batch is no reason to stop growing."""
+    pace = paced(None, ManualClock())
+    pace.took(FIRST, 0.0)
+    assert pace.batch == FIRST * 2
+
+
+def test_a_batch_is_a_tenth_of_a_second_of_the_rate() -> None:
+    """With a rate no batch has more keys than a tenth of a second allows, so that a limit is not reached in jerks."""
+    pace = paced(500, ManualClock())
+    pace.took(50, 0.0)
+    assert pace.batch == 50
+    assert paced(1, ManualClock()).batch == 1
