@@ -4,9 +4,7 @@ Everything that matters is in the fleet state: a conductor killed at any moment 
 finds the phase there, repeats its (repeatable) work and goes on.
 """
 
-import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,6 +14,7 @@ from django_dcache.fleet import Fleet
 from django_dcache.flows import move
 from django_dcache.topology import Layout, Node, Phase, Topology
 
+from . import owner
 from .journal import Journal, Nowhere
 from .mover import Mover
 from .pace import Pace
@@ -61,7 +60,7 @@ class Conductor:
         self._fleet, self._journal, self._report, self._sleep = fleet, journal or Nowhere(), report, sleep
         self._lazy_seconds, self._clock = lazy_seconds, fleet.clock
         self._pace = Pace(max_rate, min(BATCH, fleet.options.timeout / 5), fleet.clock, sleep)
-        self.owner = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self.owner = owner.new()
         self.progress = Progress(secrets.token_hex(4), self.owner, started=time.time())
         self._fence = 0
         self._leased_at = self._beat_at = self._report_at = float("-inf")
@@ -264,7 +263,7 @@ class Conductor:
         self._fleet.proven_view()
         while (other := self._fleet.run(move.hold_lease, self.owner.encode())) is not None:
             text = other.decode("ascii", "replace")
-            if self._clock() > patience or _alive_here(text):
+            if self._clock() > patience or owner.alive_here(text):
                 raise Conflict(f"{text} is leading this fleet", epoch=self._topology.epoch)
             self.progress.state = "waiting"
             self.progress.doing = f"waiting for the lease of {text} to run out"
@@ -389,20 +388,6 @@ def with_out(layout: Layout, name: str, out: bool) -> Layout:
     if all(node.out for node in nodes):
         raise InvalidTopology(f"{name!r} is the last node in service")
     return replace(layout, nodes=nodes)
-
-
-def _alive_here(owner: str) -> bool:
-    host, _, rest = owner.partition("/")
-    pid = rest.partition("/")[0]
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def control(fleet: Fleet, wish: str) -> None:

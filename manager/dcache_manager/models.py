@@ -18,15 +18,47 @@ class Job(models.Model):
     """As `progress.Progress.state`."""
     progress = models.JSONField(default=dict)
     """The last counts, as `Progress.to_json` makes them."""
+    terms = models.JSONField(default=dict)
+    """What it was asked to do, as far as Celery needs it to go on with it."""
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     heard = models.DateTimeField()
     """When it was last heard of."""
+    token = models.PositiveBigIntegerField(default=0)
+    """How often it was claimed: whoever holds another number has lost it."""
+    holder = models.CharField(max_length=200, blank=True)
+    """Who is at it, as `owner.new` names them; empty while nobody is."""
 
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} of {self.fleet}: {self.state}"
+
+
+class Step(models.Model):
+    """A part of a job that one worker does at a time: claimed, shown alive, done."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=200)
+    """Says what it is, within the job."""
+    state = models.CharField(max_length=12, default="waiting")
+    """waiting, running, done or failed"""
+    terms = models.JSONField(default=dict)
+    """What is to be done."""
+    checkpoint = models.JSONField(default=dict)
+    """How far it has come: where the next worker goes on, and in the end the result."""
+    heard = models.DateTimeField()
+    """When it was last heard of."""
+    token = models.PositiveBigIntegerField(default=0)
+    holder = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["job", "name"], name="dcache_step_once")]
+        indexes = [models.Index(fields=["job", "state"], name="dcache_step_state")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.state}"
 
 
 class Event(models.Model):
@@ -99,3 +131,22 @@ class Acknowledgement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.invalidation_id} by {self.region}: {self.applied or 'not yet'}"
+
+
+class NodeSample(models.Model):
+    """What a node said of itself at one moment."""
+
+    fleet = models.CharField(max_length=60)
+    node = models.CharField(max_length=200)
+    at = models.DateTimeField(db_index=True)
+    state = models.CharField(max_length=12)
+    """As `dcache-admin status` says it."""
+    facts = models.JSONField(default=dict)
+    """The other fields of `status --json`."""
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["fleet", "node", "at"], name="dcache_sample_of")]
+
+    def __str__(self) -> str:
+        return f"{self.node} at {self.at}: {self.state}"

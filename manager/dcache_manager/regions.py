@@ -35,6 +35,12 @@ def queue(region: str) -> str:
     return f"dcache.{region}"
 
 
+def own_queue() -> str:
+    """The queue of this project's own workers: `dcache`, or that of its region."""
+    known = regions()
+    return queue(known.here) if known else "dcache"
+
+
 def parse(entry: Any) -> Regions | None:
     """The regions in DCACHE; None if it names none. Raises ConfigurationError."""
     if entry is None or entry == {}:
