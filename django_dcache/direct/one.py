@@ -71,7 +71,7 @@ def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> boo
     """Whether the value can be read now. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known = look_up(fleet, made_key)
-    said = _tell(fleet, began, known.write, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), data + b"\r\n")
+    said = _tell(fleet, began, known, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), data + b"\r\n")
     if said == [b"HD"]:
         return True
     harmless = _bumped(fleet, known, said)
@@ -84,7 +84,7 @@ def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
     """Whether there was something, and whether nobody can read it any more. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known = look_up(fleet, made_key)
-    said = _tell(fleet, began, known.write, b"md", b"", b"")
+    said = _tell(fleet, began, known, b"md", b"", b"")
     if said == [b"HD"] or said == [b"NF"]:
         return said[0] == b"HD", True
     harmless = _bumped(fleet, known, said)
@@ -97,7 +97,7 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     """The new number as it is stored, or None if there is none. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known = look_up(fleet, made_key)
-    said = _tell(fleet, began, known.write, b"ma", b" v" if delta == 1 else b" D%d v" % (delta % _TWO_64), b"")
+    said = _tell(fleet, began, known, b"ma", b" v" if delta == 1 else b" D%d v" % (delta % _TWO_64), b"")
     if len(said) == 1 and said[0] is not None and said[0].isdigit():
         return int(said[0])
     numbers = [int(word) for word in said if word is not None and word.isdigit()]
@@ -109,21 +109,19 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     return numbers[0] if numbers else None
 
 
-def _tell(
-    fleet: Fleet, began: float, spots: Sequence[Spot], verb: bytes, middle: bytes, tail: bytes
-) -> Sequence[bytes | None]:
+def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> Sequence[bytes | None]:
     """What each copy said to one command: its word, or the number it counted to; None where the reply is lost.
 
     `began`: before the view was looked up. `tail`: what follows the command's line.
     """
-    if len(spots) == 1:
-        (spot,) = spots
+    if len(known.write) == 1:
+        (spot,) = known.write
         connection = take(spot.pool, began)
         _say(connection, b"%b %b%b" % (verb, spot.key, middle), tail)
         said = [_hear(connection, verb)]
         _part(fleet, began, spot.pool, connection, said[0])
-    elif spots:
-        said = _tell_all(fleet, began, spots, verb, middle, tail)
+    elif known.write:
+        said = _tell_all(fleet, began, known, verb, middle, tail)
     else:
         raise TakeFlow
     if fleet.clock() - began > fleet.options.timeout:
@@ -132,12 +130,10 @@ def _tell(
     return said
 
 
-def _tell_all(
-    fleet: Fleet, began: float, spots: Sequence[Spot], verb: bytes, middle: bytes, tail: bytes
-) -> list[bytes | None]:
+def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> list[bytes | None]:
     talks: list[tuple[Spot, Connection]] = []
     try:
-        for spot in spots:
+        for spot in known.write:
             talks.append((spot, take(spot.pool, began)))
     except TakeFlow:
         for spot, connection in talks:
@@ -152,6 +148,8 @@ def _tell_all(
     except BaseException:
         for _, connection in talks:
             connection.close()
+        if verb == b"ma":
+            fleet.miscounted([spot.node for spot in known.write], known.slot)
         raise
     for (spot, connection), word in zip(talks, said, strict=True):
         _part(fleet, began, spot.pool, connection, word)
