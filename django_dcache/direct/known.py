@@ -66,11 +66,11 @@ def remember(fleet: Fleet, view: View, made_key: str) -> Known:
     """Work it out, and keep it as long as the view holds. Raises InvalidKey."""
     if len(view.known) >= KNOWN_KEYS:
         view.known.clear()
-    found = view.known[made_key] = _work_out(fleet, view, keys.name(made_key))
+    found = view.known[made_key] = _work_out(fleet, view, view.name(made_key), view.young(made_key))
     return found
 
 
-def _work_out(fleet: Fleet, view: View, name: bytes) -> Known:
+def _work_out(fleet: Fleet, view: View, name: bytes, young: bool) -> Known:
     route, slot = view.place(name)
 
     def spot(node: str) -> Spot | None:
@@ -83,7 +83,7 @@ def _work_out(fleet: Fleet, view: View, name: bytes) -> Known:
     # Where a read without a proof has to be a miss, only the flow's caller can tell.
     plain = order and order[0] not in route.joining and fleet.options.on_unproven == "serve"
     read = spot(order[0]) if plain else None
-    simple = not (route.first.purge or route.joining)
+    simple = not (route.first.purge or route.joining or young)
     copies = [spot(node) for node in route.first.write] if simple else []
     write = [copy for copy in copies if copy]
     return Known(name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())
