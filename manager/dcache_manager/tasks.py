@@ -27,6 +27,14 @@ def catch_up() -> None:
     catch_up(_here())
 
 
+@shared_task(name="dcache.ping", **_terms)
+def ping(answer_to: str, asked: str) -> None:
+    """Tell `doctor` that it has arrived."""
+    from .messages import answer
+
+    answer(answer_to, asked)
+
+
 def _here() -> Regions:
     known = regions()
     if known is None:

@@ -61,7 +61,7 @@ class Sites:
     """`python(region, code)` runs code in that region's project; `work(region)` starts its worker."""
 
     def __init__(self, folder: Path, broker: Broker | None = None):
-        self._stack, self._folder, self._broker = ExitStack(), folder, broker
+        self._stack, self._folder, self.broker = ExitStack(), folder, broker
         self.fleets = {region: self._stack.enter_context(LocalFleet(1)) for region in REGIONS}
         self._workers: list[subprocess.Popen[bytes]] = []
         self.python("eu", "from django.core.management import call_command; call_command('migrate', verbosity=0)")
@@ -74,7 +74,7 @@ class Sites:
             "DCACHE_TEST_DATABASE": str(self._folder / "sites.sqlite3"),
             "DCACHE_TEST_REGION": region,
         }
-        return variables | ({"DCACHE_TEST_BROKER": self._broker.url} if self._broker else {})
+        return variables | ({"DCACHE_TEST_BROKER": self.broker.url} if self.broker else {})
 
     def python(self, region: str, code: str) -> str:
         """What `code` prints, in that project."""

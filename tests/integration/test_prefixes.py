@@ -118,7 +118,7 @@ def owner(key: str) -> str:
 
 
 def test_tools(fleet: Callable[..., LocalFleet]) -> None:
-    """A sweep of another prefix leaves renamed keys alone, one of a shorter prefix takes them; verify finds no stray."""
+    """A sweep of another prefix leaves renamed keys alone, one of a shorter one takes them; verify finds no stray."""
     nodes = fleet(3)
     ours = process(nodes, 2, replicas=2)
     ours.set("book:0", 1)
