@@ -163,5 +163,10 @@ def _settle(known: Regions) -> None:
     counted = Invalidation.objects.filter(settled=False).annotate(regions=Count("acknowledgements", filter=applied))
     done = counted.filter(regions__gte=len(known.everywhere)).order_by("pk").values_list("pk", flat=True)[:BATCH]
     Invalidation.objects.filter(pk__in=list(done)).update(settled=True)
-    old = Invalidation.objects.filter(settled=True, created__lt=now() - KEPT).order_by("pk")
-    Invalidation.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()
+    Invalidation.objects.filter(pk__in=list(old().order_by("pk").values_list("pk", flat=True)[:BATCH])).delete()
+
+
+def old() -> QuerySet[Invalidation]:
+    """The entries that need not be kept any longer."""
+    found: QuerySet[Invalidation] = Invalidation.objects.filter(settled=True, created__lt=now() - KEPT)
+    return found
