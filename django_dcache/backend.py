@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
-from . import aio, budget, codec, keys, registry
+from . import aio, budget, codec, registry
 from .direct import TakeFlow, many, one
 from .errors import ConfigurationError, DCacheError, InvalidKey
 from .flows import Item
@@ -164,8 +164,8 @@ class DistributedCache(Operations):
         try:
             return one.store(self.fleet, self.make_key(key, version), flags, data, ttl) or self._failed(1)
         except TakeFlow:
-            name = self._name(key, version)
-            return bool(self._run(self._write({name: Item(flags, data, ttl)}))[name].successful)
+            made_key = self._made(key, version)
+            return bool(self._run(self._write({made_key: Item(flags, data, ttl)}))[made_key].successful)
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
 
@@ -188,8 +188,8 @@ class DistributedCache(Operations):
         if failed:
             self._failed(len(failed))
         if rest:
-            outcomes = self._run(self._write({keys.name(made_key): Item(*items[made_key], ttl) for made_key in rest}))
-            failed |= {made_key for made_key in rest if not outcomes[keys.name(made_key)].successful}
+            outcomes = self._run(self._write({made_key: Item(*items[made_key], ttl) for made_key in rest}))
+            failed |= {made_key for made_key in rest if not outcomes[made_key].successful}
         return [made_keys[made_key] for made_key in failed]
 
     async def aset_many(
@@ -238,8 +238,8 @@ class DistributedCache(Operations):
         if failed:
             self._failed(len(failed))
         if rest:
-            outcomes = self._run(self._write({keys.name(made_key): None for made_key in rest}))
-            failed |= {made_key for made_key in rest if not outcomes[keys.name(made_key)].acknowledged}
+            outcomes = self._run(self._write(dict.fromkeys(rest)))
+            failed |= {made_key for made_key in rest if not outcomes[made_key].acknowledged}
         return failed
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:

@@ -80,7 +80,7 @@ def remember(fleet: Fleet, view: View, made_key: str) -> Known:
 
 
 def _work_out(fleet: Fleet, view: View, made_key: str) -> Known:
-    name = keys.name(made_key)
+    name = view.name(made_key)
     route, slot = view.place(name)
 
     def spot(node: str) -> Spot | None:
@@ -94,7 +94,7 @@ def _work_out(fleet: Fleet, view: View, made_key: str) -> Known:
     # Where a read without a proof has to be a miss, only the flow's caller can tell.
     plain = order and order[0] not in route.joining and fleet.options.on_unproven == "serve"
     read = spot(order[0]) if plain else None
-    simple = not (route.first.purge or route.joining)
+    simple = not (route.first.purge or route.joining or view.young(made_key))
     copies = [spot(node) for node in route.first.write] if simple else []
     write = [copy for copy in copies if copy]
     return Known(made_key, name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())

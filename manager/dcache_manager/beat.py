@@ -5,21 +5,23 @@ app.conf.beat_schedule |= dcache_manager.beat.schedule()
 
 from typing import Any
 
-from .regions import queue, regions
+from .regions import own_queue, queue, regions
 
 
-def schedule(catch_up: float = 2.0) -> dict[str, dict[str, Any]]:
-    """The entries to merge: every region looks into the log each `catch_up` seconds.
+def schedule(catch_up: float = 2.0, sample: float = 30.0, expire: float = 3600.0) -> dict[str, dict[str, Any]]:
+    """The entries to merge: how many seconds lie between two runs of each.
 
+    catch_up: every region looks into the log. sample: every region probes its nodes. expire: what is old is dropped.
     For every region, so that one beat will do; several do no harm. Raises ConfigurationError.
     """
     known = regions()
-    return {
-        f"dcache.catch_up.{region}": {
-            "task": "dcache.catch_up",
-            "schedule": catch_up,
-            # A worker that was away need not do each of those it missed.
-            "options": {"queue": queue(region), "expires": catch_up},
-        }
-        for region in (known.everywhere if known else ())
-    }
+    entries = {"dcache.expire": _entry("expire", expire, own_queue())}
+    for region in known.everywhere if known else ():
+        entries[f"dcache.catch_up.{region}"] = _entry("catch_up", catch_up, queue(region))
+        entries[f"dcache.sample.{region}"] = _entry("sample", sample, queue(region))
+    return entries if known else entries | {"dcache.sample": _entry("sample", sample, own_queue())}
+
+
+def _entry(verb: str, seconds: float, name: str) -> dict[str, Any]:
+    # A worker that was away need not do each of those it missed.
+    return {"task": f"dcache.{verb}", "schedule": seconds, "options": {"queue": name, "expires": seconds}}

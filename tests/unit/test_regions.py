@@ -1,8 +1,10 @@
 """The setting DCACHE, and what beat makes of it."""
 
 import pytest
+from celery import current_app
 from django.test import override_settings
 
+import dcache_manager.tasks  # noqa: F401
 from dcache_manager.beat import schedule
 from dcache_manager.regions import Regions, parse
 from django_dcache.errors import ConfigurationError
@@ -33,9 +35,27 @@ def test_unusable(entry, hint):
         parse(entry)
 
 
-@override_settings(DCACHE={"REGION": "eu", "REGIONS": ["eu", "us"]})
-def test_schedule():
-    """Beat has one entry for every region, in that region's own queue, which a late worker may skip."""
-    entries = schedule(catch_up=3.0)
-    assert {entry["options"]["queue"] for entry in entries.values()} == {"dcache.eu", "dcache.us"}
-    assert {entry["options"]["expires"] for entry in entries.values()} == {3.0}
+@pytest.mark.parametrize(
+    ("regions", "queues"),
+    [
+        (None, {"sample": ["dcache"], "expire": ["dcache"]}),
+        (
+            {"REGION": "eu", "REGIONS": ["eu", "us"]},
+            {
+                "catch_up": ["dcache.eu", "dcache.us"],
+                "sample": ["dcache.eu", "dcache.us"],
+                "expire": ["dcache.eu"],
+            },
+        ),
+    ],
+)
+def test_schedule(regions, queues):
+    """Beat has an entry for every region, in that region's own queue, which a late worker may skip."""
+    with override_settings(DCACHE=regions):
+        entries = schedule(catch_up=3.0).values()
+    for entry in entries:
+        assert entry["options"]["expires"] == entry["schedule"] and entry["task"] in current_app.tasks
+    found = {entry["task"].removeprefix("dcache."): [] for entry in entries}
+    for entry in entries:
+        found[entry["task"].removeprefix("dcache.")].append(entry["options"]["queue"])
+    assert found == queues
