@@ -7,6 +7,8 @@ from dcache_manager.beat import schedule
 from dcache_manager.regions import Regions, parse
 from django_dcache.errors import ConfigurationError
 
+QUEUES = ("dcache.eu", "dcache.us")
+
 
 def test_regions():
     """REGION alone is the only region; with REGIONS there are others; without DCACHE there is none."""
@@ -35,7 +37,13 @@ def test_unusable(entry, hint):
 
 @override_settings(DCACHE={"REGION": "eu", "REGIONS": ["eu", "us"]})
 def test_schedule():
-    """Beat has one entry for every region, in that region's own queue, which a late worker may skip."""
-    entries = schedule(catch_up=3.0)
-    assert {entry["options"]["queue"] for entry in entries.values()} == {"dcache.eu", "dcache.us"}
-    assert {entry["options"]["expires"] for entry in entries.values()} == {3.0}
+    """Beat has the same entries for every region, in that region's own queue, which a late worker may skip."""
+    entries = schedule(catch_up=3.0, warm=5.0)
+    queues = [(entry["task"], entry["options"]["queue"]) for entry in entries.values()]
+    assert sorted(queues) == [(task, queue) for task in ("dcache.catch_up", "dcache.warm_due") for queue in QUEUES]
+    assert all(entry["options"]["expires"] == entry["schedule"] for entry in entries.values())
+
+
+def test_schedule_without_regions():
+    """Without DCACHE there is no log to look into; what is due to be warmed goes to the one queue."""
+    assert [entry["options"]["queue"] for entry in schedule().values()] == ["dcache"]
