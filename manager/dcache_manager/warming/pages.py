@@ -77,6 +77,7 @@ class View(Item):
     def _ask(self) -> bool | None:
         """Whether the page came from the cache; None if no `cache_page` had a hand in it. Raises RequestFailed."""
         request = self.request()
+        request.get_host()  # Raises DisallowedHost, which a response would not tell.
         # As for a server's request: connections that are too old are closed, the budget of waiting begins.
         request_started.send(type(self), environ=request.META)
         response = _handler().get_response(request)
