@@ -1,5 +1,6 @@
 """Warming on real nodes: what is stored, what is left alone, and what becomes of a run that is broken off."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core.cache import cache, caches
+from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils.timezone import now
 
@@ -21,6 +23,7 @@ from dcache_manager.warming.registry import Warmer, find, warmer
 from django_dcache.testing import LocalFleet
 
 from . import pages
+from .sites import until
 
 TEMPLATES = [
     {
@@ -29,11 +32,17 @@ TEMPLATES = [
     }
 ]
 
-pytestmark = pytest.mark.usefixtures("tables")
+
+@pytest.fixture(scope="module")
+def migrated() -> Iterator[None]:
+    """The manager's tables, for all tests of this module: making them takes longer than most of these."""
+    call_command("migrate", "dcache_manager", verbosity=0)
+    yield
+    call_command("migrate", "dcache_manager", "zero", verbosity=0)
 
 
 @pytest.fixture(autouse=True)
-def nodes(fleet: Callable[..., LocalFleet]) -> Iterator[LocalFleet]:
+def nodes(migrated: None, fleet: Callable[..., LocalFleet]) -> Iterator[LocalFleet]:
     """Three nodes behind the alias "default" of a small site; no warmer is registered."""
     nodes = fleet(3)
     entry: dict[str, Any] = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": nodes.addresses}
@@ -43,6 +52,7 @@ def nodes(fleet: Callable[..., LocalFleet]) -> Iterator[LocalFleet]:
     pages.runs.clear()
     with override_settings(CACHES={"default": entry}, **site):
         yield nodes
+    Job.objects.all().delete()
 
 
 def registered(function: Callable[[], Iterable[Any]], **terms: Any) -> Warmer:
@@ -106,6 +116,31 @@ def test_never_overwrites_something_newer() -> None:
     job = run(lambda: [("a", written), ("b", deleted)])
     assert (cache.get("a"), cache.get("b")) == ("newer", None)
     assert counts(job) == ("partial", 1, 0, 1) and list(jobs.failures(job)) == [":1:b"]
+
+
+def test_leased_by_somebody_else() -> None:
+    """While somebody else is loading a key it is waited for, and nothing of ours is stored over what he loads."""
+    asked: list[str] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def theirs() -> str:
+        began.set()
+        assert go_on.wait(60)
+        return "theirs"
+
+    def ours() -> str:
+        asked.append("a")
+        return "ours"
+
+    visitor = threading.Thread(target=lambda: cache.get_or_set("a", theirs))
+    visitor.start()
+    assert began.wait(60)
+    job = jobs.begin(registered(lambda: [("a", ours)]))
+    slow = threading.Thread(target=lambda: until(lambda: asked) and go_on.set())
+    slow.start()
+    jobs.work(job.name)
+    visitor.join(), slow.join()
+    assert counts(job) == ("done", 0, 1, 0) and cache.get("a") == "theirs" and len(asked) == 1
 
 
 def test_pages() -> None:
