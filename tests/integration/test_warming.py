@@ -290,6 +290,14 @@ def test_eager() -> None:
 # Hot
 
 
+def test_warming_makes_nothing_hot() -> None:
+    """What warmers alone have looked at, however often, is not hot: nobody has asked for it."""
+    card = Fragment("card", [7, "cobalt blue"], "card.html", {"product": pages.Product()})
+    for outcome in [("done", 4, 0, 0), ("done", 0, 4, 0)]:
+        assert counts(run(lambda: [("a", lambda: 1), ("b", 2), View("/page/1/"), card])) == outcome
+    assert hot([find("test")], "default", 100).items == {}
+
+
 def test_hot_after_a_deploy() -> None:
     """After VERSION or KEY_PREFIX changed, what was read under the old one is found with the old one, and loaded anew.
 

@@ -14,12 +14,10 @@ from typing import Any, Self
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from django_dcache import keys
 from django_dcache.errors import DCacheError
-from django_dcache.fleet import Fleet
-from django_dcache.flows import Flow
-from django_dcache.view import Standing, View
-from django_dcache.wire import LEASE_SECONDS, Get, Value
+from django_dcache.wire import LEASE_SECONDS
+
+from .look import Sight, look
 
 POLL = 0.1
 """Seconds between two looks whether somebody else is done."""
@@ -81,22 +79,27 @@ class Entry(Item):
     def warm(self) -> Outcome:
         """With a loader exactly as `get_or_set`: leased before the loader runs, lost to any write meanwhile."""
         cache = caches[self.alias]
-        if not callable(self.source):
-            if cache.add(self.key, self.source, self.timeout, self.version):
-                return Outcome.LOADED
-            if cache.has_key(self.key, self.version):
-                return Outcome.PRESENT
-            raise NotStored("no node took it")
+        if look(cache, self.key, self.version) is Sight.THERE:
+            return Outcome.PRESENT
         for _ in range(2):
             loads: list[Any] = []
-            cache.get_or_set(self.key, partial(_load, self.source, loads), self.timeout, self.version)
-            if not loads:
-                return Outcome.PRESENT
-            if cache.has_key(self.key, self.version):
-                return Outcome.LOADED
-            if not _wait_for_holder(cache.fleet, keys.name(self.name)):
+            if callable(self.source):
+                cache.get_or_set(self.key, partial(_load, self.source, loads), self.timeout, self.version)
+            elif cache.add(self.key, self.source, self.timeout, self.version):
+                loads.append(self.source)
+            seen = look(cache, self.key, self.version)
+            if seen is Sight.THERE:
+                return Outcome.LOADED if loads else Outcome.PRESENT
+            if seen is Sight.MISSING:
                 break
+            self._wait(cache)
         raise NotStored("no node took it, or somebody deleted it meanwhile")
+
+    def _wait(self, cache: BaseCache) -> None:
+        """While somebody else holds the lease. He may be dead: then nobody does after a while."""
+        give_up = time.monotonic() + LEASE_SECONDS
+        while look(cache, self.key, self.version) is Sight.LEASED and time.monotonic() < give_up:
+            time.sleep(POLL)
 
     def made_key(self, cache: BaseCache) -> str | None:
         return str(cache.make_key(self.key, self.version))
@@ -105,24 +108,3 @@ class Entry(Item):
 def _load(source: Callable[[], Any], loads: list[Any]) -> Any:
     loads.append(source)
     return source()
-
-
-def _wait_for_holder(fleet: Fleet, name: bytes) -> bool:
-    """Wait while somebody else holds the lease of a missing key; he may be dead. False if nobody does."""
-    give_up = fleet.clock() + LEASE_SECONDS
-    held = False
-    while fleet.run(_leased, name) and fleet.clock() < give_up:
-        held = True
-        time.sleep(POLL)
-    return held
-
-
-def _leased(view: View, name: bytes) -> Flow[bool]:
-    route, slot = view.place(name)
-    asks = {
-        node: [Get(name, view.generation(node, slot), value=False)]
-        for node in route.write
-        if view.standing(node, slot) is Standing.OPEN
-    }
-    replies = (yield asks) if asks else {}
-    return any(isinstance(reply, Value) and reply.stub for (reply,) in replies.values())

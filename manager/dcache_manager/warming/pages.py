@@ -23,6 +23,7 @@ from django.utils.cache import get_cache_key
 from django_dcache.errors import DCacheError
 
 from .items import Item, NotStored, Outcome
+from .look import Sight, look
 
 MARK = "dcache.warming"
 """In `request.META` of a warmer's requests, where no visitor can put it: for views that count visits."""
@@ -34,10 +35,10 @@ class RequestFailed(DCacheError):
 
 @dataclass(frozen=True)
 class View(Item):
-    """A page of this site, asked for with the whole middleware. A second request proves that it is cached.
+    """A page of this site, asked for through the whole middleware unless it is in the cache.
 
-    `host`, `secure` and `headers` must be what visitors send, as far as the page's key depends on it. `key_prefix`,
-    that of `cache_page`, is needed for `warm hot` alone.
+    `host`, `secure` and `headers` must be what visitors send, as far as the page's key depends on it; `key_prefix` and
+    `alias` what `cache_page` was given.
     """
 
     path: str
@@ -45,6 +46,7 @@ class View(Item):
     secure: bool | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     key_prefix: str = ""
+    alias: str = "default"
 
     @property
     def name(self) -> str:
@@ -69,25 +71,35 @@ class View(Item):
         return request
 
     def warm(self) -> Outcome:
-        cached = self._ask()
-        if cached is False and self._ask() is False:
+        if self._kept(self.request()):
+            return Outcome.PRESENT
+        request = self._ask()
+        # Django's mark: the page was not in the cache, so it is stored if it may be. None without a `cache_page`.
+        missed = getattr(request, "_cache_update_cache", None)
+        if missed is False:
+            return Outcome.PRESENT
+        if missed and not self._kept(request) and getattr(self._ask(), "_cache_update_cache", True):
             raise NotStored("answered, but not cached (a cookie, Cache-Control: private, a failed write?)")
-        return Outcome.PRESENT if cached else Outcome.LOADED
+        return Outcome.LOADED
 
-    def _ask(self) -> bool | None:
-        """Whether the page came from the cache; None if no `cache_page` had a hand in it. Raises RequestFailed."""
+    def _kept(self, request: HttpRequest) -> bool:
+        """Whether the page is in the cache, as far as `alias` and `key_prefix` tell."""
+        cache = caches[self.alias]
+        key = get_cache_key(request, self.key_prefix, "GET", cache)
+        return key is not None and look(cache, key) is Sight.THERE
+
+    def _ask(self) -> HttpRequest:
+        """A request that was answered with a page. Raises RequestFailed."""
         request = self.request()
-        request.get_host()  # Raises DisallowedHost, which a response would not tell.
         # As for a server's request: connections that are too old are closed, the budget of waiting begins.
         request_started.send(type(self), environ=request.META)
         response = _handler().get_response(request)
         try:
             if not 200 <= response.status_code < 300:
                 raise RequestFailed(_complaint(request, response))
-            missed = getattr(request, "_cache_update_cache", None)
-            return None if missed is None else not missed
         finally:
             response.close()
+        return request
 
     def made_key(self, cache: BaseCache) -> str | None:
         key = get_cache_key(self.request(), self.key_prefix, "GET", cache)
@@ -143,10 +155,10 @@ class Fragment(Item):
 
     def warm(self) -> Outcome:
         cache, key = self._cache, make_template_fragment_key(self.fragment, self.vary_on)
-        if cache.has_key(key):
+        if look(cache, key) is Sight.THERE:
             return Outcome.PRESENT
         get_template(self.template).render(dict(self.context))
-        if not cache.has_key(key):
+        if look(cache, key) is not Sight.THERE:
             raise NotStored(
                 f"{self.template} has no {{% cache %}} {self.fragment!r} for these vary_on, or no node took it"
             )
