@@ -48,6 +48,7 @@ def answer(choices: Choices, done: list[Job], alias: str, **more: Any) -> int:
     failed = [(job, name, reason) for job in done for name, reason in jobs.failures(job).items()]
     errors = [_error(job, name, reason) for job, name, reason in failed]
     said = Answer("warm", [item(job) for job in done], errors, alias, more=more)
+    said.title = "\n".join(describe(job, jobs.counted(job)) for job in done)
     write(said, columns, choices, errors=False)
     for job, name, reason in failed[:SHOWN]:
         choices.note(printable(f"{job.terms['warmer']}: {name}: {reason}"))
