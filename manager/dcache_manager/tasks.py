@@ -30,9 +30,9 @@ def catch_up() -> None:
 @shared_task(name="dcache.warm", bind=True, **_terms)
 def warm(self: Any, name: str, job: str | None = None) -> None:
     """Run warmer `name`, a slice at a time; with `job` go on with that run."""
-    from .warming.relay import run_slice
+    from .warming.relay import SLICE, run_slice
 
-    run_slice(name, job, whole=self.request.is_eager)
+    run_slice(name, job, None if self.request.is_eager else SLICE)
 
 
 @shared_task(name="dcache.warm_due", **_terms)

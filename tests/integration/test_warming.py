@@ -20,6 +20,7 @@ from dcache_manager.tasks import warm, warm_due
 from dcache_manager.warming import Fragment, View, jobs, registry
 from dcache_manager.warming.hot import hot
 from dcache_manager.warming.registry import Warmer, find, warmer
+from dcache_manager.warming.relay import BrokerAway, run_slice, send
 from django_dcache.testing import LocalFleet
 
 from . import pages
@@ -285,6 +286,17 @@ def test_eager() -> None:
     Job.objects.update(created=now() - timedelta(hours=1))
     warm_due.delay()
     assert cache.get("a") == 1
+
+
+def test_the_broker_is_gone() -> None:
+    """A worker that can't send the rest of a run to others does it itself."""
+    app = Celery("tests", broker="redis://127.0.0.1:9", set_as_current=True)
+    app.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 0})
+    registered(lambda: [(f"k{number}", lambda: 1) for number in range(20)], rate=100.0)
+    with pytest.raises(BrokerAway):
+        send("test", "a")
+    run_slice("test", None, seconds=0.05)
+    assert counts(Job.objects.get()) == ("done", 20, 0, 0)
 
 
 # Hot

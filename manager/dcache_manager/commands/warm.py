@@ -111,7 +111,7 @@ def status(choices: Choices, job: str | None, limit: int) -> int:
 @runner_options
 @pass_choices
 def retry(choices: Choices, job: str, runner: str, wait: bool) -> int:
-    """Repeat what failed in run JOB, and nothing else."""
+    """Repeat what failed in run JOB, and nothing else. One that was interrupted goes on."""
     alias = _alias(choices)
     from ..warming import jobs
     from ..warming.drive import drive
@@ -122,7 +122,7 @@ def retry(choices: Choices, job: str, runner: str, wait: bool) -> int:
 @command.command("hot")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
-    "--top", type=click.IntRange(1, 100_000), default=1000, show_default=True, metavar="N", help="How many keys."
+    "--top", type=click.IntRange(1, 10_000), default=1000, show_default=True, metavar="N", help="How many keys."
 )
 @click.option("--version", type=int, metavar="N", help="VERSION before the deploy; default: today's.")
 @click.option("--prefix", metavar="PREFIX", help="KEY_PREFIX before the deploy; default: today's.")

@@ -14,7 +14,7 @@ from ..render import Answer, Column, age, count, names, printable, span, write
 from . import jobs, relay
 from .jobs import BUSY, OPEN
 from .registry import Warmer
-from .run import Tally
+from .run import MOST_FAILURES, Tally
 
 POLL = 0.5
 SHOWN = 20
@@ -35,7 +35,12 @@ def drive(
     else:
         for begin in begun:
             job = begin()
-            if jobs.work(job.name, report=_Lines(choices)) == BUSY:
+            try:
+                state = jobs.work(job.name, report=_Lines(choices))
+            except KeyboardInterrupt:
+                choices.note(f"Interrupted. `warm retry {job.name}` goes on from here.")
+                raise
+            if state == BUSY:
                 raise Conflict(f"{job.holder} is at run {job.name} of {job.terms['warmer']}")
             done.append(job)
     for job in done:
@@ -57,6 +62,10 @@ def answer(choices: Choices, done: list[Job], alias: str, **more: Any) -> int:
     for job in done:
         for note in job.progress.get("notes", []):
             choices.note(printable(f"{job.terms['warmer']}: {note}"))
+        if job.progress.get("failed", 0) > MOST_FAILURES:
+            choices.note(
+                f"Only the first {count(MOST_FAILURES)} failures of {job.name} are known, to `warm retry` too."
+            )
     states = {job.state for job in done}
     if "failed" in states:
         return Exit.FAILED

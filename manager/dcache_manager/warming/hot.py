@@ -7,6 +7,7 @@ knows of each item when it was last read, and not how often: "hot" is "read most
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from django.core.cache import caches
@@ -60,32 +61,33 @@ def hot(
 
 
 def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: Callable[[], None]) -> set[bytes]:
-    latest: list[tuple[int, bytes]] = []
+    moments: dict[bytes, int] = {}
+    floor = 0  # Whatever was read no later than this is not among the hottest.
     for node in fleet.proven_view().state.topology.nodes.values():
         if node.out:
             continue
         try:
             for page in pages(node, fleet.transport.limits):
                 tick()
-                seen = []
                 for wire_key, said in page:
-                    accessed, fetched, _ = facts(said)
                     name, _ = parse_wire_key(wire_key)
-                    # What stands for a very long key may be one of these.
-                    if fetched and name.startswith((beginning, b"\xff")) and not name.startswith(RESERVED):
-                        seen.append((accessed, name))
-                # Every replica of a key says when it was read there: only the last of these moments counts.
-                latest = heapq.nlargest(top, _latest(latest + seen))
+                    # The name of a very long key is a digest: it may be one of these.
+                    if not name.startswith((beginning, b"\xff")) or name.startswith(RESERVED):
+                        continue
+                    accessed, fetched, _ = facts(said)
+                    if fetched and accessed > floor:
+                        # Every replica tells when it was asked itself: the last of these moments counts.
+                        moments[name] = max(accessed, moments.get(name, 0))
+                if len(moments) > 4 * top:
+                    moments, floor = _best(moments, top)
         except NodeFailure:
             silent.append(node.name)
-    return {name for _, name in latest}
+    return set(_best(moments, top)[0])
 
 
-def _latest(seen: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    moments: dict[bytes, int] = {}
-    for accessed, name in seen:
-        moments[name] = max(accessed, moments.get(name, 0))
-    return [(accessed, name) for name, accessed in moments.items()]
+def _best(moments: dict[bytes, int], top: int) -> tuple[dict[bytes, int], int]:
+    best = heapq.nlargest(top, moments.items(), key=itemgetter(1))
+    return dict(best), best[-1][1] if len(best) == top else 0
 
 
 def _beginning(cache: Any) -> bytes:

@@ -56,9 +56,12 @@ def begin(
     concurrency: int | None = None,
     **terms: Any,
 ) -> Job:
-    """A run of `warmer`, or of the items in `only`. The run that is not over yet, if there is one, goes on."""
+    """A run of `warmer`, or of the items in `only`. The whole run that is not over yet, if there is one, goes on."""
     under_way = last(warmer) if only is None else None
     if under_way and under_way.state in OPEN:
+        asked = {"rate": rate, "concurrency": concurrency}
+        under_way.terms |= {name: value for name, value in asked.items() if value is not None}
+        under_way.save(update_fields=["terms"])
         return under_way
     terms |= {"warmer": warmer.name, "region": _region(), "only": None if only is None else sorted(only)}
     terms |= {"rate": rate or warmer.rate, "concurrency": concurrency or warmer.concurrency}
@@ -92,12 +95,12 @@ def counted(job: Job) -> Tally:
 
 
 def retry(job: Job) -> Job:
-    """A run of what failed in `job`, and of nothing else. Raises ConfigurationError."""
+    """A run of what failed in `job` and of nothing else; `job` itself if it is not over. Raises ConfigurationError."""
     if job.state in OPEN:
-        raise ConfigurationError(f"{job.name} is still {job.state}")
+        return job
     failed = failures(job)
     if not failed:
-        raise ConfigurationError(f"nothing failed in {job.name}")
+        raise ConfigurationError(f"no item failed in {job.name}, which is {job.state}")
     return begin(registry.find(job.terms["warmer"]), only=failed, retry_of=job.name)
 
 

@@ -26,15 +26,15 @@ def send(name: str, job: str, countdown: float | None = None) -> None:
         raise BrokerAway(str(error)) from error
 
 
-def run_slice(name: str, job: str | None, whole: bool = False) -> None:
+def run_slice(name: str, job: str | None, seconds: float | None = SLICE) -> None:
     """Do a slice of run `job`, or of the one that is under way or begins now, and send the rest."""
     again = job is not None
     job = job or begin(registry.find(name)).name
-    while (state := work(job, None if whole else SLICE)) == "running":
+    while (state := work(job, seconds)) == "running":
         # Without a broker there is nobody to hand over to.
         with suppress(BrokerAway):
             return send(name, job)
-    if state == BUSY and again and not whole:
+    if state == BUSY and again and seconds is not None:
         # A message that came twice, or the first one after its worker died elsewhere: nobody can tell yet.
         send(name, job, PATIENCE.total_seconds())
 
