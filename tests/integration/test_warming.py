@@ -66,7 +66,7 @@ def registered(function: Callable[[], Iterable[Any]], **terms: Any) -> Warmer:
 def run(function: Callable[[], Iterable[Any]], **terms: Any) -> Job:
     """The job of a whole run of such a warmer."""
     job = jobs.begin(registered(function, **terms))
-    jobs.work(job.name)
+    jobs.work(job.name, again_after=0.0)
     return again(job)
 
 
@@ -117,6 +117,25 @@ def test_never_overwrites_something_newer() -> None:
     job = run(lambda: [("a", written), ("b", deleted)])
     assert (cache.get("a"), cache.get("b")) == ("newer", None)
     assert counts(job) == ("partial", 1, 0, 1) and list(jobs.failures(job)) == [":1:b"]
+
+
+def test_tried_once_more() -> None:
+    """What was lost to a delete while it was loaded is loaded once more at the end; what fails for itself is not."""
+    loads: Counter[str] = Counter()
+
+    def load(key: str) -> int:
+        loads[key] += 1
+        if loads[key] == 1:
+            cache.delete(key)
+        return 1 // (key != "broken")
+
+    assert counts(run(lambda: [(key, lambda key=key: load(key)) for key in ("a", "b", "broken")])) == (
+        "partial",
+        2,
+        0,
+        1,
+    )
+    assert loads == {"a": 2, "b": 2, "broken": 1}
 
 
 def test_leased_by_somebody_else() -> None:

@@ -10,7 +10,7 @@ from django.core.cache import BaseCache
 from django.test import override_settings
 
 from dcache_manager.warming import Entry, View, registry
-from dcache_manager.warming.items import Item, Outcome
+from dcache_manager.warming.items import Item, NotStored, Outcome
 from dcache_manager.warming.registry import find, warmer, warmers
 from dcache_manager.warming.run import MOST_FAILURES, Runner, Tally, WarmerFailed
 from django_dcache.errors import ConfigurationError
@@ -36,8 +36,8 @@ class Task(Item):
         return None
 
 
-def fail() -> Outcome:
-    raise LookupError("no such row")
+def fail(kind: type[Exception] = LookupError) -> Outcome:
+    raise kind("no such row")
 
 
 @pytest.fixture
@@ -130,6 +130,28 @@ def test_goes_on_where_it_stopped(stop_at: int) -> None:
     assert sorted(done) == list(range(tally.position)) and complete is (tally.position == 10 and stop_at > 10)
     assert Runner(tally, 2).run(items())
     assert sorted(done) == list(range(10)) and tally.loaded == 10
+
+
+def test_not_stored() -> None:
+    """What was not stored is tried once more after a while; stopped before that, it counts as failed."""
+    tries = iter([NotStored("a"), NotStored("b"), Outcome.LOADED, NotStored("c")])
+
+    def act() -> Outcome:
+        outcome = next(tries)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    clock, tally = ManualClock(), Tally()
+    began = clock.now
+    Runner(tally, 1, again_after=5.0, clock=clock, sleep=clock.advance).run(  # type: ignore[arg-type]
+        [Task(0, act), Task(1, act), Task(2)]
+    )
+    assert (tally.loaded, tally.failed, clock.now - began) == (2, 1, 5.0) and list(tally.failures) == ["k1"]
+    stopped = Tally()
+    turns = iter([True])
+    Runner(stopped, 1, tick=lambda: next(turns, False)).run([Task(0, lambda: fail(NotStored))])
+    assert (stopped.failed, stopped.position) == (1, 1)
 
 
 def test_only_some() -> None:

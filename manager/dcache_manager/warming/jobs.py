@@ -22,7 +22,7 @@ from ..models import Event, Job, Step
 from ..regions import regions
 from . import registry
 from .registry import Warmer
-from .run import Runner, Tally, WarmerFailed
+from .run import AGAIN_AFTER, Runner, Tally, WarmerFailed
 
 log = logging.getLogger("dcache_manager")
 
@@ -72,13 +72,18 @@ def begin(
     return job
 
 
-def work(name: str, seconds: float | None = None, report: Report = lambda job, tally: None) -> str:
+def work(
+    name: str,
+    seconds: float | None = None,
+    report: Report = lambda job, tally: None,
+    again_after: float = AGAIN_AFTER,
+) -> str:
     """Do a run, for no longer than `seconds`; its state then, or BUSY. Harmless if it is over or somebody is at it."""
     job = Job.objects.get(name=name, kind="warm")
     if job.state not in OPEN:
         return str(job.state)
     held = claim(job)
-    return Shift(held, job, seconds, report).work() if held else BUSY
+    return Shift(held, job, seconds, report, again_after).work() if held else BUSY
 
 
 def failures(job: Job) -> dict[str, str]:
@@ -138,8 +143,8 @@ def due(clock: Callable[[], datetime] = now) -> list[Job]:
 class Shift:
     """One worker's time with a job."""
 
-    def __init__(self, held: Claim, job: Job, seconds: float | None, report: Report):
-        self._held, self._job, self._report = held, job, report
+    def __init__(self, held: Claim, job: Job, seconds: float | None, report: Report, again_after: float):
+        self._held, self._job, self._report, self._again_after = held, job, report, again_after
         self._tally = counted(job)
         self._until = None if seconds is None else time.monotonic() + seconds
         self._next_sign = time.monotonic()
@@ -167,7 +172,7 @@ class Shift:
                 self._tally = tally = Tally()
                 self._job.steps.all().delete()
                 self._until = None
-            runner = Runner(tally, terms["concurrency"], terms["rate"], self._tick)
+            runner = Runner(tally, terms["concurrency"], terms["rate"], self._tick, self._again_after)
             complete = runner.run(warmer.items(), None if terms["only"] is None else set(terms["only"]))
         except (WarmerFailed, ConfigurationError) as error:
             log.warning("Warmer %r failed.", terms["warmer"], exc_info=True, extra={"action": "warmer_failed"})

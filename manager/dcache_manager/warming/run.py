@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
 
 from django_dcache.errors import DCacheError
 
 from ..pace import Pace
-from .items import Item, Outcome
+from .items import Item, NotStored, Outcome
 
 MOST_FAILURES = 10_000
 """How many are kept with their reasons; those beyond are counted."""
@@ -25,6 +25,10 @@ MOST_WORDS = 300
 """Characters of a reason."""
 PAUSE = 0.5
 """Seconds between two ticks while nothing happens."""
+MOST_AGAIN = 1000
+"""How many items that were not stored are tried once more at the end."""
+AGAIN_AFTER = 1.5
+"""Seconds before that: a slot that lost a write takes none for about as long."""
 
 
 class WarmerFailed(DCacheError):
@@ -73,6 +77,13 @@ def reason(error: Any) -> str:
     return f"{type(error).__name__}: {error}"[:MOST_WORDS]
 
 
+class Work(NamedTuple):
+    """An item, and its place in its warmer."""
+
+    position: int
+    item: Item
+
+
 class Runner:
     """Warms items into `tally`. `tick` is called all the time; when it says False, no further item is begun."""
 
@@ -82,14 +93,18 @@ class Runner:
         concurrency: int,
         rate: float | None = None,
         tick: Callable[[], bool] = lambda: True,
+        again_after: float = AGAIN_AFTER,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ):
         self._tally, self._concurrency, self._tick, self._clock, self._sleep = tally, concurrency, tick, clock, sleep
+        self._again_after = again_after
         self._pace = Pace(rate, 1.0, clock, self._rest)
-        self._waiting: queue.Queue[tuple[int, Item] | None] = queue.Queue(concurrency)
-        self._done: queue.SimpleQueue[tuple[int, str, Outcome | BaseException]] = queue.SimpleQueue()
+        self._waiting: queue.Queue[Work | None] = queue.Queue(concurrency)
+        self._done: queue.SimpleQueue[tuple[Work, str, Outcome | BaseException]] = queue.SimpleQueue()
         self._under_way: set[int] = set()
+        self._again: list[tuple[Work, str, BaseException]] = []
+        self._second = False
         self._next = tally.position
 
     def run(self, items: Iterable[Item], only: Collection[str] | None = None) -> bool:
@@ -115,6 +130,8 @@ class Runner:
             for thread in threads:
                 thread.join()
             self._count()
+            for _, name, error in self._again:
+                self._tally.count(name, error)
             self._tally.seconds = before + self._clock() - began
         return complete
 
@@ -127,27 +144,46 @@ class Runner:
             if left is not None:
                 left -= wanted
             if position >= start:
-                if wanted:
-                    self._pace.spend(1)
-                    self._under_way.add(position)
-                    while not self._put((position, item)):
-                        if not self._turn():
-                            return False
+                if wanted and not self._begin(Work(position, item)):
+                    return False
                 self._next = position + 1
             if left == 0:
                 break
-        while self._under_way:
-            if not self._turn(PAUSE):
-                return False
         if left:
             self._tally.notes.append(f"{left} of the items that were asked for are no longer yielded")
+        return self._settle()
+
+    def _begin(self, work: Work) -> bool:
+        self._pace.spend(1)
+        self._under_way.add(work.position)
+        while not self._put(work):
+            if not self._turn():
+                return False
         return True
 
-    def _put(self, work: tuple[int, Item] | None) -> bool:
+    def _put(self, work: Work) -> bool:
         try:
             self._waiting.put(work, timeout=PAUSE)
         except queue.Full:
             return False
+        return True
+
+    def _settle(self) -> bool:
+        """Wait for what was begun, and try once more what was not stored: nodes fail and are back, keys get deleted."""
+        if not self._wait():
+            return False
+        if not self._again:
+            return True
+        self._second = True
+        self._rest(self._again_after)
+        works, self._again = [work for work, *_ in self._again], []
+        self._under_way.update(work.position for work in works)
+        return all(map(self._begin, works)) and self._wait()
+
+    def _wait(self) -> bool:
+        while self._under_way:
+            if not self._turn(PAUSE):
+                return False
         return True
 
     def _dismiss(self) -> None:
@@ -172,25 +208,27 @@ class Runner:
     def _count(self, seconds: float = 0.0) -> None:
         with suppress(queue.Empty):
             while True:
-                position, name, outcome = self._done.get(seconds > 0, seconds)
+                work, name, outcome = self._done.get(seconds > 0, seconds)
                 seconds = 0.0
-                self._under_way.discard(position)
-                self._tally.count(name, outcome)
+                self._under_way.discard(work.position)
+                if isinstance(outcome, NotStored) and not self._second and len(self._again) < MOST_AGAIN:
+                    self._again.append((work, name, outcome))
+                else:
+                    self._tally.count(name, outcome)
         self._tally.position = min(self._under_way, default=self._next)
 
     def _work(self) -> None:
         """What each thread does."""
         try:
             while work := self._waiting.get():
-                position, item = work
-                name = f"item {position}"
+                name = f"item {work.position}"
                 outcome: Outcome | BaseException
                 try:
-                    name = item.name
-                    outcome = item.warm()
+                    name = work.item.name
+                    outcome = work.item.warm()
                 except BaseException as error:  # Whatever it is: a thread that dies would be waited for.
                     outcome = error
-                self._done.put((position, name, outcome))
+                self._done.put((work, name, outcome))
         finally:
             connections.close_all()
 
