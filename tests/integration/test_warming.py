@@ -156,9 +156,15 @@ def test_leased_by_somebody_else() -> None:
     visitor.start()
     assert began.wait(60)
     job = jobs.begin(registered(lambda: [("a", ours)]))
-    slow = threading.Thread(target=lambda: until(lambda: asked) and go_on.set())
+
+    def let_him_go_on() -> None:
+        assert until(lambda: asked)
+        until(lambda: len(asked) > 1, 0.5)
+        go_on.set()
+
+    slow = threading.Thread(target=let_him_go_on)
     slow.start()
-    jobs.work(job.name)
+    jobs.work(job.name, again_after=0.0)
     visitor.join(), slow.join()
     assert counts(job) == ("done", 0, 1, 0) and cache.get("a") == "theirs" and len(asked) == 1
 
