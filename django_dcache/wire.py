@@ -29,7 +29,10 @@ class Token(NamedTuple):
 
 
 class Get(NamedTuple):
-    """Read. With `lease`, a miss leaves a stub behind and the first asker gets the right to fill it."""
+    """Read. With `lease`, a miss leaves a stub behind and the first asker gets the right to fill it.
+
+    With `peek` the node does not count it as a use of the item.
+    """
 
     name: bytes
     generation: int = 0
@@ -37,6 +40,7 @@ class Get(NamedTuple):
     ttl: bool = False
     token: bool = False
     lease: bool = False
+    peek: bool = False
 
 
 class Store(NamedTuple):
@@ -140,12 +144,12 @@ def wire_ttl(seconds: float | None, now: float) -> int:
     return -int(-(now + seconds) // 1) if seconds <= 2**31 - 1 - now else 0
 
 
-def _get(value: bool, ttl: bool, token: bool, lease: bool) -> bytes:
-    wants = [b"v" if value else b"s", b"t" * ttl, b"c" * (token or lease), b"N%d" % LEASE_SECONDS * lease, b"f O%d"]
-    return b"mg %b " + b" ".join(filter(None, wants)) + b"\r\n"
+def _get(value: bool, ttl: bool, token: bool, lease: bool, peek: bool) -> bytes:
+    wants = [b"v" if value else b"s", b"t" * ttl, b"c" * (token or lease), b"N%d" % LEASE_SECONDS * lease, b"u" * peek]
+    return b"mg %b " + b" ".join(filter(None, [*wants, b"f O%d"])) + b"\r\n"
 
 
-_gets = {wants: _get(*wants) for wants in product((False, True), repeat=4)}
+_gets = {wants: _get(*wants) for wants in product((False, True), repeat=5)}
 
 
 def encode(command: Command, opaque: int) -> bytes:

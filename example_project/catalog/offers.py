@@ -22,7 +22,7 @@ def offer(pk: int) -> dict:
     read is then returned but not kept. On Django's own backends get_or_set is a get, a load and an add. There this
     race is open: we load revision 1; a writer commits revision 2 and deletes; we add revision 1, for ten minutes.
     """
-    return cache.get_or_set(key(pk), partial(_load, pk), SECONDS)
+    return cache.get_or_set(key(pk), partial(load, pk), SECONDS)
 
 
 async def aoffer(pk: int) -> dict:
@@ -66,7 +66,7 @@ def _forget_on_commit(instance, **kwargs):
     transaction.on_commit(partial(cache.delete, key(instance.pk)))
 
 
-def _load(pk):
+def load(pk: int) -> dict:
     return _as_offer(Product.objects.only("revision", "price").get(pk=pk))
 
 

@@ -9,6 +9,8 @@ from django.core.cache import cache
 from catalog.models import Product
 
 SECONDS = 24 * 60 * 60
+WARMING = "dcache.warming"
+"""Marks the requests of `catalog/warmers.py`."""
 
 
 def key(pk: int) -> str:
@@ -25,12 +27,12 @@ def count_view(pk: int) -> None:
 
 
 def counts_views(view):
-    """Count each page of a product that was shown. Goes around cache_page, so that views of a cached page count too."""
+    """Count each product page shown to somebody. Goes around cache_page, so that views of a cached page count too."""
 
     @wraps(view)
     def counted(request, pk):
         response = view(request, pk)
-        if request.method == "GET" and response.status_code == 200:
+        if request.method == "GET" and response.status_code == 200 and WARMING not in request.META:
             count_view(pk)
         return response
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "rebalance": "Change the fleet and move its keys while it serves.",
     "verify": "Compare what the replicas of each key hold.",
     "invalidate": "Make cached values unreadable, here and in every other region.",
+    "warm": "Fill the cache before anybody asks.",
     "jobs": "What the journal says of resizes, past and present.",
     "watch": "Take nodes that stay away out of service, and let them in again.",
     "doctor": "Look for what is wrong, or will be.",

@@ -51,6 +51,22 @@ def ping(answer_to: str, asked: str) -> None:
     answer(answer_to, asked)
 
 
+@shared_task(name="dcache.warm", bind=True, **_terms)
+def warm(self: Any, name: str, job: str | None = None) -> None:
+    """Run warmer `name`, a slice at a time; with `job` go on with that run."""
+    from .warming.relay import SLICE, run_slice
+
+    run_slice(name, job, None if self.request.is_eager else SLICE)
+
+
+@shared_task(name="dcache.warm_due", **_terms)
+def warm_due() -> None:
+    """Begin the runs of warmers that are due by their `every`, and those that lost their worker."""
+    from .warming.relay import send_due
+
+    send_due()
+
+
 def _here() -> Regions:
     known = regions()
     if known is None:

@@ -113,6 +113,27 @@ def test_tutorial(tmp_path):
             shell.run("dcache-admin local down")
 
 
+def test_howto_warm(tmp_path):
+    """Every command of the how-to on warming works on the warmer that it shows, and prints what it says."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").touch()
+    (tmp_path / "shop/models.py").write_text(
+        "from django.db import models\n\n\nclass Book(models.Model):\n    title = models.TextField()\n"
+    )
+    plant = "import django; django.setup(); from shop.models import Book; [Book.objects.create() for _ in range(3)]"
+    with LocalFleet(2) as fleet, Shell(tmp_path, {"DJANGO_SETTINGS_MODULE": "project"}) as shell:
+        (tmp_path / "project.py").write_text(
+            f"""CACHES = {{"default": {{"BACKEND": "django_dcache.backend.DistributedCache",
+                                        "LOCATION": {fleet.addresses!r}}}}}
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "site.sqlite3"}}}}
+INSTALLED_APPS = ["dcache_manager", "shop"]
+"""
+        )
+        shell.run("export PYTHONPATH=$PYTHONPATH:$PWD; django-admin migrate -v 0 --run-syncdb")
+        shell.run(f"python -c '{plant}'")
+        shell.follow("docs/howto/warm.md")
+
+
 @pytest.mark.parametrize(("page", "count"), [("docs/howto/add-a-node.md", 3), ("docs/howto/drain-a-node.md", 4)])
 def test_howto(page, count, tmp_path):
     """Every command of a how-to works, in order, and prints what the how-to says."""

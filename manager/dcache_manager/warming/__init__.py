@@ -1,0 +1,7 @@
+"""Filling a cache before anybody asks: what an application's `warmers.py` and its tests need."""
+
+from .items import Entry
+from .pages import Fragment, View
+from .registry import find, warmer
+
+__all__ = ["Entry", "Fragment", "View", "find", "warmer"]
