@@ -23,6 +23,7 @@ COMMANDS = {
     "node": "The nodes of the fleet: list, add, remove, drain, weight, down, up.",
     "rebalance": "Change the fleet and move its keys while it serves.",
     "verify": "Compare what the replicas of each key hold.",
+    "warm": "Fill a cold cache.",
     "invalidate": "Make cached values unreadable, here and in every other region.",
     "jobs": "What the journal says of resizes, past and present.",
     "watch": "Take nodes that stay away out of service, and let them in again.",
