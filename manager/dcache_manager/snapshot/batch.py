@@ -1,10 +1,10 @@
-"""Batches of items brought to the nodes that should hold them, each under a lease on every copy (design §6).
+"""A batch of items brought to the nodes that should hold them, each under a lease on every copy (design §6).
 
 What `flows.fill` does for single commands, said in bytes: a snapshot has millions of items. A lease is had only where
 nothing is stored and nobody else is about to store, and anything that happens to the key from then on voids it. So a
 value from a file never takes the place of one that came after it, whatever is delayed, repeated or lost on the way; and
 it goes nowhere while any copy is there: the others may have lost theirs, and an old value would be read beside a new
-one. Cheaper `add`s would do neither, and a lost one would need a bump (docs/adr/0007, docs/adr/0010).
+one (docs/adr/0010).
 """
 
 import re
@@ -13,17 +13,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django_dcache.direct.known import begin
-from django_dcache.errors import Conflict, NodeFailure, NoMajority, ProtocolViolation
-from django_dcache.fleet import Fleet
-from django_dcache.keys import SLOTS, digest, point_and_slot, wire_key
-from django_dcache.state import FleetState
-from django_dcache.topology import Phase
-from django_dcache.view import WHOLE_NODE, Standing, View
+from django_dcache.errors import NodeFailure, ProtocolViolation
+from django_dcache.keys import digest, point_and_slot
+from django_dcache.view import View
 
-from .lane import Lane, Marks, carry
+from .lane import Lane, carry
 
 _lease = re.compile(rb"^HD c(\d{1,20}) O(\d{1,10})( W)?( Z)?\r$", re.MULTILINE)
+
+
+class Ring(NamedTuple):
+    """Where keys belong, as a table: those between two cuts go where the second one's go."""
+
+    cuts: Sequence[int]
+    routes: Sequence[tuple[str, ...]]
+    """The nodes of each cut, and of what lies past the last."""
+    hash_tags: bool
+
+    @classmethod
+    def of(cls, view: View) -> "Ring":
+        cuts = view.placement.cuts
+        routes = [view.placement.route(cut).first.write for cut in cuts]
+        return cls(cuts, [*routes, routes[0]], view.hash_tags)
 
 
 class Item(NamedTuple):
@@ -53,72 +64,11 @@ class Filled:
     """By node."""
 
 
-class Filler:
-    """Fills batches under the present epoch."""
-
-    def __init__(self, fleet: Fleet):
-        """Raises Conflict while keys are moving."""
-        self._fleet = fleet
-        view = fleet.proven_view()
-        if view.state.topology.phase is not Phase.STABLE:
-            raise Conflict("keys are moving; load when the resize has ended", epoch=view.epoch)
-        self._epoch = view.epoch
-        self._state: FleetState | None = None
-        self._marks: dict[str, Marks] = {}
-        self.lease_seconds = int(fleet.options.operation) + 3
-        """Longer than a batch takes; after that, what a killed load left behind is gone."""
-        self._cuts = view.placement.cuts
-        routes = [view.placement.route(cut).first.write for cut in self._cuts]
-        self._routes = [*routes, routes[0]]
-
-    def fill(self, items: Sequence[Item]) -> Filled:
-        """Raises Conflict when the fleet has moved on, NoMajority when its state can't be proven any more."""
-        fleet = self._fleet
-        began = begin(fleet)
-        view = fleet.view
-        if not fleet.proven:
-            raise NoMajority
-        if view.epoch != self._epoch:
-            raise Conflict(f"the load began under epoch {self._epoch}", epoch=view.epoch)
-        timeout, clock = fleet.options.timeout, fleet.clock
-        batch = _Batch(items, self._lanes(view))
-        try:
-            batch.open(timeout / 2)
-            batch.ask(self._cuts, self._routes, view.hash_tags, self.lease_seconds)
-            batch.carry(began + timeout, clock)
-            batch.answer()
-            batch.carry(began + fleet.options.operation, clock)
-            return batch.outcome()
-        except BaseException:
-            batch.abandon()
-            raise
-
-    def _lanes(self, view: View) -> dict[str, Lane]:
-        if view.state is not self._state:
-            self._state = view.state
-            self._marks = {
-                node: [wire_key(b"", view.generation(node, slot)) for slot in range(SLOTS)]
-                for node in view.state.topology.nodes
-            }
-        lanes = {}
-        for node, marks in self._marks.items():
-            pool = self._fleet.transport.pool(node)
-            if pool:
-                lanes[node] = Lane(pool, marks)
-        for node, slot in {*view.bumps, *view.debts}:
-            slots = range(SLOTS) if slot == WHOLE_NODE else (slot,)
-            closed = {slot for slot in slots if view.standing(node, slot) is not Standing.OPEN}
-            if closed and node in lanes:
-                lane = lanes[node]
-                lane.marks = [None if slot in closed else mark for slot, mark in enumerate(lane.marks)]
-        return lanes
-
-
-class _Batch:
+class Batch:
     """One batch: leases are asked for, then used or given back."""
 
-    def __init__(self, items: Sequence[Item], lanes: dict[str, Lane]):
-        self._items, self._lanes = items, lanes
+    def __init__(self, items: Sequence[Item], ring: Ring, lanes: dict[str, Lane]):
+        self._items, self._ring, self._lanes = items, ring, lanes
         self._wins = [0] * len(items)
         """How many leases of each item are ours."""
         self._wanted: list[int] = []
@@ -132,9 +82,9 @@ class _Batch:
         for lane in self._lanes.values():
             lane.open(seconds, len(self._items))
 
-    def ask(self, cuts: Sequence[int], routes: Sequence[tuple[str, ...]], hash_tags: bool, lease_seconds: int) -> None:
+    def ask(self, lease_seconds: int) -> None:
         """For a lease on every copy of each item."""
-        lanes, wanted = self._lanes, self._wanted
+        (cuts, routes, hash_tags), lanes, wanted = self._ring, self._lanes, self._wanted
         asks: dict[str, list[bytes]] = {node: [] for node in lanes}
         for number, (name, _, _, _) in enumerate(self._items):
             point, slot = point_and_slot(digest(name, hash_tags))

@@ -127,7 +127,7 @@ def decode_frame(count: int, size: int, packed: bytes, checksum: int) -> Records
     numbers = columns.unpack_from(raw)
     sizes = numbers[2 * count :]
     start = size - sum(sizes)
-    if start < columns.size or max(sizes) > MAX_VALUE_BYTES:
+    if start < columns.size or max(sizes, default=0) > MAX_VALUE_BYTES:
         raise BadSnapshot("a value has not the size it says")
     *names, rest = raw[columns.size : start].split(b"\n")
     if rest or len(names) != count or not all(map(legal, names)):

@@ -12,9 +12,10 @@ from django_dcache.wire import wire_ttl
 
 from ..pace import Pace
 from ..progress import Progress
-from .batch import Filler, Item
+from .batch import Item
 from .bookmark import Bookmark
 from .file import Reader
+from .filler import Filler
 from .format import Records
 
 Positions: TypeAlias = "array[int]"
@@ -99,7 +100,7 @@ class Load:
             waiting = self._pass()
             if waiting:
                 # Until whoever held a lease has stored, or is dead, and what was in quarantine is open.
-                self._sleep(max(self._fleet.view.hold, self._filler.lease_seconds + 1))
+                self._sleep(max(self._fleet.view.hold, self._filler.lease_seconds + 0.5))
                 self._pass(waiting)
         finally:
             self._save()
