@@ -1,5 +1,7 @@
 """`dcache-admin warm dump` and `warm load`, as processes: killed, and given files that are none."""
 
+import json
+
 import pytest
 
 from acceptance.console import Console
@@ -43,11 +45,15 @@ def test_killed_half_way(fleet, console):
     restart(fleet)
     with console.start("warm", "load", "hot.snapshot", "-c", "fleet", "--max-rate", 3000) as load:
         state = console.folder / "state" / "dcache"
-        assert until(lambda: state.exists() and any(b'"next": 1' in file.read_bytes() for file in state.glob("*.load")))
+        assert until(
+            lambda: state.exists() and any(b'"next": 0' not in file.read_bytes() for file in state.glob("*.load"))
+        )
         load.kill()
     assert 4000 < values(fleet) < ITEMS
-    stdout, stderr = console.streams("warm", "load", "hot.snapshot", "-c", "fleet")
-    assert "Going on" in stderr and "1 of 3 parts" in stderr and "items stored" in stdout
+    stdout, stderr = console.streams("warm", "load", "hot.snapshot", "-c", "fleet", "--json")
+    (item,) = json.loads(stdout)["items"]
+    assert "Going on" in stderr and item["resumed"] >= 1
+    assert item["stored"] + item["present"] == ITEMS - 4096 * item["resumed"]
     assert values(fleet) == ITEMS
     assert console.cache(f"print(len(cache.get_many([f'k{{i}}' for i in range({ITEMS})])))").strip() == str(ITEMS)
     (item,) = console.ask("warm", "load", "hot.snapshot", "-c", "fleet")["items"]

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from django.core.cache import cache
@@ -34,6 +35,7 @@ from django_dcache.topology import Phase
 from .sites import until
 
 NAMES = [keys.name(f":1:key-{number}") for number in range(3000)] + [keys.name("long" * 62)]
+OPTIONS = {"freshness": 0.1, "timeout": 1.0, "connect_timeout": 1.0}
 MONTHS = 90 * 86400
 
 
@@ -42,7 +44,7 @@ class Site:
 
     def __init__(self, nodes, folder, **options):
         self.nodes, self._folder = nodes, folder
-        self._options = {"freshness": 0.1, "timeout": 1.0, "connect_timeout": 1.0} | options
+        self._options = OPTIONS | options
         self.fleet = self._open()
 
     def _open(self):
@@ -62,13 +64,13 @@ class Site:
         with Writer(self._folder / "snapshot", header) as writer:
             return Dump(self.fleet, writer, self._pace(), Progress("", ""), lambda: None, prefix).run()
 
-    def load(self, log=NoLog(), tick=lambda: None, sleep=time.sleep, fresh=True):
+    def load(self, log=NoLog(), tick=lambda: None, sleep=time.sleep, fresh=True, often=1.0):
         """What became of it. `fresh`: not where an earlier load left off."""
         with (self._folder / "snapshot").open("rb") as file:
             reader = Reader(file)
             contents = reader.verify()
             mark = Bookmark(self._folder / "mark") if fresh else Bookmark.of("default", contents.digest)
-            load = Load(self.fleet, reader, mark, self._pace(), Progress("", ""), tick, log, sleep)
+            load = Load(self.fleet, reader, mark, self._pace(), Progress("", ""), tick, log, sleep, often)
             loaded = load.run()
         counts = replace(loaded, failures={}, bytes=0, resumed=0)
         assert sum(getattr(counts, name) for name in counts.__slots__[:1] + counts.__slots__[2:7]) == contents.items
@@ -182,6 +184,7 @@ def test_counters(site):
     """A number that was loaded can be counted on."""
     site = site(2)
     entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": site.nodes.addresses}
+    entry["OPTIONS"] = OPTIONS
     with override_settings(CACHES={"default": entry}):
         cache.set_many({"up": 41, "below": -1, "text": "é"})
         site.dump()
@@ -369,6 +372,7 @@ def logged(site, tables):
     """A site whose invalidations are in a log."""
     site = site(2)
     entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": site.nodes.addresses}
+    entry["OPTIONS"] = OPTIONS
     with override_settings(CACHES={"default": entry}, DCACHE={"REGION": "eu"}):
         yield site
         cache.close()
@@ -398,23 +402,17 @@ def test_what_is_invalidated_meanwhile(logged):
     logged.store()
     logged.dump()
     logged.empty()
-    log = recent(logged)
-    made = [name.decode() for name in NAMES[:3000:100]]
+    log, ticks = recent(logged), count()
 
-    def late():
-        if log.ready and not Invalidation.objects.exists():
+    def tick():
+        if next(ticks) == 3:  # Three batches have been loaded by then.
+            made = [name.decode() for name in NAMES[:-1:100]]
             Invalidation.objects.create(region="us", alias="default", kind="keys", made=made)
 
-    log.ready = False
-    look = log.look
-
-    def watched(carry_out):
-        look(carry_out)
-        log.ready = True
-
-    log.look = watched
-    logged.load(log, tick=late)
-    assert not read(logged, NAMES[:3000:100]) and log.incomplete == 0
+    loaded = logged.load(log, tick=tick, often=0.0)
+    logged.another_process()
+    assert not read(logged, NAMES[:-1:100]) and log.incomplete == 0
+    assert 0 < loaded.invalidated < 30 and len(read(logged)) == len(NAMES) - 30
 
 
 def test_what_was_applied_before(logged):

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from dcache_manager.snapshot import format as form
 from dcache_manager.snapshot.file import Reader, Writer
-from dcache_manager.snapshot.format import FRAME, BadSnapshot, Header, Records, decode_frame, encode_frame, legal
+from dcache_manager.snapshot.format import (
+    FRAME,
+    BadSnapshot,
+    ChangedSnapshot,
+    Header,
+    Records,
+    decode_frame,
+    encode_frame,
+    legal,
+)
 
 HEADER = Header("shop", "default", 1_700_000_000.0)
 names = st.text(st.characters(min_codepoint=0x21, exclude_characters="\x7f", codec="utf-8"), min_size=1, max_size=60)
@@ -128,6 +137,18 @@ def test_altered(snapshot):
     for offset in {*range(80), *range(0, len(data), len(data) // 25), *range(len(data) - 60, len(data))}:
         with pytest.raises(BadSnapshot):
             read(data[:offset] + bytes([data[offset] ^ 1 << offset % 8]) + data[offset + 1 :], snapshot)
+
+
+def test_changed_between_two_readings(snapshot):
+    """What is changed after it was verified is seen when it is read, and the end is not believed to come sooner."""
+    with snapshot.open("rb") as file:
+        reader = Reader(file)
+        reader.verify()
+        data = snapshot.read_bytes()
+        for changed in (data[:-500], data[: len(data) // 2] + b"?" + data[len(data) // 2 + 1 :]):
+            snapshot.write_bytes(changed)
+            with pytest.raises(ChangedSnapshot):
+                list(reader.frames())
 
 
 def test_another_format(snapshot):

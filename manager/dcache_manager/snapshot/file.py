@@ -15,6 +15,7 @@ from .format import (
     MAX_ITEMS,
     PREAMBLE,
     BadSnapshot,
+    ChangedSnapshot,
     Header,
     Records,
     decode_frame,
@@ -39,7 +40,7 @@ class Writer:
 
     def __init__(self, path: Path, header: Header):
         self.items = self.frames = self.bytes = 0
-        self._path, self._header = path, header
+        self.path, self._header = path, header
         self._part = path.with_name(f"{path.name}.part")
         self._digest = blake2b(digest_size=DIGEST_BYTES)
         self._names: list[bytes] = []
@@ -49,8 +50,9 @@ class Writer:
         self._size = 0
 
     def __enter__(self) -> Self:
-        # A cache holds sessions: nobody else may read it.
-        self._file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        # A cache holds sessions: the file is new, and nobody else may read it.
+        self._part.unlink(missing_ok=True)
+        self._file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._write(self._header.encode())
         return self
 
@@ -72,7 +74,7 @@ class Writer:
                 self._file.flush()
                 os.fsync(self._file.fileno())
         if error is None:
-            self._part.replace(self._path)
+            self._part.replace(self.path)
         else:
             self._part.unlink()
 
@@ -99,6 +101,7 @@ class Reader:
         self._header += file.read(header_bytes(self._header))
         self.header = Header.decode(self._header[PREAMBLE.size :])
         self.size = os.fstat(file.fileno()).st_size
+        self._frames = 0
 
     def verify(self, tick: Callable[[int], None] = lambda position: None) -> Contents:
         """Read all of it. `tick` hears how many bytes were read. Raises BadSnapshot."""
@@ -121,18 +124,20 @@ class Reader:
             raise BadSnapshot("its digest is wrong: it was altered")
         if self._file.read(1):
             raise BadSnapshot("something follows its end")
+        self._frames = frames
         return Contents(frames, items, digest.hexdigest())
 
     def frames(self, wanted: Callable[[int], bool] = lambda number: True) -> Iterator[tuple[int, Records]]:
-        """The number and the items of each frame that is `wanted`. Raises BadSnapshot if it changed meanwhile."""
+        """The number and the items of each frame that is `wanted`. Raises ChangedSnapshot."""
         self._file.seek(len(self._header))
-        number = 0
-        while (kind := self._take(1)) == b"F":
-            head = kind + self._take(FRAME.size - 1)
-            packed = self._packed(head)
-            if wanted(number):
-                yield number, _decode(head, packed)
-            number += 1
+        try:
+            for number in range(self._frames):
+                head = self._take(FRAME.size)
+                packed = self._packed(head)
+                if wanted(number):
+                    yield number, _decode(head, packed)
+        except BadSnapshot as error:
+            raise ChangedSnapshot from error
 
     def _packed(self, head: bytes) -> bytes:
         _, count, size, length, _ = FRAME.unpack(head)

@@ -52,6 +52,10 @@ class BadSnapshot(DCacheError):
     """This snapshot can't be used; nothing was sent to any node."""
 
 
+class ChangedSnapshot(DCacheError):
+    """The snapshot was changed while it was being loaded; what it held up to there was stored."""
+
+
 class Records(NamedTuple):
     """The items of a frame, in columns."""
 

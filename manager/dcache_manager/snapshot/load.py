@@ -81,12 +81,13 @@ class Load:
         tick: Callable[[], None],
         log: Log = NoLog(),
         sleep: Callable[[float], None] = time.sleep,
+        often: float = OFTEN,
     ):
         """`tick` is called all the time. Raises Conflict while keys are moving."""
         self._fleet, self._reader, self._bookmark = fleet, reader, bookmark
         self._pace, self._progress, self._tick, self._log, self._sleep = pace, progress, tick, log, sleep
         self._filler = Filler(fleet)
-        self._often = float("-inf")
+        self._often, self._keep_up_at = often, float("-inf")
         self.loaded = Loaded()
 
     def run(self) -> Loaded:
@@ -181,8 +182,8 @@ class Load:
     def _keep_up(self) -> None:
         """Follow the log of invalidations, and leave a bookmark."""
         now = self._fleet.clock()
-        if now >= self._often:
-            self._often = now + OFTEN
+        if now >= self._keep_up_at:
+            self._keep_up_at = now + self._often
             self._log.look(carry_out=True)
             self._save()
         self._tick()

@@ -5,7 +5,6 @@ written its entry long before the dump and committed it after. Entries of every 
 """
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from django.core.cache import caches
@@ -28,11 +27,11 @@ SKEW = timedelta(minutes=1)
 class Recent:
     """Follows the log while a snapshot is loaded."""
 
-    def __init__(self, fleet: str, began: float, known: Regions, tick: Callable[[], None] = lambda: None):
+    def __init__(self, fleet: str, began: float, known: Regions):
         """`began`: the dump, in Unix seconds."""
         self._aliases = aliases(fleet)
         self._since = now() - timedelta(seconds=time.time() - began) - SKEW
-        self._here, self._tick = known.here, tick
+        self._here = known.here
         self._seen: set[int] = set()
         self._names: set[bytes] = set()
         self._prefixes: tuple[bytes, ...] = ()
@@ -65,7 +64,7 @@ class Recent:
         else:
             # The name of a very long key can't be told by its beginning: it may be one of these (sweep.py).
             self._prefixes = (*{*self._prefixes, b"\xff", *(made.encode() for made in order.made)},)
-        if carry_out and not invalidation.carry_out(order, self._tick):
+        if carry_out and not invalidation.carry_out(order):
             self.incomplete += 1
 
     def _entries(self) -> "QuerySet[Invalidation]":
