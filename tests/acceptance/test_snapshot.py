@@ -23,7 +23,7 @@ def console(fleet, tmp_path):
     """A console in a project on them, with three frames of items in its cache, of which there is a snapshot."""
     console = Console(tmp_path, fleet.addresses)
     settings = (tmp_path / "project.py").read_text()
-    (tmp_path / "project.py").write_text(settings.replace('"timeout": 0.2', '"timeout": 1.0'))
+    (tmp_path / "project.py").write_text(settings.replace('"timeout": 0.2', '"timeout": 3.0'))
     console.cache(f"print(cache.set_many({{f'k{{i}}': i for i in range({ITEMS})}}, 500))")
     answer = console.ask("warm", "dump", "hot.snapshot", "-c", "fleet")
     assert answer["schema"] == "dcache.warm_dump/v1" and answer["items"][0]["items"] == ITEMS

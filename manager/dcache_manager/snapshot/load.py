@@ -157,7 +157,6 @@ class Load:
     def _fill(self, batch: Sequence[Item], places: Sequence[int], last: bool) -> Iterator[int]:
         """One batch; the places of what must be tried again."""
         loaded, progress, clock = self.loaded, self._progress, self._fleet.clock
-        self._keep_up()
         self._pace.spend(len(batch))
         began = clock()
         filled = self._filler.fill(batch)
@@ -177,6 +176,8 @@ class Load:
         progress.done += len(batch)
         progress.moved, progress.bytes, progress.failed = loaded.stored, loaded.bytes, loaded.failed
         progress.moving_seconds += seconds
+        # Between batches: what is new in the log is deleted where it was loaded, and left out of every batch to come.
+        self._keep_up()
         return map(places.__getitem__, again)
 
     def _keep_up(self) -> None:
