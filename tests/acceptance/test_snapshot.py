@@ -11,20 +11,20 @@ from integration.sites import until
 ITEMS = 9000
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fleet():
-    """Two nodes."""
+    """Two nodes. Every test begins by restarting them."""
     with LocalFleet(2) as fleet:
         yield fleet
 
 
-@pytest.fixture
-def console(fleet, tmp_path):
-    """A console in a project on them, with three frames of items in its cache, of which there is a snapshot."""
-    console = Console(tmp_path, fleet.addresses)
-    settings = (tmp_path / "project.py").read_text()
-    (tmp_path / "project.py").write_text(settings.replace('"timeout": 0.2', '"timeout": 3.0'))
-    console.cache(f"print(cache.set_many({{f'k{{i}}': i for i in range({ITEMS})}}, 500))")
+@pytest.fixture(scope="module")
+def console(fleet, tmp_path_factory):
+    """A console in a project on them, with a snapshot of three frames that was dumped from its cache."""
+    console = Console(tmp_path_factory.mktemp("project"), fleet.addresses)
+    settings = console.folder / "project.py"
+    settings.write_text(settings.read_text().replace('"timeout": 0.2', '"timeout": 3.0'))
+    console.cache(f"cache.set_many({{f'k{{i}}': i for i in range({ITEMS})}}, 500)")
     answer = console.ask("warm", "dump", "hot.snapshot", "-c", "fleet")
     assert answer["schema"] == "dcache.warm_dump/v1" and answer["items"][0]["items"] == ITEMS
     return console
@@ -55,19 +55,20 @@ def test_killed_half_way(fleet, console):
     assert "Going on" in stderr and item["resumed"] >= 1
     assert item["stored"] + item["present"] == ITEMS - 4096 * item["resumed"]
     assert values(fleet) == ITEMS
-    assert console.cache(f"print(len(cache.get_many([f'k{{i}}' for i in range({ITEMS})])))").strip() == str(ITEMS)
     (item,) = console.ask("warm", "load", "hot.snapshot", "-c", "fleet")["items"]
     assert (item["present"], item["stored"], item["resumed"]) == (ITEMS, 0, 0)
 
 
 def test_from_the_beginning(fleet, console):
     """What an earlier load left is not trusted once a node has restarted; nor when nobody wants it to be."""
-    (state := console.folder / "state" / "dcache").mkdir(parents=True)
+    restart(fleet)
     digest = (console.folder / "hot.snapshot").read_bytes()[-32:].hex()
-    for began, options in ((0, ()), (2**33, ("--restart",))):
-        (state / f"fleet.{digest[:32]}.load").write_text(f'{{"next": 2, "again": [], "began": {began}}}')
+    mark = console.folder / "state" / "dcache" / f"fleet.{digest[:32]}.load"
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    for began, options, outcome in ((0, (), "stored"), (2**33, ("--restart",), "present")):
+        mark.write_text(f'{{"next": 2, "again": [], "began": {began}}}')
         (item,) = console.ask("warm", "load", "hot.snapshot", "-c", "fleet", *options)["items"]
-        assert (item["present"], item["resumed"]) == (ITEMS, 0)
+        assert (item[outcome], item["resumed"]) == (ITEMS, 0)
 
 
 def test_refused_files(fleet, console):
@@ -83,15 +84,18 @@ def test_refused_files(fleet, console):
         path.write_bytes(data)
         stdout, stderr = console.streams("warm", "load", "hot.snapshot", "-c", "fleet", code=1)
         assert word in stderr and "nothing was sent" in stderr and not stdout
-    path.write_bytes(whole)
     settings = console.folder / "project.py"
-    settings.write_text(settings.read_text().replace('"fleet": "fleet"', '"fleet": "other"'))
+    ours = settings.read_text()
+    settings.write_text(ours.replace('"fleet": "fleet"', '"fleet": "other"'))
+    path.write_bytes(whole)
     assert "fleet 'fleet'" in console.streams("warm", "load", "hot.snapshot", "-c", "fleet", code=2)[1]
+    settings.write_text(ours)
     assert values(fleet) == 0 and all(node.stats()["cmd_set"] == "0" for node in fleet.nodes)
 
 
 def test_a_node_that_is_away(fleet, console):
     """A dump without one of the nodes ends with 3 and names it; without any, the file stays as it was."""
+    restart(fleet)
     before = (console.folder / "hot.snapshot").read_bytes()
     fleet.nodes[0].kill()
     answer = console.ask("warm", "dump", "part.snapshot", "-c", "fleet", code=3)

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.test import override_settings
 
 from dcache_manager import invalidation
+from dcache_manager.conductor import Conductor
 from dcache_manager.models import Invalidation
 from dcache_manager.pace import Pace
 from dcache_manager.progress import Progress
@@ -269,6 +270,21 @@ def test_a_node_that_is_away(site):
         again = site.load(fresh=False)
     assert again.stored == loaded.failed and again.complete
     assert not list((site._folder / "dcache").iterdir()) and len(read(site)) == len(NAMES)
+
+
+def test_a_node_out_of_service(site):
+    """A dead node that was taken out of service is not even asked: the other copies are all there is to load."""
+    site = site(3, replicas=2, timeout=0.5)
+    site.store(NAMES[:1000])
+    site.nodes.nodes[0].kill()
+    Conductor(site.fleet).take_out(site.nodes.addresses[0])
+    dumped = site.dump()
+    for node in site.nodes.nodes[1:]:
+        node.restart()
+    site.fleet.close()
+    loaded = site.load()
+    assert dumped.complete and (loaded.stored, loaded.failures) == (dumped.items, {})
+    assert dumped.items == len(read(site, NAMES[:1000])) == 1000
 
 
 def test_a_node_that_hangs(site):

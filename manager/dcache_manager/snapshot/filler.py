@@ -32,6 +32,8 @@ class Filler:
         self.lease_seconds = int(fleet.options.operation) + 2
         """Longer than a batch takes, by nodes that count whole seconds; after that, a lease left behind is gone."""
         self._ring = Ring.of(view)
+        self._nodes = {node for route in self._ring.routes for node in route}
+        """Those in service."""
         self._state: FleetState | None = None
         self._marks: dict[str, Marks] = {}
 
@@ -71,8 +73,7 @@ class Filler:
         if view.state is not self._state:
             self._state = view.state
             self._marks = {
-                node: [wire_key(b"", view.generation(node, slot)) for slot in range(SLOTS)]
-                for node in view.state.topology.nodes
+                node: [wire_key(b"", view.generation(node, slot)) for slot in range(SLOTS)] for node in self._nodes
             }
         marks = self._marks | _closed(view, self._marks) if view.bumps or view.debts else self._marks
         pools = self._fleet.transport.pools()
