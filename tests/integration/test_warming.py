@@ -21,6 +21,7 @@ from dcache_manager.warming import Fragment, View, jobs, registry
 from dcache_manager.warming.hot import hot
 from dcache_manager.warming.registry import Warmer, find, warmer
 from dcache_manager.warming.relay import BrokerAway, run_slice, send
+from dcache_manager.warming.shift import BUSY
 from django_dcache.testing import LocalFleet
 
 from . import pages
@@ -267,7 +268,7 @@ def test_one_run_at_a_time() -> None:
     """While somebody alive is at a run nobody joins in, and no second one begins; a cancelled run stops."""
     held = jobs.begin(registered(lambda: [("a", lambda: 1)]))
     Job.objects.update(holder=owner.new())
-    assert jobs.work(held.name) == jobs.BUSY and jobs.begin(find("test")).pk == held.pk
+    assert jobs.work(held.name) == BUSY and jobs.begin(find("test")).pk == held.pk
     jobs.cancel(again(held))
     assert again(held).state == "cancelling"
     Job.objects.update(heard=now() - PATIENCE)
