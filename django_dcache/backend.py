@@ -1,14 +1,14 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, InvalidCacheKey
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, InvalidCacheKey, default_key_func
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
-from . import aio, budget, codec, keys, registry
+from . import aio, budget, codec, registry
 from .direct import TakeFlow, many, one
 from .errors import ConfigurationError, DCacheError, InvalidKey
 from .flows import Item
@@ -58,6 +58,17 @@ class DistributedCache(Operations):
         """Seconds by which what is read now may lag an acknowledged write, at most (see `Fleet.staleness_bound`)."""
         return self.fleet.staleness_bound()
 
+    def make_key(self, key: Any, version: int | None = None) -> str:
+        if self.key_func is default_key_func:  # The same in one call.
+            return f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
+        return str(super().make_key(key, version))
+
+    def _make_keys(self, keys: Iterable[Any], version: int | None) -> list[str]:
+        if self.key_func is default_key_func:
+            head = f"{self.key_prefix}:{self.version if version is None else version}:"
+            return [f"{head}{key!s}" for key in keys]
+        return [self.make_key(key, version) for key in keys]
+
     # Reading
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
@@ -85,7 +96,8 @@ class DistributedCache(Operations):
         return await self._arun(self._get(key, default, version, deadline))
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        made_keys = {self.make_key(key, version): key for key in keys}
+        keys = list(keys)
+        made_keys = dict(zip(self._make_keys(keys, version), keys, strict=True))
         try:
             found, rest = many.get_many(self.fleet, made_keys)
         except InvalidKey as error:
@@ -100,16 +112,17 @@ class DistributedCache(Operations):
         found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any], rest: list[str]
     ) -> dict[Any, Any]:
         """By Django's keys. What can't be read is left to the flow."""
-        values = {}
+        values, decode = {}, codec.decode
         for made_key, (flags, data) in found.items():
             try:
-                values[made_keys[made_key]] = codec.decode(flags, data)
+                values[made_keys[made_key]] = decode(flags, data)
             except codec.UnreadableValue:
                 rest.append(made_key)
         return values
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        made_keys = {self.make_key(key, version): key for key in keys}
+        keys = list(keys)
+        made_keys = dict(zip(self._make_keys(keys, version), keys, strict=True))
         try:
             found, rest, deadline = await aio.get_many(self.fleet, made_keys)
         except InvalidKey as error:
@@ -151,8 +164,8 @@ class DistributedCache(Operations):
         try:
             return one.store(self.fleet, self.make_key(key, version), flags, data, ttl) or self._failed(1)
         except TakeFlow:
-            name = self._name(key, version)
-            return bool(self._run(self._write({name: Item(flags, data, ttl)}))[name].successful)
+            made_key = self._made(key, version)
+            return bool(self._run(self._write({made_key: Item(flags, data, ttl)}))[made_key].successful)
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
 
@@ -164,9 +177,9 @@ class DistributedCache(Operations):
     ) -> list[Any]:
         """The keys that could not be stored."""
         ttl = self._ttl(timeout)
-        made_keys = {self.make_key(key, version): key for key in data}
+        made_keys = dict(zip(self._make_keys(data, version), data, strict=True))
         if ttl is None:
-            return self._remove_many(made_keys)
+            return [made_keys[made_key] for made_key in self._remove_many(made_keys)]
         items = {made_key: codec.encode(data[key], self._protocol) for made_key, key in made_keys.items()}
         try:
             failed, rest = many.store_many(self.fleet, items, ttl)
@@ -175,8 +188,8 @@ class DistributedCache(Operations):
         if failed:
             self._failed(len(failed))
         if rest:
-            outcomes = self._run(self._write({keys.name(made_key): Item(*items[made_key], ttl) for made_key in rest}))
-            failed |= {made_key for made_key in rest if not outcomes[keys.name(made_key)].successful}
+            outcomes = self._run(self._write({made_key: Item(*items[made_key], ttl) for made_key in rest}))
+            failed |= {made_key for made_key in rest if not outcomes[made_key].successful}
         return [made_keys[made_key] for made_key in failed]
 
     async def aset_many(
@@ -211,13 +224,13 @@ class DistributedCache(Operations):
         return bool(await self._arun(self._delete(key, version)))
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self._remove_many({self.make_key(key, version): key for key in keys})
+        self._remove_many(self._make_keys(keys, version))
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         await self._arun(self._delete_many(keys, version))
 
-    def _remove_many(self, made_keys: Mapping[str, Any]) -> list[Any]:
-        """The keys that somebody may still read."""
+    def _remove_many(self, made_keys: Collection[str]) -> Collection[str]:
+        """The made keys that somebody may still read."""
         try:
             failed, rest = many.remove_many(self.fleet, made_keys)
         except InvalidKey as error:
@@ -225,9 +238,9 @@ class DistributedCache(Operations):
         if failed:
             self._failed(len(failed))
         if rest:
-            outcomes = self._run(self._write({keys.name(made_key): None for made_key in rest}))
-            failed |= {made_key for made_key in rest if not outcomes[keys.name(made_key)].acknowledged}
-        return [made_keys[made_key] for made_key in failed]
+            outcomes = self._run(self._write(dict.fromkeys(rest)))
+            failed |= {made_key for made_key in rest if not outcomes[made_key].acknowledged}
+        return failed
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """The new number; the TTL stays. Raises ValueError if there is none, TypeError if it is no whole number."""

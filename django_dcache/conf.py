@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, fields
 from pickle import HIGHEST_PROTOCOL
 from typing import Any
 
-from .errors import ConfigurationError, InvalidTopology
+from . import keys
+from .errors import ConfigurationError, InvalidKey, InvalidTopology
+from .state import MAX_PREFIXES
 from .topology import RING_MODES, Layout, Node
 
 
@@ -30,6 +32,8 @@ class Options:
     """How keys are placed: "ketama", or "libmemcached" to share a fleet with `ketama_weighted` clients."""
     hash_tags: bool = False
     """Hash only the part of a key between { and }, so that related keys share a node."""
+    prefixes: tuple[str, ...] = ()
+    """Beginnings of keys, such as "book:", that `invalidate(prefix=…)` makes unreadable at once, with no sweep."""
     on_error: str = "miss"
     """What a failure becomes: "miss" (and False for writes), or "raise"."""
     on_unproven: str = "serve"
@@ -62,6 +66,7 @@ class Options:
         for name, kind in (("zone", str), ("fleet", str), ("hash_tags", bool)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
+        object.__setattr__(self, "prefixes", _prefixes(self.prefixes))
         if type(self.pickle_protocol) is not int or not 0 <= self.pickle_protocol <= HIGHEST_PROTOCOL:
             raise ConfigurationError(f"pickle_protocol is {self.pickle_protocol!r}, want 0 to {HIGHEST_PROTOCOL}")
         if self.tls is not None and not hasattr(self.tls, "wrap_socket"):
@@ -73,6 +78,21 @@ class Options:
     def operation(self) -> float:
         """The longest an operation may last: its own deadline, and as much again for the bump of a lost write."""
         return 2 * self.timeout
+
+
+def _prefixes(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)):
+        raise ConfigurationError(f"prefixes is {given!r}, want a list of the beginnings of keys")
+    for prefix in given:
+        if not isinstance(prefix, str) or not prefix:
+            raise ConfigurationError(f"prefixes has {prefix!r}, want the beginning of a key, such as 'book:'")
+        try:
+            keys.name(prefix)
+        except InvalidKey as error:
+            raise ConfigurationError(f"prefixes: {error}") from None
+    if len(given) > MAX_PREFIXES:
+        raise ConfigurationError(f"prefixes has {len(given)} entries, the limit is {MAX_PREFIXES}")
+    return tuple(given)
 
 
 _choices = {"ring": RING_MODES, "on_error": ("miss", "raise"), "on_unproven": ("serve", "miss")}

@@ -6,6 +6,7 @@
     ├── InvalidTopology         a fleet document that can't be trusted; nothing changed
     │   └── UnknownFormat       … because a newer release wrote it
     ├── Conflict                somebody else holds or has moved what this call wanted to change
+    ├── TooManyPrefixes         the fleet state has no room for another prefix generation
     ├── NoMajority              too few keepers answered; the fleet state could not be read or written
     └── NodeFailure             no usable reply from one node
         ├── NodeUnreachable     no connection: nothing was sent
@@ -53,6 +54,10 @@ class UnknownFormat(InvalidTopology):
 
 class Conflict(DCacheError):
     """Another process holds the conductor's lease or has moved the fleet on; look again, then repeat."""
+
+
+class TooManyPrefixes(DCacheError):
+    """The fleet already keeps generations of as many made prefixes as it can; keep to a few in OPTIONS["prefixes"]."""
 
 
 class NoMajority(DCacheError):

@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from . import budget
@@ -23,6 +23,7 @@ from .topology import Topology
 from .transport.pool import Limits
 from .transport.rounds import Session, Transport
 from .view import View
+from .wire import Arithmetic
 
 log = logging.getLogger("django_dcache")
 
@@ -134,6 +135,7 @@ class Fleet:
         if deadline is None:
             deadline = began + budget.allowance(self.options.timeout, self.options.request_budget)
         advance: Callable[[Any], Any] = flow.send
+        step: Any = None
         answer: Any = None
         raised: BaseException | None = None
         try:
@@ -175,6 +177,7 @@ class Fleet:
                 session.release()
             else:
                 session.abandon()
+                self._broken_off(step)
             raise
         finally:
             budget.spend(self.clock() - began)
@@ -204,6 +207,20 @@ class Fleet:
         with self._learning:
             self.view = self.view.owing(step.wanted)
         self.counters["bumps_owed"] += len(step.wanted)
+
+    def _broken_off(self, step: Any) -> None:
+        for commands in step.values() if isinstance(step, dict) else ():
+            for command in commands:
+                if type(command) is Arithmetic:
+                    route, slot = self.view.place(command.name)
+                    self.miscounted(route.first.write, slot)
+
+    def miscounted(self, copies: Sequence[str], slot: int) -> None:
+        """A count was broken off: it may be done on one copy and not on another, and when the first is lost the others
+        would hand out numbers once more. So they are disowned, by whatever this process does next."""
+        if copies[1:]:
+            self.owe(Owe({(node, slot): self.view.generation(node, slot) + 1 for node in copies[1:]}))
+            self.renew_at = float("-inf")
 
     def close(self) -> None:
         """Close the idle connections. A fleet stays usable: the next operation connects again."""

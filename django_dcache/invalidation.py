@@ -1,7 +1,8 @@
 """Telling a fleet, and every other region, that something changed.
 
-The keys are deleted on the local fleet. Who else has to be told, and how a prefix is swept, is the business of a
-*recorder*; `dcache_manager`, when installed, is one.
+The keys are deleted on the local fleet, and a prefix in OPTIONS["prefixes"] is bumped there (docs/adr/0010). Who else
+has to be told, and how any other prefix is swept, is the business of a *recorder*; `dcache_manager`, when installed,
+is one.
 """
 
 import logging
@@ -15,7 +16,10 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from . import keys as names
 from .backend import DistributedCache
 from .errors import ConfigurationError
-from .flows.write import write
+from .flows import Flow
+from .flows.state import bump_prefix
+from .flows.write import Outcome, write
+from .view import View
 
 log = logging.getLogger("django_dcache")
 
@@ -48,7 +52,8 @@ def invalidate(
 ) -> None:
     """Make cached values unreadable: here at once, in every other region soon.
 
-    Give `keys`, or the `prefix` of keys ("" is every key of that version; needs dcache_manager). With `on_commit` this
+    Give `keys`, or the `prefix` of keys ("" is every key of that version; unless it is in OPTIONS["prefixes"] it needs
+    dcache_manager). With `on_commit` this
     waits for the commit of the present transaction on `using`: a reader in between would only cache the old row again.
     Nodes that fail are logged, not raised. Raises InvalidKey, ConfigurationError.
     """
@@ -85,13 +90,11 @@ def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
 def delete(order: Order) -> list[str]:
     """Delete the keys of `order` on the local fleet; those that somebody may still read, because too few nodes and
     keepers could be told."""
-    fleet = _cache(order.alias).fleet
-    made = {names.name(key): key for key in order.made}
-    listed = list(made)
+    fleet, made = _cache(order.alias).fleet, order.made
     failed: list[str] = []
-    for start in range(0, len(listed), BATCH):
-        outcomes = fleet.run(write, dict.fromkeys(listed[start : start + BATCH]))
-        failed += [made[name] for name, outcome in outcomes.items() if not outcome.acknowledged]
+    for start in range(0, len(made), BATCH):
+        outcomes = fleet.run(_remove, made[start : start + BATCH])
+        failed += [key for key, outcome in outcomes.items() if not outcome.acknowledged]
     if failed:
         fleet.counters["invalidations_failed"] += len(failed)
         log.warning(
@@ -104,15 +107,47 @@ def delete(order: Order) -> list[str]:
     return failed
 
 
+def _remove(view: View, made_keys: list[str]) -> Flow[dict[str, Outcome]]:
+    names = {key: view.name(key) for key in made_keys}
+    outcomes = yield from write(view, dict.fromkeys(names.values()))
+    return {key: outcomes[name] for key, name in names.items()}
+
+
+def immediate(order: Order) -> bool:
+    """Whether carrying it out takes no longer than a few deletes: keys, or a prefix in OPTIONS["prefixes"]."""
+    # A made key ends with the key. Another prefix that happens to end so is none the worse for it.
+    return order.kind == "keys" or order.made[0].endswith(_cache(order.alias).fleet.options.prefixes)
+
+
+def carry_out(order: Order) -> bool:
+    """Carry out what is immediate; whether nobody can read any of it now, or within `freshness` if it is a prefix.
+
+    Raises TooManyPrefixes.
+    """
+    if order.kind == "keys":
+        return not delete(order)
+    (made_prefix,), fleet = order.made, _cache(order.alias).fleet
+    told: bool = fleet.run(bump_prefix, made_prefix)
+    if not told:
+        fleet.counters["invalidations_failed"] += 1
+        log.warning(
+            "Too few keepers of cache %r could be told that the prefix %r is invalid.",
+            order.alias,
+            made_prefix,
+            extra={"action": "invalidation_failed", "alias": order.alias},
+        )
+    return told
+
+
 def just_here(order: Order) -> Callable[[], None]:
     """The recorder without a manager: nobody else is told."""
-    if order.kind != "keys":
-        raise ConfigurationError("invalidating a prefix needs dcache_manager in INSTALLED_APPS")
-    return partial(_delete, order)
+    if not immediate(order):
+        raise ConfigurationError("invalidating a prefix that is not in OPTIONS needs dcache_manager in INSTALLED_APPS")
+    return partial(_carry_out, order)
 
 
-def _delete(order: Order) -> None:
-    delete(order)
+def _carry_out(order: Order) -> None:
+    carry_out(order)
 
 
 _recorder: Recorder = just_here

@@ -2,10 +2,11 @@
 
 made key  ── name() ──▶  name (≤ 240 bytes)  ── wire_key(generation) ──▶  wire key (≤ 250 bytes)
 
-The *name* is what is placed and stored; the *wire key* adds the generation of the slot on one node. Neither mark
+The *name* is what is placed and stored; the *wire key* adds the generation of the slot on one node. None of the marks
 below can be spelled by a user: a made key is UTF-8, and the byte 0xFF never occurs in UTF-8.
 
     FF <generation> ; <name>        a name in a slot that was bumped
+    FF ~ <generation> ; <made key>  the name of a key below a prefix that was bumped (docs/adr/0010); placed as before
     FF # <32 hex> <64 hex>          the name of a key too long to leave room for a generation: md5 (its place on the
                                     ring, so that a mover needs nothing else) and SHA-256 (its identity)
 """
@@ -25,6 +26,7 @@ SLOTS = 256
 _legal = re.compile(rb"[^\x00-\x20\x7f]{1,250}").fullmatch
 _mark = b"\xff"
 _long = b"\xff#"
+_below = re.compile(rb"\xff~\d+;").match
 point_and_slot = Struct("<IB").unpack_from
 
 
@@ -35,8 +37,11 @@ class Position(NamedTuple):
     slot: int
 
 
-def name(made_key: str) -> bytes:
-    """The name of `made_key`. Raises InvalidKey for what memcached would refuse, or split into other commands."""
+def name(made_key: str, generation: int = 0) -> bytes:
+    """The name of `made_key`, whose prefixes have that `generation`.
+
+    Raises InvalidKey for what memcached would refuse, or split into other commands.
+    """
     try:
         encoded = made_key.encode()
     except UnicodeEncodeError:
@@ -45,9 +50,10 @@ def name(made_key: str) -> bytes:
         raise InvalidKey(_complaint(made_key, encoded))
     if encoded.startswith(RESERVED):
         raise InvalidKey(f"{made_key!r} begins with {RESERVED.decode()!r}, which holds the fleet state")
-    if len(encoded) > MAX_NAME_BYTES:
-        return _long + f"{md5(encoded).hexdigest()}{sha256(encoded).hexdigest()}".encode()
-    return encoded
+    marked = b"\xff~%d;%b" % (generation, encoded) if generation else encoded
+    if len(marked) > MAX_NAME_BYTES:
+        return _long + f"{md5(encoded).hexdigest()}{sha256(marked).hexdigest()}".encode()
+    return marked
 
 
 def _complaint(made_key: str, encoded: bytes) -> str:
@@ -68,8 +74,10 @@ def position(name: bytes, hash_tags: bool = False) -> Position:
 
 def digest(name: bytes, hash_tags: bool = False) -> bytes:
     """What decides where `name` lives; `point_and_slot` takes its position from it."""
-    if name.startswith(_long):
-        return bytes.fromhex(name[2:34].decode())
+    if name.startswith(_mark):
+        if name.startswith(_long):
+            return bytes.fromhex(name[2:34].decode())
+        name = plain(name)
     return md5(_tag(name) if hash_tags else name, usedforsecurity=False).digest()
 
 
@@ -77,6 +85,12 @@ def _tag(name: bytes) -> bytes:
     head, brace, rest = name.partition(b"{")
     tag, closing, _ = rest.partition(b"}")
     return tag if brace and closing and tag else name
+
+
+def plain(name: bytes) -> bytes:
+    """A name without the generation of its prefixes: the made key, unless that is too long."""
+    mark = _below(name)
+    return name[mark.end() :] if mark else name
 
 
 def wire_key(name: bytes, generation: int) -> bytes:

@@ -16,7 +16,7 @@ from .fleet import Fleet
 from .flows import Flow, Item, Load
 from .flows.add import add
 from .flows.count import NotANumber, count
-from .flows.read import Found, fetch, fetch_or_load
+from .flows.read import fetch, fetch_or_load
 from .flows.state import clear
 from .flows.write import Outcome, touch, write
 from .view import View
@@ -46,12 +46,9 @@ class Operations(BaseCache):
 
     # Keys, values and timeouts
 
-    def _name(self, key: Any, version: int | None) -> bytes:
+    def _made(self, key: Any, version: int | None) -> str:
         made_key = self.make_key(key, version)
-        try:
-            return keys.name(made_key if isinstance(made_key, str) else str(made_key))
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
+        return made_key if isinstance(made_key, str) else str(made_key)
 
     def validate_key(self, key: str) -> None:
         """Raise InvalidCacheKey for a made key that memcached would refuse."""
@@ -99,14 +96,20 @@ class Operations(BaseCache):
     # Reading
 
     def _fetch(
-        self, names: Iterable[bytes], value: bool = True, deadline: float | None = None
-    ) -> Generator[Run, Any, Found]:
-        found: Found = yield Run(fetch, (names, value), deadline)
+        self, made_keys: Iterable[str], value: bool = True, deadline: float | None = None
+    ) -> Generator[Run, Any, dict[str, Value]]:
+        names: dict[str, bytes] = {}
+
+        def named(view: View) -> Any:
+            names.update((made_key, _name(view, made_key)) for made_key in made_keys)
+            return fetch(view, names.values(), value)
+
+        found = yield Run(named, deadline=deadline)
         if found.unanswered:
             self._failed(found.unanswered)
         if found and self._doubted(len(found)):
-            return Found()
-        return found
+            return {}
+        return {made_key: found[name] for made_key, name in names.items() if name in found}
 
     def _doubted(self, found: int) -> bool:
         """Whether so many values that were found have to be misses, because the state can't be proven."""
@@ -117,36 +120,41 @@ class Operations(BaseCache):
         return True
 
     def _get(self, key: Any, default: Any, version: int | None, deadline: float | None = None) -> Operation:
-        name = self._name(key, version)
-        found = yield from self._fetch((name,), deadline=deadline)
-        value = self._decode(found.get(name))
+        made_key = self._made(key, version)
+        found = yield from self._fetch((made_key,), deadline=deadline)
+        value = self._decode(found.get(made_key))
         return default if value is ABSENT else value
 
     def _get_many(self, keys: Iterable[Any], version: int | None, deadline: float | None = None) -> Operation:
-        names = {key: self._name(key, version) for key in keys}
-        found = (yield from self._fetch(names.values(), deadline=deadline)) if names else {}
-        values = {key: self._decode(found[name]) for key, name in names.items() if name in found}
+        made = {key: self._made(key, version) for key in keys}
+        found = (yield from self._fetch(made.values(), deadline=deadline)) if made else {}
+        values = {key: self._decode(found[made_key]) for key, made_key in made.items() if made_key in found}
         return {key: value for key, value in values.items() if value is not ABSENT}
 
     def _has_key(self, key: Any, version: int | None) -> Operation:
-        return bool((yield from self._fetch((self._name(key, version),), False)))
+        return bool((yield from self._fetch((self._made(key, version),), False)))
 
     def _get_or_set(
         self, key: Any, default: Any, timeout: Any, version: int | None, may_await: bool = False
     ) -> Operation:
-        name, ttl = self._name(key, version), self._ttl(timeout)
-        loaded = ABSENT
+        made_key, ttl = self._made(key, version), self._ttl(timeout)
+        loaded, young = ABSENT, False
 
         def keep(value: Any) -> Item | None:
             nonlocal loaded
             loaded = value
-            return None if ttl is None else self._item(value, ttl)
+            return None if ttl is None or young else self._item(value, ttl)
 
         def load() -> Any:
             made = default() if callable(default) else default
             return _then(made, keep) if may_await and isawaitable(made) else keep(made)
 
-        found = yield Run(fetch_or_load, (name, load))
+        def named(view: View) -> Any:
+            nonlocal young
+            young = view.young(made_key)
+            return fetch_or_load(view, _name(view, made_key), load)
+
+        found = yield Run(named)
         if loaded is not ABSENT:
             return loaded
         doubted = found and self._doubted(1)
@@ -155,61 +163,73 @@ class Operations(BaseCache):
             return value
         item = yield Run(_ask_application, (load,))
         if not doubted:  # There is something, but it can't be read: replace it.
-            yield from self._write({name: item})
+            yield from self._write({made_key: item})
         return loaded
 
     # Writing
 
-    def _write(self, changes: Mapping[bytes, Item | None]) -> Generator[Run, Any, dict[bytes, Outcome]]:
-        outcomes: dict[bytes, Outcome] = yield Run(write, (changes,))
+    def _write(self, changes: Mapping[str, Item | None]) -> Generator[Run, Any, dict[str, Outcome]]:
+        """By made key. Where nothing may be stored yet, what is there is deleted."""
+        names: dict[str, bytes] = {}
+
+        def named(view: View) -> Any:
+            names.update((made_key, _name(view, made_key)) for made_key in changes)
+            return write(view, {names[key]: None if view.young(key) else item for key, item in changes.items()})
+
+        outcomes: dict[bytes, Outcome] = yield Run(named)
         failed = sum(outcome.broken for outcome in outcomes.values())
         if failed:
             self._failed(failed)
-        return outcomes
+        return {made_key: outcomes[name] for made_key, name in names.items()}
 
     def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
-        name, ttl = self._name(key, version), self._ttl(timeout)
+        made_key, ttl = self._made(key, version), self._ttl(timeout)
         if ttl is None:
-            return (yield from self._write({name: None}))[name].acknowledged
-        return (yield from self._write({name: self._item(value, ttl)}))[name].successful
+            return (yield from self._write({made_key: None}))[made_key].acknowledged
+        return (yield from self._write({made_key: self._item(value, ttl)}))[made_key].successful
 
     def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Operation:
-        names, ttl = {key: self._name(key, version) for key in data}, self._ttl(timeout)
-        if not names:
+        made, ttl = {key: self._made(key, version) for key in data}, self._ttl(timeout)
+        if not made:
             return []
         if ttl is None:
-            removed = yield from self._write(dict.fromkeys(names.values()))
-            return [key for key, name in names.items() if not removed[name].acknowledged]
-        outcomes = yield from self._write({names[key]: self._item(value, ttl) for key, value in data.items()})
-        return [key for key, name in names.items() if not outcomes[name].successful]
+            removed = yield from self._write(dict.fromkeys(made.values()))
+            return [key for key, made_key in made.items() if not removed[made_key].acknowledged]
+        outcomes = yield from self._write({made[key]: self._item(value, ttl) for key, value in data.items()})
+        return [key for key, made_key in made.items() if not outcomes[made_key].successful]
 
     def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
-        name, ttl = self._name(key, version), self._ttl(timeout)
+        made_key, ttl = self._made(key, version), self._ttl(timeout)
         if ttl is None:
-            return not (yield from self._fetch((name,), False))
-        return (yield Run(add, (name, self._item(value, ttl))))
+            return not (yield from self._fetch((made_key,), False))
+        item = self._item(value, ttl)
+
+        def named(view: View) -> Any:
+            return _refuse() if view.young(made_key) else add(view, _name(view, made_key), item)
+
+        return (yield Run(named))
 
     def _touch(self, key: Any, timeout: Any, version: int | None) -> Operation:
-        name, ttl = self._name(key, version), self._ttl(timeout)
+        made_key, ttl = self._made(key, version), self._ttl(timeout)
         if ttl is None:
-            return (yield from self._write({name: None}))[name].existed
-        return (yield Run(touch, (name, ttl)))
+            return (yield from self._write({made_key: None}))[made_key].existed
+        return (yield Run(lambda view: touch(view, _name(view, made_key), ttl)))
 
     def _delete(self, key: Any, version: int | None) -> Operation:
-        name = self._name(key, version)
-        return (yield from self._write({name: None}))[name].existed
+        made_key = self._made(key, version)
+        return (yield from self._write({made_key: None}))[made_key].existed
 
     def _delete_many(self, keys: Iterable[Any], version: int | None) -> Operation:
-        names = [self._name(key, version) for key in keys]
-        if names:
-            yield from self._write(dict.fromkeys(names))
+        made_keys = [self._made(key, version) for key in keys]
+        if made_keys:
+            yield from self._write(dict.fromkeys(made_keys))
 
     def _incr(self, key: Any, delta: int, version: int | None) -> Operation:
-        name = self._name(key, version)
+        made_key = self._made(key, version)
         if not isinstance(delta, int):
             raise TypeError(f"delta is {type(delta).__name__}, want a whole number")
         try:
-            number = yield Run(count, (name, delta))
+            number = yield Run(lambda view: count(view, _name(view, made_key), delta))
         except NotANumber:
             raise TypeError(f"Key {key!r} does not hold a whole number") from None
         if number is None:
@@ -227,6 +247,19 @@ class Operations(BaseCache):
 
     def _clear(self) -> Operation:
         return (yield Run(clear))
+
+
+def _name(view: View, made_key: str) -> bytes:
+    """Under the very view that the flow runs by: a bump renames keys (docs/adr/0010)."""
+    try:
+        return view.name(made_key)
+    except InvalidKey as error:
+        raise InvalidCacheKey(str(error)) from None
+
+
+def _refuse() -> Flow[bool]:
+    yield from ()
+    return False
 
 
 def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:

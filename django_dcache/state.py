@@ -14,6 +14,9 @@ from .topology import Topology, strict
 
 FORMAT = 1
 MAX_GENERATION = 10**8
+MAX_PREFIXES = 256
+"""Made prefixes whose generation the state holds: they stay in it for ever."""
+_prefix = " "
 _slots = frozenset(map(str, range(SLOTS)))
 
 
@@ -44,6 +47,12 @@ class Generations:
 NONE = Generations()
 
 
+def prefix_slot(made_prefix: str) -> tuple[str, int]:
+    """Where the generation of a made prefix is kept: as that of the one slot of a node that can't exist, because no
+    node's name begins with a space. So it is merged, proven and paid like any other, by older releases too."""
+    return _prefix + made_prefix, 0
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What an operator last asked of the conductor: "run", "pause" or "cancel"; the higher serial wins."""
@@ -63,6 +72,11 @@ class FleetState:
     def generation(self, node: str, slot: int) -> int:
         found = self.generations.get(node)
         return found.of(slot) if found else 0
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The made prefixes that were ever bumped."""
+        return tuple(node[1:] for node in self.generations if node.startswith(_prefix))
 
     def merge(self, other: "FleetState") -> "FleetState":
         """The maximum of both. Of two topologies of one epoch the newer conductor's counts."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
+from . import keys
 from .keys import Position, position
 from .placement import Placement, Route
-from .state import NONE, FleetState
+from .state import NONE, FleetState, prefix_slot
 
 Slot = tuple[str, int]
 """(node name, slot number)"""
@@ -68,10 +69,44 @@ class View:
     """Nodes to read from only when no other copy is left: far slower than the others."""
     known: dict[str, Any] = field(default_factory=dict, compare=False)
     """Where made keys are, as direct.py wants it: forgotten with the view that it was worked out under."""
+    prefixes: tuple[str, ...] = field(init=False)
+    """The made prefixes that were ever bumped."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefixes", self.state.prefixes)
 
     @property
     def epoch(self) -> int:
         return self.state.topology.epoch
+
+    def name(self, made_key: str) -> bytes:
+        """The present name of `made_key`. Raises InvalidKey."""
+        if not made_key.startswith(self.prefixes):
+            return keys.name(made_key)
+        # Whichever of them is bumped, the sum rises: no name comes twice. Rounded up, so that settling renames nothing.
+        return keys.name(made_key, sum(-(-self.generation(*slot) // 2) for slot in self._above(made_key)))
+
+    def young(self, made_key: str) -> bool:
+        """Whether nothing may be stored under the present name yet: somebody may still write to the one before, and
+        would not be heard (docs/adr/0010)."""
+        return made_key.startswith(self.prefixes) and any(map(self._settling, self._above(made_key)))
+
+    def ripe(self) -> dict[Slot, int]:
+        """The generations of prefixes that everybody has learned of, so that they can be settled."""
+        slots = map(prefix_slot, self.prefixes)
+        odd = {slot: generation + 1 for slot in slots if (generation := self.generation(*slot)) % 2}
+        return {slot: wanted for slot, wanted in odd.items() if self.standing(*slot) is Standing.OPEN}
+
+    def untouched(self, slot: Slot) -> bool:
+        """Whether a prefix was bumped, a majority knows, and nobody can have stored anything below it since."""
+        bump = self.bumps.get(slot) if self.generation(*slot) % 2 else None
+        return bump is not None and bump.closed_until < FOR_EVER and self.clock() < bump.empty_until
+
+    def _above(self, made_key: str) -> Iterable[Slot]:
+        return (prefix_slot(prefix) for prefix in self.prefixes if made_key.startswith(prefix))
+
+    def _settling(self, slot: Slot) -> bool:
+        return self.generation(*slot) % 2 == 1 and self.standing(*slot) is not Standing.OPEN
 
     def place(self, name: bytes) -> Place:
         where: Position = position(name, self.hash_tags)

@@ -1,6 +1,6 @@
 """Where a key is under one view, worked out once and remembered as long as the view holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .. import keys
@@ -30,11 +30,14 @@ class Spot(NamedTuple):
     pool: Pool
     key: bytes
     """The wire key."""
+    remove: bytes
+    """The command that deletes it and says nothing."""
 
 
 class Known(NamedTuple):
     """All that is to be known of one key under one view."""
 
+    made_key: str
     name: bytes
     slot: int
     read: Spot | None
@@ -46,8 +49,8 @@ class Known(NamedTuple):
 
 
 def begin(fleet: Fleet) -> float:
-    """The moment from which a write has its time. Its view is looked up after that: a process that stood still in
-    between, and sent what others had stopped counting on, must find out by the clock."""
+    """The moment from which an operation has its time. Its view, proven, is taken after that: a process that stood
+    still in between, and sent what others had stopped counting on, must find out by the clock."""
     began = fleet.clock()
     if began >= fleet.renew_at:
         fleet.proven_view()
@@ -56,37 +59,45 @@ def begin(fleet: Fleet) -> float:
 
 
 def look_up(fleet: Fleet, made_key: str) -> Known:
-    """Where `made_key` is, under a proven view. Raises InvalidKey."""
-    view = fleet.view if fleet.clock() < fleet.renew_at else fleet.proven_view()
-    found: Known | None = view.known.get(made_key)
-    return remember(fleet, view, made_key) if found is None else found
+    """Where `made_key` is, once the operation has begun. Raises InvalidKey."""
+    view = fleet.view
+    return view.known.get(made_key) or remember(fleet, view, made_key)
+
+
+def look_up_many(fleet: Fleet, made_keys: Iterable[str]) -> list[Known]:
+    """The same for each of many, all under one view. Raises InvalidKey."""
+    view = fleet.view
+    known = view.known.get
+    return [known(made_key) or remember(fleet, view, made_key) for made_key in made_keys]
 
 
 def remember(fleet: Fleet, view: View, made_key: str) -> Known:
     """Work it out, and keep it as long as the view holds. Raises InvalidKey."""
     if len(view.known) >= KNOWN_KEYS:
         view.known.clear()
-    found = view.known[made_key] = _work_out(fleet, view, keys.name(made_key))
+    found = view.known[made_key] = _work_out(fleet, view, made_key)
     return found
 
 
-def _work_out(fleet: Fleet, view: View, name: bytes) -> Known:
+def _work_out(fleet: Fleet, view: View, made_key: str) -> Known:
+    name = view.name(made_key)
     route, slot = view.place(name)
 
     def spot(node: str) -> Spot | None:
         pool = fleet.transport.pool(node)
         if pool is None or view.standing(node, slot) is not Standing.OPEN:
             return None
-        return Spot(node, pool, keys.wire_key(name, view.generation(node, slot)))
+        key = keys.wire_key(name, view.generation(node, slot))
+        return Spot(node, pool, key, b"md %b q\r\n" % key)
 
     order = view.read_order(route)
     # Where a read without a proof has to be a miss, only the flow's caller can tell.
     plain = order and order[0] not in route.joining and fleet.options.on_unproven == "serve"
     read = spot(order[0]) if plain else None
-    simple = not (route.first.purge or route.joining)
+    simple = not (route.first.purge or route.joining or view.young(made_key))
     copies = [spot(node) for node in route.first.write] if simple else []
     write = [copy for copy in copies if copy]
-    return Known(name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())
+    return Known(made_key, name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())
 
 
 def take(pool: Pool, write_at: float | None = None) -> Connection:

@@ -8,6 +8,7 @@ from .. import budget
 from ..fleet import Fleet
 from ..flows.state import bump
 from ..transport.connection import Connection
+from ..transport.pool import Pool
 from .known import Known, Spot, TakeFlow, begin, look_up, take
 
 FIRST_CHUNK = 4096
@@ -17,17 +18,17 @@ _REFUSED = b"refused"
 _words = {b"ms": (b"HD",), b"md": (b"HD", b"NF"), b"ma": (b"NF",)}
 # What is longer than this, in digits or in bytes, is left to the flow.
 _value = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
-_number = re.compile(rb"VA (\d{1,2}) O(\d{1,10})\r\n((\d{1,20}) *)\r\n").fullmatch
 
 
 def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
     """(flags, data), or None for a miss. Raises TakeFlow, InvalidKey."""
-    _, _, spot, last, _ = look_up(fleet, made_key)
+    began = begin(fleet)
+    known = look_up(fleet, made_key)
+    spot = known.read
     if spot is None:
         raise TakeFlow
-    _, pool, key = spot
+    _, pool, key, _ = spot
     connection = take(pool)
-    began = fleet.clock()
     opaque = connection.opaque
     connection.opaque = opaque + 1
     missed = False
@@ -44,7 +45,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
                 data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
             if int(echo) == opaque and len(data) == stop + 2 and data.endswith(b"\r\n"):
                 pool.idle.append(connection)
-                if not last:
+                if not known.last:
                     pool.answered(fleet.clock() - began)
                 return int(flags), data[start:stop]
         else:
@@ -55,7 +56,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
     # Whatever else is raised drops the connection, or comes when it is back already and another thread may use it.
     if missed:
         pool.idle.append(connection)
-        if last:
+        if known.last:
             return None
         raise TakeFlow
     connection.close()
@@ -70,7 +71,7 @@ def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> boo
     """Whether the value can be read now. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known = look_up(fleet, made_key)
-    said = _tell(fleet, began, known.write, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), b"\r\n%b\r\n" % data)
+    said = _tell(fleet, began, known, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), data + b"\r\n")
     if said == [b"HD"]:
         return True
     harmless = _bumped(fleet, known, said)
@@ -83,7 +84,7 @@ def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
     """Whether there was something, and whether nobody can read it any more. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known = look_up(fleet, made_key)
-    said = _tell(fleet, began, known.write, b"md", b"", b"\r\n")
+    said = _tell(fleet, began, known, b"md", b"", b"")
     if said == [b"HD"] or said == [b"NF"]:
         return said[0] == b"HD", True
     harmless = _bumped(fleet, known, said)
@@ -96,7 +97,9 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     """The new number as it is stored, or None if there is none. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known = look_up(fleet, made_key)
-    said = _tell(fleet, began, known.write, b"ma", b" D%d v" % (delta % _TWO_64), b"\r\n")
+    said = _tell(fleet, began, known, b"ma", b" v" if delta == 1 else b" D%d v" % (delta % _TWO_64), b"")
+    if len(said) == 1 and said[0] is not None and said[0].isdigit():
+        return int(said[0])
     numbers = [int(word) for word in said if word is not None and word.isdigit()]
     if _REFUSED in said and not numbers and None not in said:
         raise TakeFlow  # Not a number anywhere: the flow finds out whether it is a stub.
@@ -106,18 +109,31 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     return numbers[0] if numbers else None
 
 
-def _tell(
-    fleet: Fleet, began: float, spots: Sequence[Spot], verb: bytes, middle: bytes, tail: bytes
-) -> list[bytes | None]:
+def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> Sequence[bytes | None]:
     """What each copy said to one command: its word, or the number it counted to; None where the reply is lost.
 
-    `began`: before the view was looked up.
+    `began`: before the view was looked up. `tail`: what follows the command's line.
     """
-    if not spots:
+    if len(known.write) == 1:
+        (spot,) = known.write
+        connection = take(spot.pool, began)
+        _say(connection, b"%b %b%b" % (verb, spot.key, middle), tail)
+        said = [_hear(connection, verb)]
+        _part(fleet, began, spot.pool, connection, said[0])
+    elif known.write:
+        said = _tell_all(fleet, began, known, verb, middle, tail)
+    else:
         raise TakeFlow
+    if fleet.clock() - began > fleet.options.timeout:
+        # This process stood still, and may have sent by a view that others have stopped counting on.
+        return [None] * len(said)
+    return said
+
+
+def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> list[bytes | None]:
     talks: list[tuple[Spot, Connection]] = []
     try:
-        for spot in spots:
+        for spot in known.write:
             talks.append((spot, take(spot.pool, began)))
     except TakeFlow:
         for spot, connection in talks:
@@ -125,31 +141,29 @@ def _tell(
         raise
     try:
         for spot, connection in talks:
-            command = b"%b %b%b O%d%b" % (verb, spot.key, middle, connection.opaque, tail)
-            connection.opaque += 1
-            try:
-                if connection.socket.send(command) != len(command):
-                    connection.close()
-            except OSError:
-                connection.close()
+            _say(connection, b"%b %b%b" % (verb, spot.key, middle), tail)
         # The last one first: by the time it has answered the others have too, and nobody was woken for them.
         said = [_hear(connection, verb) for _, connection in reversed(talks)]
         said.reverse()
     except BaseException:
         for _, connection in talks:
             connection.close()
+        if verb == b"ma":
+            fleet.miscounted([spot.node for spot in known.write], known.slot)
         raise
     for (spot, connection), word in zip(talks, said, strict=True):
-        if word is None or word is _REFUSED:
-            connection.close()
-            if word is None and fleet.clock() - began > fleet.options.timeout / 4:
-                spot.pool.breaker.failed()
-        else:
-            spot.pool.idle.append(connection)
-    if fleet.clock() - began > fleet.options.timeout:
-        # This process stood still, and may have sent by a view that others have stopped counting on.
-        return [None] * len(said)
+        _part(fleet, began, spot.pool, connection, word)
     return said
+
+
+def _say(connection: Connection, head: bytes, tail: bytes) -> None:
+    command = b"%b O%d\r\n%b" % (head, connection.opaque, tail)
+    connection.opaque += 1
+    try:
+        if connection.socket.send(command) != len(command):
+            connection.close()
+    except OSError:
+        connection.close()
 
 
 def _hear(connection: Connection, verb: bytes) -> bytes | None:
@@ -157,14 +171,30 @@ def _hear(connection: Connection, verb: bytes) -> bytes | None:
         data: bytes = connection.socket.recv(FIRST_CHUNK)
     except OSError:
         return None  # Out of time, closed by the node, or by us when it could not be sent.
-    opaque = connection.opaque - 1
-    if data[:2] in _words[verb]:
-        return data[:2] if data[2:] == b" O%d\r\n" % opaque else None
-    if verb == b"ma" and (match := _number(data)):
-        size, echo, padded, number = match.groups()
-        return number if int(echo) == opaque and int(size) == len(padded) else None
+    word, echo = data[:2], b" O%d\r\n" % (connection.opaque - 1)
+    if word in _words[verb]:
+        return word if data[2:] == echo else None
+    if word == b"VA" and verb == b"ma":
+        padded = data.partition(echo)[2][:-2]
+        number = padded.rstrip(b" ")  # Counting down may leave spaces.
+        # What is longer than 64 bits is no count.
+        return (
+            number
+            if number.isdigit() and len(padded) <= 20 and data == b"VA %d%b%b\r\n" % (len(padded), echo, padded)
+            else None
+        )
     refused = data.startswith(b"SERVER_ERROR") or (verb == b"ma" and data.startswith(b"CLIENT_ERROR cannot increment"))
     return _REFUSED if refused else None
+
+
+def _part(fleet: Fleet, began: float, pool: Pool, connection: Connection, word: bytes | None) -> None:
+    """Give the connection back, unless something may still come over it."""
+    if word is not None and word is not _REFUSED:
+        pool.idle.append(connection)
+        return
+    connection.close()
+    if word is None and fleet.clock() - began > fleet.options.timeout / 4:
+        pool.breaker.failed()
 
 
 def _bumped(fleet: Fleet, known: Known, said: Sequence[bytes | None]) -> bool:

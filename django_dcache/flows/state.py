@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
 
-from ..errors import InvalidTopology, NodeFailure, UnknownFormat
-from ..state import FleetState, state_key
+from ..errors import InvalidTopology, NodeFailure, TooManyPrefixes, UnknownFormat
+from ..state import MAX_PREFIXES, FleetState, prefix_slot, state_key
 from ..topology import Topology
 from ..view import WHOLE_NODE, Slot, View
 from ..wire import Answer, Flush, Get, Store, Value
@@ -42,23 +42,23 @@ def _witnessed(topology: Topology, names: Collection[str]) -> bool:
 def prove(view: View) -> Flow[bool]:
     """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered.
 
-    In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way.
+    In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and prefixes settled.
     """
     asked_at = view.clock()
+    due = view.ripe() | view.debts if view.prefixes else view.debts
     digest = crc32(view.state.encode())
     key = state_key(view.fleet)
     # One keeper that is slow must not cost the time to learn what the others know.
     replies = yield Brief({keeper: [Get(key, value=False)] for keeper in _keepers(view.state.topology)})
     same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
     answered = {node for node, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
-    if answered <= same and not view.debts and view.epoch:
+    if answered <= same and not due and view.epoch:
         proven = _witnessed(view.state.topology, same)
         if proven:
             yield Learn(view.state, asked_at, majority(view.state.topology, same))
         return proven
-    debts = view.debts
     try:
-        found = yield from agree(view, lambda state: state.bumped(debts), everywhere=not view.epoch)
+        found = yield from agree(view, lambda state: state.bumped(due), everywhere=not view.epoch)
     except UnknownFormat:
         return False  # As good as no answer: the site goes on by what it knows, and only dcache-admin says why.
     return found.majority
@@ -98,6 +98,28 @@ def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
     if not told.majority:
         yield Owe(wanted)
     return told.majority and told.state.topology.epoch <= view.epoch + 1
+
+
+def bump_prefix(view: View, made_prefix: str) -> Flow[bool]:
+    """Make every key that begins with `made_prefix` unreadable: for this process at once, for every other within
+    `freshness`. False: too few keepers could be told. Raises TooManyPrefixes.
+
+    An odd generation is one that not everybody has learned of; `prove` makes it even (docs/adr/0010).
+    """
+    slot = prefix_slot(made_prefix)
+    if view.untouched(slot):
+        return True
+    wanted = (view.generation(*slot) + 1) | 1
+
+    def change(state: FleetState) -> FleetState:
+        if len(state.prefixes) >= MAX_PREFIXES and made_prefix not in state.prefixes:
+            raise TooManyPrefixes(repr(made_prefix))
+        return state.bumped({slot: wanted})
+
+    try:
+        return (yield from agree(view, change, round_type=Urgent)).majority
+    except UnknownFormat:
+        return False
 
 
 def agree(

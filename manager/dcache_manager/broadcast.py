@@ -78,13 +78,18 @@ def _publish(task: Any, number: int, region: str) -> None:
     connection.release()
 
 
+def patient(connection: Any) -> Any:
+    """`connection`, not opened yet, as one that gives up after a moment."""
+    connection.transport_options |= _patience.get(connection.transport.driver_type, {})
+    return connection
+
+
 def _pool() -> Any:
     """The connections of this process; a fork's parent has its own."""
     with _lock:
         if os.getpid() not in _pools:
             _pools.clear()
-            connection = current_app.connection_for_write(connect_timeout=MOMENT)
-            connection.transport_options |= _patience.get(connection.transport.driver_type, {})
+            connection = patient(current_app.connection_for_write(connect_timeout=MOMENT))
             _pools[os.getpid()] = connection.Pool(limit=CONNECTIONS)
         return _pools[os.getpid()]
 

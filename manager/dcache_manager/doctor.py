@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 from django_dcache.keys import RESERVED
-from django_dcache.state import FleetState
+from django_dcache.state import MAX_PREFIXES, FleetState
 from django_dcache.topology import Node
 from django_dcache.transport.pool import Limits
 
@@ -25,6 +25,10 @@ SKEW = 2.0
 FULL = 0.95
 FEW_CONNECTIONS = 0.9
 """The part of a node's connections in use from which on it is warned of."""
+
+
+MANY_PREFIXES = 0.8
+"""The part of the prefix generations in use from which on it is warned of."""
 
 
 class Finding(NamedTuple):
@@ -52,7 +56,7 @@ def examine(target: Target, sighting: Sighting, seconds: float) -> list[Finding]
         findings.append(trips[node.name])
         findings += [found._replace(node=node.name) for check in _of_a_node for found in check(report.words)]
         findings.append(_clock(node.name, report.words, report.asked_at))
-    for check in (_item_sizes, _keepers, _size_of_fleet, _moving):
+    for check in (_item_sizes, _keepers, _size_of_fleet, _moving, _prefixes):
         findings += check(sighting)
     findings += _location(target, sighting)
     return findings
@@ -225,6 +229,13 @@ def _moving(sighting: Sighting) -> Iterator[Finding]:
     if sighting.topology.target and not sighting.conductor:
         detail = f"interrupted in phase {sighting.topology.phase}"
         yield Finding("resize", None, "warn", detail, "`rebalance run` goes on, `rebalance cancel` goes back")
+
+
+def _prefixes(sighting: Sighting) -> Iterator[Finding]:
+    known = {prefix for state in sighting.states.values() for prefix in state.prefixes}
+    if len(known) > MANY_PREFIXES * MAX_PREFIXES:
+        detail = f"generations of {len(known)} made prefixes are kept, of {MAX_PREFIXES} at most"
+        yield Finding("prefixes", None, "warn", detail, "bump fewer versions, or fewer prefixes: others are swept")
 
 
 def _location(target: Target, sighting: Sighting) -> Iterator[Finding]:

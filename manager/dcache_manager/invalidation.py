@@ -13,7 +13,9 @@ from django.db import DatabaseError, router, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from django_dcache.invalidation import Order, delete
+from django_dcache.errors import TooManyPrefixes
+from django_dcache.invalidation import Order, immediate
+from django_dcache.invalidation import carry_out as at_once
 
 from . import broadcast
 from .models import Acknowledgement, Invalidation
@@ -53,8 +55,11 @@ def tell(number: int, names: tuple[str, ...]) -> None:
 
 def carry_out(order: Order, tick: Callable[[], None] = lambda: None) -> bool:
     """Do it on the fleet of this region; whether nobody can read any of it now."""
-    if order.kind == "keys":
-        return not delete(order)
+    if immediate(order):
+        try:
+            return at_once(order)
+        except TooManyPrefixes as error:
+            log.error("%s Cache %r is swept instead.", error, order.alias, extra={"action": "too_many_prefixes"})
     swept = sweep(caches[order.alias].fleet, order.made[0], tick)
     if not swept.complete:
         log.warning(
@@ -117,7 +122,7 @@ def _just_here(order: Order) -> None:
 def _spread(number: int, order: Order, known: Regions) -> None:
     """After the commit: here at once (a sweep takes too long for a web request), elsewhere by message."""
     done = False
-    if order.kind == "keys":
+    if immediate(order):
         try:
             done = carry_out(order)
         finally:
@@ -136,11 +141,11 @@ def _claims(number: int, region: str) -> QuerySet[Acknowledgement]:
 
 
 def _claim(entry: Invalidation, region: str) -> bool:
-    """Whether this worker is the one to apply it. Only a sweep is claimed: keys are deleted sooner than that."""
+    """Whether this worker is the one to apply it. Only a sweep is claimed: all else is done sooner than that."""
     found = entry.acknowledgements.filter(region=region).first()
     if found and found.applied:
         return False
-    if entry.kind == "keys":
+    if immediate(Order(entry.alias, entry.kind, entry.made)):
         return True
     moment = now()
     if found is None:
@@ -158,5 +163,10 @@ def _settle(known: Regions) -> None:
     counted = Invalidation.objects.filter(settled=False).annotate(regions=Count("acknowledgements", filter=applied))
     done = counted.filter(regions__gte=len(known.everywhere)).order_by("pk").values_list("pk", flat=True)[:BATCH]
     Invalidation.objects.filter(pk__in=list(done)).update(settled=True)
-    old = Invalidation.objects.filter(settled=True, created__lt=now() - KEPT).order_by("pk")
-    Invalidation.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()
+    Invalidation.objects.filter(pk__in=list(old().order_by("pk").values_list("pk", flat=True)[:BATCH])).delete()
+
+
+def old() -> QuerySet[Invalidation]:
+    """The entries that need not be kept any longer."""
+    found: QuerySet[Invalidation] = Invalidation.objects.filter(settled=True, created__lt=now() - KEPT)
+    return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from django_dcache.errors import NodeFailure
 from django_dcache.fleet import Fleet
 from django_dcache.flows.write import write
-from django_dcache.keys import RESERVED, parse_wire_key
+from django_dcache.keys import RESERVED, parse_wire_key, plain
 from django_dcache.topology import Phase
 
 from .dump import pages
@@ -57,4 +57,4 @@ def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: Non
 
 def _matches(name: bytes, prefix: bytes) -> bool:
     # The name of a very long key is a digest that begins with FF: it may be one of these, and a miss is always allowed.
-    return name.startswith((prefix, b"\xff")) and not name.startswith(RESERVED)
+    return plain(name).startswith((prefix, b"\xff")) and not name.startswith(RESERVED)

@@ -27,6 +27,30 @@ def catch_up() -> None:
     catch_up(_here())
 
 
+@shared_task(name="dcache.sample", **_terms)
+def sample() -> None:
+    """Write down what the nodes say of themselves."""
+    from .samples import take
+
+    take()
+
+
+@shared_task(name="dcache.expire", **_terms)
+def expire() -> None:
+    """Drop old samples, jobs and invalidations."""
+    from .samples import expire
+
+    expire()
+
+
+@shared_task(name="dcache.ping", **_terms)
+def ping(answer_to: str, asked: str) -> None:
+    """Tell `doctor` that it has arrived."""
+    from .messages import answer
+
+    answer(answer_to, asked)
+
+
 @shared_task(name="dcache.warm", bind=True, **_terms)
 def warm(self: Any, name: str, job: str | None = None) -> None:
     """Run warmer `name`, a slice at a time; with `job` go on with that run."""

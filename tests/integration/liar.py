@@ -23,11 +23,16 @@ class Liar(ScriptedNode):
         self._real, self._splitter = dial(node.address), Splitter(reply_block)
 
     def _answer(self, command: bytes, number: int) -> Answer:
-        self._real.sendall(command + b"\r\n")
-        while not (replies := self._splitter.feed(self._real.recv(1 << 16))):
-            pass
-        about_state = command.partition(b" ")[2].startswith(RESERVED)
-        return self.lie(replies[0]) if self.lie and (self.state_too or not about_state) else replies[0]
+        # A quiet command may have no answer: the second one tells when that is so.
+        self._real.sendall(command + b"\r\nmn\r\n")
+        replies: list[bytes] = []
+        while replies[-1:] != [b"MN\r\n"]:
+            replies += self._splitter.feed(self._real.recv(1 << 16))
+        key = command.split(b" ", 2)[1]
+        about_state = key.startswith(RESERVED) and key != RESERVED
+        if self.lie and len(replies) > 1 and (self.state_too or not about_state):
+            return self.lie(replies[0])
+        return b"".join(replies[:-1])
 
     def stop(self) -> None:
         super().stop()

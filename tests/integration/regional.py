@@ -5,19 +5,15 @@ import os
 
 from celery import Celery
 
+from dcache_manager.follower import Follower
+
 CACHES = {
     "default": {
         "BACKEND": "django_dcache.backend.DistributedCache",
         **json.loads(os.environ["DCACHE_TEST_FLEET"]),
     }
 }
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ["DCACHE_TEST_DATABASE"],
-        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
-    }
-}
+DATABASES = {"default": json.loads(os.environ["DCACHE_TEST_DATABASE"])}
 DCACHE = {"REGION": os.environ["DCACHE_TEST_REGION"], "REGIONS": ["eu", "us"]}
 INSTALLED_APPS = ["dcache_manager"]
 USE_TZ = True
@@ -28,3 +24,5 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     imports=["dcache_manager.tasks"],
 )
+if "DCACHE_TEST_FOLLOW" in os.environ:
+    app.steps["worker"].add(Follower)

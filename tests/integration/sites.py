@@ -14,6 +14,7 @@ from django_dcache.testing.addresses import HeldPort
 
 OPTIONS: dict[str, Any] = {"freshness": 0.5}
 REGIONS = ("eu", "us")
+SET_UP = "import django; django.setup()\nfrom django.core.cache import cache\n"
 
 
 def until(true: Any, seconds: float = 60.0) -> bool:
@@ -60,8 +61,13 @@ class Broker:
 class Sites:
     """`python(region, code)` runs code in that region's project; `work(region)` starts its worker."""
 
-    def __init__(self, folder: Path, broker: Broker | None = None):
-        self._stack, self._folder, self._broker = ExitStack(), folder, broker
+    def __init__(self, folder: Path, broker: Any = None, database: dict[str, Any] | None = None, **variables: str):
+        self._stack, self._folder, self.broker, self._variables = ExitStack(), folder, broker, variables
+        self._database = database or {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(folder / "sites.sqlite3"),
+            "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
+        }
         self.fleets = {region: self._stack.enter_context(LocalFleet(1)) for region in REGIONS}
         self._workers: list[subprocess.Popen[bytes]] = []
         self.python("eu", "from django.core.management import call_command; call_command('migrate', verbosity=0)")
@@ -71,15 +77,20 @@ class Sites:
             "DJANGO_SETTINGS_MODULE": "tests.integration.regional",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "DCACHE_TEST_FLEET": json.dumps({"LOCATION": self.fleets[region].addresses, "OPTIONS": OPTIONS}),
-            "DCACHE_TEST_DATABASE": str(self._folder / "sites.sqlite3"),
+            "DCACHE_TEST_DATABASE": json.dumps(self._database),
             "DCACHE_TEST_REGION": region,
+            **self._variables,
         }
-        return variables | ({"DCACHE_TEST_BROKER": self._broker.url} if self._broker else {})
+        return variables | ({"DCACHE_TEST_BROKER": self.broker.url} if self.broker else {})
 
     def python(self, region: str, code: str) -> str:
         """What `code` prints, in that project."""
-        code = f"import django; django.setup()\nfrom django.core.cache import cache\n{code}"
-        return self._output(region, "-c", code)
+        return self._output(region, "-c", SET_UP + code)
+
+    def start(self, region: str, code: str) -> subprocess.Popen[str]:
+        """A process there that runs `code`; to be waited for."""
+        command = [sys.executable, "-c", SET_UP + code]
+        return subprocess.Popen(command, env=self.environment(region), stdout=subprocess.PIPE, text=True)
 
     def admin(self, region: str, *arguments: str) -> str:
         """What dcache-admin answers there."""

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 from dis import opmap
-from functools import lru_cache
+from functools import lru_cache, partial
 from linecache import getline
 from pathlib import Path
 
 import pytest
 
 from django_dcache.backend import DistributedCache
+from django_dcache.flows.count import count as flow_of_count
+from django_dcache.keys import wire_key
 from django_dcache.testing import FaultProxy, LocalFleet, LocalNode
 
 ROOT = Path(__file__).parents[2]
@@ -266,6 +268,30 @@ def test_interrupted_at_every_line(site, operation):
     site.assert_nothing_leaked()
 
 
+@pytest.mark.parametrize("way", ["short cut", "flow"])
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_interrupted_counts(way):
+    """Wherever a count is broken off, no two copies that can be read hold different numbers after the next call."""
+    with LocalFleet(3) as nodes:
+        cache, by_name = Site(nodes.nodes, replicas=2).cache, {node.address: node for node in nodes.nodes}
+        fleet = cache.fleet
+        # Not each line: too many bumps, and whole nodes are new.
+        for line in range(0, 1000, 4):
+            key = f"{KEY}-{line}"  # A slot that was not bumped yet.
+            name = f":1:{key}".encode()
+            count = partial(fleet.run, flow_of_count, name, 1) if way == "flow" else partial(cache.incr, key)
+            assert cache.set(key, 5)
+            if not interrupted_at(line, count):
+                break
+            cache.get(OTHER)
+            route, slot = fleet.view.place(name)
+            keys = {node: wire_key(name, fleet.view.generation(node, slot)) for node in route.read}
+            said = {by_name[node].ask(b"mg %b v\r\nmn\r\n" % key) for node, key in keys.items()}
+            assert len(said - {b"EN\r\nMN\r\n"}) < 2
+        fleet.close()
+    assert line > 10
+
+
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_interrupted_by_signals(site):
     """Signals that come at any moment do no more harm than that, not in C code either."""
@@ -317,6 +343,8 @@ import django
 django.setup()
 import gevent
 from django_dcache.backend import DistributedCache
+from django_dcache.flows.count import count as flow_of_count
+from django_dcache.keys import wire_key
 
 cache = DistributedCache([{address!r}], {{"OPTIONS": {{"timeout": 10.0, "connect_timeout": 10.0}}}})
 wrong, broken_off = [], 0

@@ -1,13 +1,13 @@
 """The setting DCACHE, and what beat makes of it."""
 
 import pytest
+from celery import current_app
 from django.test import override_settings
 
+import dcache_manager.tasks  # noqa: F401
 from dcache_manager.beat import schedule
 from dcache_manager.regions import Regions, parse
 from django_dcache.errors import ConfigurationError
-
-QUEUES = ("dcache.eu", "dcache.us")
 
 
 def test_regions():
@@ -35,15 +35,28 @@ def test_unusable(entry, hint):
         parse(entry)
 
 
-@override_settings(DCACHE={"REGION": "eu", "REGIONS": ["eu", "us"]})
-def test_schedule():
-    """Beat has the same entries for every region, in that region's own queue, which a late worker may skip."""
-    entries = schedule(catch_up=3.0, warm=5.0)
-    queues = [(entry["task"], entry["options"]["queue"]) for entry in entries.values()]
-    assert sorted(queues) == [(task, queue) for task in ("dcache.catch_up", "dcache.warm_due") for queue in QUEUES]
-    assert all(entry["options"]["expires"] == entry["schedule"] for entry in entries.values())
-
-
-def test_schedule_without_regions():
-    """Without DCACHE there is no log to look into; what is due to be warmed goes to the one queue."""
-    assert [entry["options"]["queue"] for entry in schedule().values()] == ["dcache"]
+@pytest.mark.parametrize(
+    ("regions", "queues"),
+    [
+        (None, {"sample": ["dcache"], "warm_due": ["dcache"], "expire": ["dcache"]}),
+        (
+            {"REGION": "eu", "REGIONS": ["eu", "us"]},
+            {
+                "catch_up": ["dcache.eu", "dcache.us"],
+                "sample": ["dcache.eu", "dcache.us"],
+                "warm_due": ["dcache.eu", "dcache.us"],
+                "expire": ["dcache.eu"],
+            },
+        ),
+    ],
+)
+def test_schedule(regions, queues):
+    """Beat has an entry for every region, in that region's own queue, which a late worker may skip."""
+    with override_settings(DCACHE=regions):
+        entries = schedule(catch_up=3.0).values()
+    for entry in entries:
+        assert entry["options"]["expires"] == entry["schedule"] and entry["task"] in current_app.tasks
+    found = {entry["task"].removeprefix("dcache."): [] for entry in entries}
+    for entry in entries:
+        found[entry["task"].removeprefix("dcache.")].append(entry["options"]["queue"])
+    assert found == queues

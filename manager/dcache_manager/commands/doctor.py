@@ -10,8 +10,8 @@ from ..options import Choices, Verb, pass_choices
 def command(choices: Choices) -> int:
     """Look for what is wrong, or will be.
 
-    Reads, and stores and deletes one small item of its own on every node. Exit 3 if anything failed; warnings alone
-    are exit 0.
+    Reads, stores and deletes one small item of its own on every node, and sends a task that does nothing to the
+    workers of each region, if there is a broker. Exit 3 if anything failed; warnings alone are exit 0.
     """
     from ..doctor import examine
     from ..exits import Exit
@@ -21,7 +21,14 @@ def command(choices: Choices) -> int:
 
     target = find(choices)
     sighting = look(target, choices.timeout, target.wanted.nodes if target.wanted else (), resize=True)
-    findings = [finding._asdict() for finding in examine(target, sighting, choices.timeout)]
+    found = examine(target, sighting, choices.timeout)
+    if target.wanted:
+        from django.conf import settings
+
+        from .. import messages
+
+        found += messages.findings(choices.timeout, settings.DEBUG)
+    findings = [finding._asdict() for finding in found]
     failed, warned = (sum(item["verdict"] == verdict for item in findings) for verdict in ("fail", "warn"))
     answer = Answer.about(sighting, "doctor", findings)
     answer.title = f"{target.alias}: {len(findings)} checks, {failed} failed, {warned} warnings"

@@ -36,7 +36,10 @@ def key(choices: Choices, keys: tuple[str, ...], version: int | None) -> int:
 @version_option
 @pass_choices
 def prefix(choices: Choices, prefix: str, version: int | None) -> int:
-    """Every key that begins with PREFIX. Lists the keys of all nodes."""
+    """Every key that begins with PREFIX.
+
+    Lists the keys of all nodes, unless PREFIX is in OPTIONS["prefixes"].
+    """
     alias = _alias(choices)
     from django_dcache.invalidation import of_prefix
 

@@ -71,6 +71,6 @@ def _notes(arena: Arena) -> Iterator[dict[str, Any]]:
                     yield {"invariant": "I11 leaks", "text": text, "at": late["at"]}
     stderr = (arena.folder / "stderr").read_text().strip()
     # An interrupt that falls into a destructor can't be raised by Python, which says so; it breaks nothing off.
-    stderr = re.sub(r"Exception ignored in:.*?\.Interrupt\s*", "", stderr, flags=re.DOTALL)
+    stderr = re.sub(r"Exception ignored in:.*?\.Interrupt:?\s*", "", stderr, flags=re.DOTALL)
     if stderr:
         yield {"invariant": "I10 exceptions", "text": f"on stderr: {stderr[-4000:]}"}

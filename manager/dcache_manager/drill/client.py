@@ -21,10 +21,6 @@ class Interrupt(BaseException):
     """Out of a signal handler, as a greenlet's timeout or Celery's soft limit would come."""
 
 
-def _interrupt(number: int, frame: Any) -> None:
-    raise Interrupt
-
-
 class Client:
     """Calls Django's cache API and writes down what came of it."""
 
@@ -37,6 +33,7 @@ class Client:
         self._fleet = cache.fleet
         self._state: Any = None
         self._serves_unproven = cache.fleet.options.on_unproven == "serve"
+        self._breakable = False
         self.began = self.ended = 0.0
         self.outcome = Outcome.NONE
         self.loading = 0.0
@@ -70,13 +67,19 @@ class Client:
 
     def _interrupted(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         """The result, unless a signal comes first. Raises Interrupt, wherever the call has come to."""
-        signal.signal(signal.SIGALRM, _interrupt)
+        # The handler stays: Python complains of a signal that comes when its handler has just been taken away.
+        signal.signal(signal.SIGALRM, self._interrupt)
+        self._breakable = True
         signal.setitimer(signal.ITIMER_REAL, max(1e-6, self.chance.expovariate(1 / INTERRUPT_AFTER)))
         try:
             return function(*arguments)
         finally:
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+            self._breakable = False
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        if self._breakable:
+            raise Interrupt
 
     def record(self, kind: int, outcome: int, key: int, version: int) -> None:
         """What the last call did to `key`."""

@@ -81,7 +81,7 @@ def seen_by(view_class: type[View], flow: Operation) -> Operation:
     """`flow` under another kind of view."""
 
     def run(view: View, *arguments: object) -> Flow[object]:
-        fields = {name: getattr(view, name) for name in View.__dataclass_fields__}
+        fields = {name: getattr(view, name) for name, field in View.__dataclass_fields__.items() if field.init}
         return (yield from flow(view_class(**fields), *arguments))
 
     return run

@@ -1,0 +1,147 @@
+"""An invalidation is visible in the other region soon, whatever becomes of the broker; and none is lost.
+
+DCACHE_TEST_SCALE=full: 10,000 invalidations and an outage of 30 s (minutes); else 200, and 2 s.
+DCACHE_TEST_BROKER_KIND=rabbitmq, DCACHE_TEST_DATABASE_KIND=postgresql: on these servers, which have to be installed.
+"""
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .servers import PostgreSQL, RabbitMQ
+from .sites import Broker, Sites, until
+
+FULL = os.environ.get("DCACHE_TEST_SCALE") == "full"
+SAMPLES, NUMBER, OUTAGE = (200, 10_000, 30.0) if FULL else (20, 200, 2.0)
+LAGS = """
+import json, os, sys, time
+from django_dcache import invalidate
+from django_dcache.backend import DistributedCache
+theirs = DistributedCache({addresses}, {{"OPTIONS": {{"freshness": 0.5, "fleet": "default", "idle_connections": 9}}}})
+
+def lag(key):
+    "Seconds until the other region misses a key that is invalidated in this one."
+    assert theirs.set(key, 1)
+    began = time.monotonic()
+    invalidate([key])
+    while theirs.get(key) is not None:
+        time.sleep(0.002)
+    return time.monotonic() - began
+"""
+GOOD = LAGS + "print(json.dumps([lag(f'good:{{n}}') for n in range({samples})]))"
+MANY = (
+    LAGS
+    + """
+for start in range(0, {number}, 100):
+    assert not theirs.set_many({{f"many:{{n}}": n for n in range(start, start + 100)}}, None)
+    for n in range(start, start + 100):
+        invalidate([f"many:{{n}}"])
+"""
+)
+LEFT = LAGS + "print(len(theirs.get_many([f'{prefix}:{{n}}' for n in range({number})])))"
+OPEN = """
+from dcache_manager.models import Acknowledgement, Invalidation
+print(Invalidation.objects.count() * 2 - Acknowledgement.objects.filter(applied__isnull=False).count())
+"""
+
+
+class Two:
+    """Two regions, with a worker in each."""
+
+    def __init__(self, sites: Sites, broker: Any):
+        self._sites, self.broker = sites, broker
+        for region in ("eu", "us"):
+            sites.work(region)
+
+    def script(self, code: str, **terms: Any) -> str:
+        return code.format(addresses=self._sites.fleets["us"].addresses, **terms)
+
+    def python(self, code: str, **terms: Any) -> Any:
+        return json.loads(self._sites.python("eu", self.script(code, **terms)) or "null")
+
+    def start(self, code: str, **terms: Any) -> Any:
+        return self._sites.start("eu", self.script(code, **terms))
+
+    def acknowledged(self) -> set[str]:
+        items = json.loads(self._sites.admin("eu", "invalidate", "log", "--limit", "20000", "--json"))["items"]
+        return {item["acknowledged"] for item in items}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
+    folder = tmp_path_factory.mktemp("two")
+    rabbit = os.environ.get("DCACHE_TEST_BROKER_KIND") == "rabbitmq"
+    broker: Any = RabbitMQ(folder) if rabbit else Broker()
+    database = PostgreSQL(folder) if os.environ.get("DCACHE_TEST_DATABASE_KIND") == "postgresql" else None
+    try:
+        broker.start()
+        if database:
+            database.start()
+        sites = Sites(folder, broker, database and database.settings, DCACHE_TEST_FOLLOW="yes")
+        try:
+            yield Two(sites, broker)
+        finally:
+            sites.close()
+            print((folder / "us.log").read_text()[-2000:])
+    finally:
+        broker.close()
+        if database:
+            database.close()
+
+
+def test_good_case(two: Two) -> None:
+    """With everything well an invalidation is visible in the other region within a second."""
+    assert until(lambda: two.python(GOOD, samples=1)[0] < 0.5)  # The workers are there.
+    lags = sorted(two.python(GOOD, samples=SAMPLES))
+    print(f"{SAMPLES} invalidations, seen elsewhere after {lags[len(lags) // 2]:.3f} s, at most {lags[-1]:.3f} s")
+    assert lags[-1 if FULL else len(lags) // 2] < 1
+
+
+def test_broker_away(two: Two) -> None:
+    """What is invalidated while the broker is away is visible within two seconds of its return, and acknowledged."""
+    two.broker.kill()
+    writer = two.start(GOOD, samples=3)
+    time.sleep(OUTAGE)
+    last = two.start(MANY.replace("many", "away"), number=100)
+    two.broker.start()
+    back = time.monotonic()
+    last.communicate()
+    assert until(lambda: two.python(LEFT, prefix="away", number=100) == 0, 20)
+    took = time.monotonic() - back
+    lags = json.loads(writer.communicate()[0])
+    print(
+        f"the broker away for {OUTAGE:g} s: meanwhile seen after {max(lags):.3f} s at most, "
+        f"and all of it {took:.3f} s after it was back"
+    )
+    assert max(lags) < 2.5
+    assert until(lambda: two.acknowledged() == {"2/2"})
+
+
+def test_none_is_lost(two: Two) -> None:
+    """However often the broker is killed and started again, every invalidation arrives, and both regions say so."""
+    chance, restarts = random.Random(5), 0
+    began = time.monotonic()
+    writer = two.start(MANY, number=NUMBER)
+    while writer.poll() is None:
+        time.sleep(chance.uniform(0.1, 3))
+        two.broker.kill()
+        time.sleep(chance.uniform(0, 1))
+        two.broker.start()
+        restarts += 1
+    ended = time.monotonic()
+    writer.communicate()
+    assert writer.returncode == 0
+    assert until(lambda: two.python(OPEN) == 0, 120)
+    settled = time.monotonic() - ended
+    left = two.python(LEFT, prefix="many", number=NUMBER)
+    print(
+        f"{NUMBER} invalidations in {ended - began:.1f} s, {restarts} restarts of the broker: {left} lost, "
+        f"all acknowledged {settled:.1f} s after the last"
+    )
+    assert left == 0 and restarts
+    assert two.acknowledged() == {"2/2"}
