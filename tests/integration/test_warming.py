@@ -21,6 +21,8 @@ from dcache_manager.warming import Fragment, View, jobs, registry
 from dcache_manager.warming.hot import hot
 from dcache_manager.warming.registry import Warmer, find, warmer
 from dcache_manager.warming.relay import BrokerAway, run_slice, send
+from dcache_manager.warming.shift import BUSY
+from django_dcache import invalidate
 from django_dcache.testing import LocalFleet
 
 from . import pages
@@ -169,6 +171,18 @@ def test_leased_by_somebody_else() -> None:
     assert counts(job) == ("done", 0, 1, 0) and cache.get("a") == "theirs" and len(asked) == 1
 
 
+def test_below_an_invalidated_prefix() -> None:
+    """Right after its prefix was invalidated nothing can be stored: the second try, a moment later, stores it."""
+    entry = dict(caches.settings["default"])
+    entry["OPTIONS"] = entry["OPTIONS"] | {"prefixes": ["book:"], "timeout": 0.2}
+    with override_settings(CACHES={"default": entry}):
+        assert counts(run(lambda: [("book:1", lambda: 1)])) == ("done", 1, 0, 0)
+        invalidate(prefix="book:")
+        job = jobs.begin(registered(lambda: [("book:1", lambda: 2)]))
+        jobs.work(job.name, again_after=1.0)
+        assert counts(job) == ("done", 1, 0, 0) and cache.get("book:1") == 2
+
+
 def test_pages() -> None:
     """A warmed page is served to the visitor who sends what was warmed, without running the view, and to no other.
 
@@ -267,7 +281,7 @@ def test_one_run_at_a_time() -> None:
     """While somebody alive is at a run nobody joins in, and no second one begins; a cancelled run stops."""
     held = jobs.begin(registered(lambda: [("a", lambda: 1)]))
     Job.objects.update(holder=owner.new())
-    assert jobs.work(held.name) == jobs.BUSY and jobs.begin(find("test")).pk == held.pk
+    assert jobs.work(held.name) == BUSY and jobs.begin(find("test")).pk == held.pk
     jobs.cancel(again(held))
     assert again(held).state == "cancelling"
     Job.objects.update(heard=now() - PATIENCE)
@@ -340,10 +354,11 @@ def test_hot_after_a_deploy() -> None:
 
     Keys never read are not hot, nor are those of another version; and keys that no warmer yields are counted.
     """
+    card = Fragment("card", [7, "cobalt blue"], "card.html", {"product": pages.Product()})
     long = "x" * 239  # A key that nodes know by a digest.
     items = [(key, lambda: 1) for key in ("read", "unread", "never", long)] + [("kept", lambda: 1)]
     visitor = Client(headers={"host": "shop.example.com"})
-    found = [View("/page/1/"), View("/page/2/"), Fragment("card", [7, "cobalt blue"], "card.html", {})]
+    found = [View("/page/1/"), View("/page/2/"), card]
     registered(lambda: [*items, *found])
     cache.set_many({"read": 1, "unread": 1, long: 1, "unknown": 1})
     cache.set("kept", 1, version=3)
@@ -361,4 +376,4 @@ def test_hot_after_a_deploy() -> None:
         assert len(hot([find("test")], "default", 2, prefix="", version=1).names) == 2
         job = jobs.begin(find("test"), only=hottest.items["test"])
         jobs.work(job.name)
-        assert cache.get("read") == 1 and cache.get("unread") is None
+        assert counts(job) == ("done", 4, 0, 0) and cache.get("read") == 1 and cache.get("unread") is None

@@ -12,7 +12,8 @@ from django.test import override_settings
 from dcache_manager.warming import Entry, View, registry
 from dcache_manager.warming.items import Item, NotStored, Outcome
 from dcache_manager.warming.registry import find, warmer, warmers
-from dcache_manager.warming.run import MOST_FAILURES, Runner, Tally, WarmerFailed
+from dcache_manager.warming.run import Runner, WarmerFailed
+from dcache_manager.warming.tally import MOST_FAILURES, Tally
 from django_dcache.errors import ConfigurationError
 from django_dcache.testing import ManualClock
 
@@ -224,3 +225,5 @@ def test_which_page() -> None:
     request = View("/a", host="x.example.com:8000", secure=False, headers={"Accept-Language": "de"}).request()
     assert request.META["HTTP_HOST"] == "x.example.com:8000" and request.META["HTTP_ACCEPT_LANGUAGE"] == "de"
     assert request.scheme == "http"
+    with override_settings(ALLOWED_HOSTS=["*"]), pytest.raises(ConfigurationError, match="needs host="):
+        View("/a").warm()

@@ -12,9 +12,10 @@ from ..models import Job
 from ..options import Choices
 from ..render import Answer, Column, age, count, names, printable, span, write
 from . import jobs, relay
-from .jobs import BUSY, OPEN
+from .jobs import OPEN
 from .registry import Warmer
-from .run import MOST_FAILURES, Tally
+from .shift import BUSY, counted
+from .tally import MOST_FAILURES, Tally
 
 POLL = 0.5
 SHOWN = 20
@@ -53,7 +54,7 @@ def answer(choices: Choices, done: list[Job], alias: str, **more: Any) -> int:
     failed = [(job, name, reason) for job in done for name, reason in jobs.failures(job).items()]
     errors = [_error(job, name, reason) for job, name, reason in failed]
     said = Answer("warm", [item(job) for job in done], errors, alias, more=more)
-    said.title = "\n".join(describe(job, jobs.counted(job)) for job in done)
+    said.title = "\n".join(describe(job, counted(job)) for job in done)
     write(said, columns, choices, errors=False)
     for job, name, reason in failed[:SHOWN]:
         choices.note(printable(f"{job.terms['warmer']}: {name}: {reason}"))
@@ -130,7 +131,7 @@ def _look_on(choices: Choices, begun: list[Job]) -> None:
         time.sleep(POLL)
         for job in left:
             job.refresh_from_db()
-            lines[job.pk](job, jobs.counted(job))
+            lines[job.pk](job, counted(job))
 
 
 columns = [

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.core.cache import caches
 
-from django_dcache import keys
 from django_dcache.errors import InvalidKey, NodeFailure
 from django_dcache.fleet import Fleet
-from django_dcache.keys import RESERVED, parse_wire_key
+from django_dcache.keys import RESERVED, parse_wire_key, plain
+from django_dcache.view import View
 
 from ..dump import facts, pages
 from .registry import Warmer
@@ -46,14 +46,14 @@ def hot(
     old: Any = caches.create_connection(alias)
     old.key_prefix = old.key_prefix if prefix is None else prefix
     old.version = old.version if version is None else version
-    found = Hot()
+    found, view = Hot(), old.fleet.proven_view()
     found.names = _hottest(old.fleet, _beginning(old), top, found.silent, tick)
     left = set(found.names)
     for warmer in warmers:
         for item in warmer.items():
             tick()
             made_key = item.made_key(old)
-            if made_key is not None and (name := _name(made_key)) in found.names:
+            if made_key is not None and (name := _name(view, made_key)) in found.names:
                 found.items.setdefault(warmer.name, []).append(item.name)
                 left.discard(name)
     found.unknown = len(left)
@@ -70,7 +70,8 @@ def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: 
             for page in pages(node, fleet.transport.limits):
                 tick()
                 for wire_key, said in page:
-                    name, _ = parse_wire_key(wire_key)
+                    # What was invalidated by its prefix is still what somebody wanted.
+                    name = plain(parse_wire_key(wire_key)[0])
                     # The name of a very long key is a digest: it may be one of these.
                     if not name.startswith((beginning, b"\xff")) or name.startswith(RESERVED):
                         continue
@@ -96,8 +97,8 @@ def _beginning(cache: Any) -> bytes:
     return made.encode() if str(cache.make_key("-")).startswith(made) else b""
 
 
-def _name(made_key: str) -> bytes | None:
+def _name(view: View, made_key: str) -> bytes | None:
     try:
-        return keys.name(made_key)
+        return plain(view.name(made_key))
     except InvalidKey:
         return None

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.cache import BaseCache
 
-from django_dcache import keys
 from django_dcache.backend import DistributedCache
 from django_dcache.flows import Flow
 from django_dcache.view import Standing, View
@@ -25,11 +24,12 @@ class Sight(Enum):
 def look(cache: BaseCache, key: Any, version: int | None = None) -> Sight:
     """What a reader would find. On a cache that is not ours this is `has_key`. Raises InvalidKey."""
     if isinstance(cache, DistributedCache):
-        return cache.fleet.run(_look, keys.name(str(cache.make_key(key, version))))
+        return cache.fleet.run(_look, str(cache.make_key(key, version)))
     return Sight.THERE if cache.has_key(key, version) else Sight.MISSING
 
 
-def _look(view: View, name: bytes) -> Flow[Sight]:
+def _look(view: View, made_key: str) -> Flow[Sight]:
+    name = view.name(made_key)
     route, slot = view.place(name)
     asks = {
         node: [Get(name, view.generation(node, slot), value=False, peek=True)]

@@ -20,7 +20,7 @@ from django.template.loader import get_template
 from django.test import RequestFactory
 from django.utils.cache import get_cache_key
 
-from django_dcache.errors import DCacheError
+from django_dcache.errors import ConfigurationError, DCacheError
 
 from .items import Item, NotStored, Outcome
 from .look import Sight, look
@@ -62,7 +62,7 @@ class View(Item):
         if self.host is not None:
             return self.host
         exact = [host for host in settings.ALLOWED_HOSTS if not host.startswith((".", "*"))]
-        return exact[0] if exact else "localhost"
+        return exact[0] if exact else ""
 
     def request(self) -> HttpRequest:
         """A visitor's."""
@@ -71,6 +71,8 @@ class View(Item):
         return request
 
     def warm(self) -> Outcome:
+        if not self._host:
+            raise ConfigurationError(f"a View of {self.path} needs host=, for ALLOWED_HOSTS names none exactly")
         if self._kept(self.request()):
             return Outcome.PRESENT
         request = self._ask()
@@ -102,7 +104,7 @@ class View(Item):
         return request
 
     def made_key(self, cache: BaseCache) -> str | None:
-        key = get_cache_key(self.request(), self.key_prefix, "GET", cache)
+        key = get_cache_key(self.request(), self.key_prefix, "GET", cache) if self._host else None
         return None if key is None else str(cache.make_key(key))
 
 

@@ -9,7 +9,8 @@ from django_dcache.errors import DCacheError
 from ..claims import PATIENCE
 from ..regions import own_queue
 from . import registry
-from .jobs import BUSY, SLICE, begin, due, work
+from .jobs import SLICE, begin, due, work
+from .shift import BUSY
 
 
 class BrokerAway(DCacheError):

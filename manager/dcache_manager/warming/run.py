@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connections
 
@@ -18,11 +17,8 @@ from django_dcache.errors import DCacheError
 
 from ..pace import Pace
 from .items import Item, NotStored, Outcome
+from .tally import Tally, reason
 
-MOST_FAILURES = 10_000
-"""How many are kept with their reasons; those beyond are counted."""
-MOST_WORDS = 300
-"""Characters of a reason."""
 PAUSE = 0.5
 """Seconds between two ticks while nothing happens."""
 MOST_AGAIN = 1000
@@ -33,48 +29,6 @@ AGAIN_AFTER = 1.5
 
 class WarmerFailed(DCacheError):
     """The warmer itself failed."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has become of a warmer's items so far."""
-
-    loaded: int = 0
-    present: int = 0
-    failed: int = 0
-    position: int = 0
-    """All items before this one are dealt with."""
-    seconds: float = 0.0
-    """How long it took."""
-    notes: list[str] = field(default_factory=list)
-    """What an operator should know."""
-    failures: dict[str, str] = field(default_factory=dict)
-    """The reasons, by the names of the items."""
-
-    @property
-    def rate(self) -> float:
-        """Items a second."""
-        return (self.loaded + self.present + self.failed) / self.seconds if self.seconds else 0.0
-
-    def count(self, name: str, outcome: Outcome | BaseException) -> None:
-        if outcome is Outcome.LOADED:
-            self.loaded += 1
-        elif outcome is Outcome.PRESENT:
-            self.present += 1
-        else:
-            self.failed += 1
-            if self.failed <= MOST_FAILURES:
-                self.failures[name] = reason(outcome)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the failures."""
-        said = asdict(self) | {"seconds": round(self.seconds, 3), "rate": round(self.rate, 1)}
-        del said["failures"]
-        return said
-
-
-def reason(error: Any) -> str:
-    return f"{type(error).__name__}: {error}"[:MOST_WORDS]
 
 
 class Work(NamedTuple):
