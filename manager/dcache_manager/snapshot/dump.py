@@ -108,8 +108,9 @@ class Dump:
     def _read(self, node: str, names: Sequence[bytes], slots: Sequence[int]) -> int:
         """Bring some items into the file; how many bytes that were."""
         fleet, dumped, progress = self._fleet, self.dumped, self._progress
+        came, before = fleet.clock(), dumped.bytes
         self._pace.spend(len(names))
-        began, before = fleet.clock(), dumped.bytes
+        began = fleet.clock()
         replies = fleet.run(read, self._view.epoch, node, names, slots)
         # Whole seconds, as the node counts them.
         now = int(self._view.wall_clock())
@@ -125,11 +126,10 @@ class Dump:
                 self._writer.add(name, reply.flags, now + reply.ttl if reply.ttl > 0 else 0, reply.data)
                 dumped.items += 1
                 dumped.bytes += len(reply.data)
-        seconds = fleet.clock() - began
-        self._pace.took(len(names), seconds)
+        self._pace.took(len(names), fleet.clock() - began)
         progress.done += len(names)
         progress.moved, progress.bytes = dumped.items, dumped.bytes
-        progress.moving_seconds += seconds
+        progress.moving_seconds += fleet.clock() - came
         return dumped.bytes - before
 
 
