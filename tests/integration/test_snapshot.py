@@ -374,13 +374,15 @@ def test_prefix(site):
     assert site.dump(b":1:key-12").items == 111
 
 
-def test_a_silent_node_is_named(site):
-    """A dump says which nodes could not be asked; and if none could, there is no snapshot."""
-    site = site(2, timeout=0.4)
+@pytest.mark.parametrize(("replicas", "all_there"), [(1, False), (2, True)])
+def test_a_silent_node(site, replicas, all_there):
+    """A dump names the nodes that could not be asked; of what they hold, the other copies are taken."""
+    site = site(3, replicas=replicas, timeout=1.0)
     site.store()
     site.nodes.nodes[0].kill()
     dumped = site.dump()
-    assert [*dumped.silent] == [site.nodes.addresses[0]] and 0 < dumped.items < len(NAMES)
+    assert [*dumped.silent] == [site.nodes.addresses[0]] and not dumped.complete
+    assert 0 < dumped.items and (dumped.items == len(NAMES)) is all_there
 
 
 # The log of invalidations

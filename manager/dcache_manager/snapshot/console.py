@@ -88,7 +88,8 @@ def _load(
     max_rate: float | None,
 ) -> Loaded:
     progress = _progress("loading")
-    progress.listed = contents.items
+    left = contents.frames - bookmark.next + len(bookmark.again)
+    progress.listed = contents.items * left // max(1, contents.frames)
     with reporter(choices, describe) as report:
         pace = _pace(fleet, max_rate)
         loading = Load(fleet, reader, bookmark, pace, progress, lambda: report(progress), log or NoLog())

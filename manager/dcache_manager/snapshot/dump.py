@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from django_dcache.errors import Conflict, NodeFailure
 from django_dcache.fleet import Fleet
 from django_dcache.flows import Flow
+from django_dcache.placement import Route
 from django_dcache.topology import Phase
 from django_dcache.view import View
 from django_dcache.wire import Get, Value
 
-from ..dump import pages
+from ..dump import DumpRefused, pages
 from ..exits import NothingReachable
 from ..pace import Pace
 from ..progress import Progress
@@ -67,11 +68,24 @@ class Dump:
 
     def run(self) -> Dumped:
         """Raises Conflict when the fleet moves on, NothingReachable if no node answers."""
-        topology, progress = self._view.state.topology, self._progress
-        nodes = [name for name, node in topology.nodes.items() if not node.out]
+        nodes = [name for name, node in self._view.state.topology.nodes.items() if not node.out]
+        self._pass(nodes, frozenset())
+        away = frozenset(self.dumped.silent)
+        if len(away) == len(nodes):
+            for failure in self.dumped.silent.values():
+                if isinstance(failure, DumpRefused):
+                    raise failure
+            raise NothingReachable(", ".join(nodes))
+        if away:
+            self._pass([node for node in nodes if node not in away], away)
+        return self.dumped
+
+    def _pass(self, nodes: Sequence[str], away: frozenset[str]) -> None:
+        """What each node is the first replica of; if some are `away`, what it is the first of in their place."""
+        progress = self._progress
         for number, node in enumerate(nodes):
             progress.doing = f"listing the keys of {node}"
-            names, slots = self._list(node)
+            names, slots = self._list(node, away)
             progress.listed = progress.done + len(names) * (len(nodes) - number)
             progress.doing = f"reading from {node}"
             start, each = 0, BATCH_BYTES_EACH
@@ -80,16 +94,21 @@ class Dump:
                 each = self._read(node, names[start:end], slots[start:end]) // (end - start) + 1
                 start = end
                 self._tick()
-        if len(self.dumped.silent) == len(nodes):
-            raise NothingReachable(", ".join(nodes))
-        return self.dumped
 
-    def _list(self, node: str) -> tuple[list[bytes], "array[int]"]:
-        """The names that a node is the first replica of, and their slots."""
+    def _list(self, node: str, away: frozenset[str]) -> tuple[list[bytes], "array[int]"]:
+        """Those names on a node that are its to tell, and their slots."""
+
+        def wanted(route: Route, name: str) -> bool:
+            replicas = route.first.write
+            here = [replica for replica in replicas if replica not in away]
+            return here[:1] == [name] and (not away or replicas[0] in away)
+
         view, dumped, prefix = self._view, self.dumped, self._prefix
-        sieve = Sieve(view, node, lambda route, name: route.first.write[:1] == (name,))
+        sieve = Sieve(view, node, wanted)
         names: list[bytes] = []
         slots = array("B")
+        if sieve.closed:
+            return names, slots
         try:
             for page in pages(view.state.topology.nodes[node], self._fleet.transport.limits):
                 for key, _ in sieve.sift(page):
@@ -108,8 +127,9 @@ class Dump:
     def _read(self, node: str, names: Sequence[bytes], slots: Sequence[int]) -> int:
         """Bring some items into the file; how many bytes that were."""
         fleet, dumped, progress = self._fleet, self.dumped, self._progress
+        came, before = fleet.clock(), dumped.bytes
         self._pace.spend(len(names))
-        began, before = fleet.clock(), dumped.bytes
+        began = fleet.clock()
         replies = fleet.run(read, self._view.epoch, node, names, slots)
         # Whole seconds, as the node counts them.
         now = int(self._view.wall_clock())
@@ -125,11 +145,10 @@ class Dump:
                 self._writer.add(name, reply.flags, now + reply.ttl if reply.ttl > 0 else 0, reply.data)
                 dumped.items += 1
                 dumped.bytes += len(reply.data)
-        seconds = fleet.clock() - began
-        self._pace.took(len(names), seconds)
+        self._pace.took(len(names), fleet.clock() - began)
         progress.done += len(names)
         progress.moved, progress.bytes = dumped.items, dumped.bytes
-        progress.moving_seconds += seconds
+        progress.moving_seconds += fleet.clock() - came
         return dumped.bytes - before
 
 

@@ -142,8 +142,10 @@ class Load:
             name = names[position]
             if ttl is None:
                 loaded.expired += 1
+                self._progress.done += 1
             elif covers(name):
                 loaded.invalidated += 1
+                self._progress.done += 1
             else:
                 batch.append(Item(name, flags[position], ttl, data[position]))
                 places.append(position)
@@ -157,11 +159,11 @@ class Load:
     def _fill(self, batch: Sequence[Item], places: Sequence[int], last: bool) -> Iterator[int]:
         """One batch; the places of what must be tried again."""
         loaded, progress, clock = self.loaded, self._progress, self._fleet.clock
+        came = clock()
         self._pace.spend(len(batch))
         began = clock()
         filled = self._filler.fill(batch)
-        seconds = clock() - began
-        self._pace.took(len(batch), seconds)
+        self._pace.took(len(batch), clock() - began)
         loaded.stored += filled.stored
         loaded.bytes += filled.bytes
         loaded.present += filled.present
@@ -173,9 +175,10 @@ class Load:
             loaded.present += len(filled.busy)
             loaded.failed += len(filled.failed)
             again = filled.failed
-        progress.done += len(batch)
+        else:
+            progress.done += len(batch)
         progress.moved, progress.bytes, progress.failed = loaded.stored, loaded.bytes, loaded.failed
-        progress.moving_seconds += seconds
+        progress.moving_seconds += clock() - came
         # Between batches: what is new in the log is deleted where it was loaded, and left out of every batch to come.
         self._keep_up()
         return map(places.__getitem__, again)
