@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from dcache_manager import invalidation
@@ -76,6 +77,18 @@ def test_late_commit(nodes: LocalFleet) -> None:
     first = log(pk=1)
     invalidation.catch_up(HERE)
     assert applied(first) and applied(second) and cache.get("a") is None
+
+
+def test_many_missed(nodes: LocalFleet) -> None:
+    """After an outage a thousand entries are applied in a few queries."""
+    cache.set_many({f"k{number}": 1 for number in range(1000)})
+    Invalidation.objects.bulk_create(
+        Invalidation(region="us", alias="default", kind="keys", made=[f":1:k{number}"]) for number in range(1000)
+    )
+    with CaptureQueriesContext(connection) as queries:
+        assert invalidation.catch_up(HERE) == 1000
+    assert len(queries) < 20 and invalidation.catch_up(HERE) == 0
+    assert not cache.get_many(f"k{number}" for number in range(1000))
 
 
 def test_one_bad_entry(nodes: LocalFleet) -> None:

@@ -16,7 +16,7 @@ import pytest
 from django_dcache.backend import DistributedCache
 
 from .servers import PostgreSQL, RabbitMQ
-from .sites import OPTIONS, Broker, Sites, until
+from .sites import OPTIONS, REGIONS, Broker, Sites, until
 
 FULL = os.environ.get("DCACHE_TEST_SCALE") == "full"
 SAMPLES, NUMBER, OUTAGE = (200, 10_000, 30.0) if FULL else (20, 200, 2.0)
@@ -63,8 +63,7 @@ class Two:
         self._sites, self.broker = sites, broker
         self._options = OPTIONS | {"fleet": "default", "idle_connections": 9}
         self.theirs = DistributedCache(sites.fleets["us"].addresses, {"OPTIONS": self._options})
-        for region in ("eu", "us"):
-            sites.work(region)
+        self.workers = {region: sites.work(region) for region in REGIONS}
 
     def script(self, code: str, **terms: Any) -> str:
         return code.format(addresses=self._sites.fleets["us"].addresses, options=self._options, **terms)
@@ -74,6 +73,11 @@ class Two:
 
     def start(self, code: str, **terms: Any) -> Any:
         return self._sites.start("eu", self.script(code, **terms))
+
+    def doctor(self) -> dict[str, str]:
+        """{check: verdict} of what is about messages."""
+        items = json.loads(self._sites.admin("eu", "doctor", "--json", "--timeout", "3"))["items"]
+        return {item["check"]: item["verdict"] for item in items if item["check"] in ("broker", "worker", "broadcast")}
 
     def acknowledged(self) -> set[str]:
         items = json.loads(self._sites.admin("eu", "invalidate", "log", "--limit", "20000", "--json"))["items"]
@@ -155,3 +159,12 @@ def test_none_is_lost(two: Two) -> None:
     )
     assert left == 0 and restarts
     assert two.acknowledged() == {"2/2"}
+
+
+def test_doctor(two: Two) -> None:
+    """A region without a worker is warned of; a broker that is gone fails."""
+    assert until(lambda: two.doctor() == {"broker": "ok", "worker": "ok", "broadcast": "ok"})
+    two.workers["us"].kill()
+    assert two.doctor() == {"broker": "ok", "worker": "ok", "broadcast": "warn"}
+    two.broker.kill()
+    assert two.doctor() == {"broker": "fail"}
