@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
 from django_dcache.errors import TooManyPrefixes
-from django_dcache.invalidation import Order, immediate
+from django_dcache.invalidation import Order, delete, immediate
 from django_dcache.invalidation import carry_out as at_once
 
 from . import broadcast
@@ -91,10 +91,14 @@ def apply(number: int, known: Regions) -> None:
 
 def acknowledge(number: int, region: str) -> None:
     """Write down that `region` has applied the entry."""
+    _acknowledge([number], region)
+    _claims(number, region).update(applied=now())  # The row of a sweep is there since it was claimed.
+
+
+def _acknowledge(numbers: list[int], region: str) -> None:
     moment = now()
-    row = Acknowledgement(invalidation_id=number, region=region, begun=moment, applied=moment)
-    Acknowledgement.objects.bulk_create([row], ignore_conflicts=True)
-    _claims(number, region).update(applied=moment)  # The row of a sweep is there since it was claimed.
+    rows = [Acknowledgement(invalidation_id=n, region=region, begun=moment, applied=moment) for n in numbers]
+    Acknowledgement.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def catch_up(known: Regions) -> int:
@@ -106,13 +110,28 @@ def catch_up(known: Regions) -> int:
     ours = Acknowledgement.objects.filter(invalidation=OuterRef("pk"), region=known.here)
     dealt_with = ours.filter(Q(applied__isnull=False) | Q(begun__gt=now() - PATIENCE))
     missed = Invalidation.objects.filter(~Exists(dealt_with), settled=False).order_by("pk")
-    numbers = list(missed.values_list("pk", flat=True)[:BATCH])
-    for number in numbers:
+    entries = list(missed[:BATCH])
+    rest = [entry for entry in entries if entry.kind != "keys"]
+    for alias in {entry.alias for entry in entries}:
+        of_keys = [entry for entry in entries if entry.alias == alias and entry.kind == "keys"]
         try:
-            apply(number, known)
+            _apply_keys(alias, of_keys, known)
+        except Exception:
+            rest += of_keys
+    for entry in rest:
+        try:
+            apply(entry.pk, known)
         except Exception:  # One bad entry, such as one for an alias that this region lacks, must not stop the others.
-            log.exception("Entry %d of the log could not be applied.", number, extra={"action": "apply_failed"})
-    return len(numbers)
+            log.exception("Entry %d of the log could not be applied.", entry.pk, extra={"action": "apply_failed"})
+    return len(entries)
+
+
+def _apply_keys(alias: str, entries: list[Invalidation], known: Regions) -> None:
+    """All in one go: after an outage there may be many."""
+    made = {key for entry in entries for key in entry.made}
+    if made:
+        failed = set(delete(Order(alias, "keys", list(made))))
+        _acknowledge([entry.pk for entry in entries if failed.isdisjoint(entry.made)], known.here)
 
 
 def _just_here(order: Order) -> None:

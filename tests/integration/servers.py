@@ -19,15 +19,14 @@ class RabbitMQ:
     """A RabbitMQ that keeps its durable queues: after `kill -9` they are there again."""
 
     def __init__(self, folder: Path):
-        self._folder, self._port, self._process = folder / "rabbitmq", HeldPort(), None
+        self._folder, self._port, self._between_nodes = folder / "rabbitmq", HeldPort(), HeldPort()
+        self._process: subprocess.Popen[bytes] | None = None
         self._folder.mkdir()
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port.number}//"
 
     def start(self) -> None:
         port, folder = self._port.number, self._folder
         (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = false\n")
-        with HeldPort() as distribution:
-            number = distribution.number
         environment = os.environ | {
             "HOME": str(folder),
             "RABBITMQ_NODENAME": f"dcache{port}@localhost",
@@ -36,7 +35,7 @@ class RabbitMQ:
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
-            "RABBITMQ_DIST_PORT": str(number),
+            "RABBITMQ_DIST_PORT": str(self._between_nodes.number),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
         self._process = subprocess.Popen(
@@ -68,6 +67,7 @@ class RabbitMQ:
     def close(self) -> None:
         self.kill()
         self._port.close()
+        self._between_nodes.close()
 
 
 class PostgreSQL:

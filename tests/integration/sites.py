@@ -12,7 +12,7 @@ from typing import Any
 from django_dcache.testing import LocalFleet
 from django_dcache.testing.addresses import HeldPort
 
-OPTIONS: dict[str, Any] = {"freshness": 0.5}
+OPTIONS: dict[str, Any] = {"freshness": 0.5, "timeout": 2.0}
 REGIONS = ("eu", "us")
 SET_UP = "import django; django.setup()\nfrom django.core.cache import cache\n"
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from dcache_manager import invalidation
@@ -17,6 +18,9 @@ from dcache_manager.regions import Regions
 from dcache_manager.sweep import sweep
 from django_dcache import invalidate
 from django_dcache.errors import ConfigurationError
+from django_dcache.flows.state import agree
+from django_dcache.invalidation import of_prefix
+from django_dcache.state import MAX_PREFIXES, prefix_slot
 from django_dcache.testing import LocalFleet
 
 from .sites import until
@@ -38,7 +42,7 @@ def nodes(fleet: Callable[..., LocalFleet]) -> Iterator[LocalFleet]:
     """Two nodes behind the alias "default" of region eu."""
     nodes = fleet(2)
     entry: dict[str, Any] = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": nodes.addresses}
-    entry["OPTIONS"] = {"freshness": 0.2}
+    entry["OPTIONS"] = {"freshness": 0.2, "timeout": 1.0, "prefixes": ["page:"]}
     with override_settings(CACHES={"default": entry}, DCACHE={"REGION": "eu", "REGIONS": ["eu", "us"]}):
         yield nodes
 
@@ -75,6 +79,18 @@ def test_late_commit(nodes: LocalFleet) -> None:
     assert applied(first) and applied(second) and cache.get("a") is None
 
 
+def test_many_missed(nodes: LocalFleet) -> None:
+    """After an outage a thousand entries are applied in a few queries."""
+    cache.set_many({f"k{number}": 1 for number in range(1000)})
+    Invalidation.objects.bulk_create(
+        Invalidation(region="us", alias="default", kind="keys", made=[f":1:k{number}"]) for number in range(1000)
+    )
+    with CaptureQueriesContext(connection) as queries:
+        assert invalidation.catch_up(HERE) == 1000
+    assert len(queries) < 20 and invalidation.catch_up(HERE) == 0
+    assert not cache.get_many(f"k{number}" for number in range(1000))
+
+
 def test_one_bad_entry(nodes: LocalFleet) -> None:
     """An entry for an alias that this region lacks stays in the log and stops no other."""
     bad, good = log(alias="nowhere"), log()
@@ -103,6 +119,29 @@ def test_prefix(nodes: LocalFleet) -> None:
     assert len(cache.get_many([f"author:{number}" for number in range(500)])) == 500
     assert not cache.get_many([LONG, *(f"book:{number}" for number in range(500))])
     assert cache.get("book:1", version=2) == 1
+
+
+def test_prefix_with_a_generation(nodes: LocalFleet) -> None:
+    """It is done here at once, without a task; and by an entry from elsewhere. Nothing is swept."""
+    cache.set_many({"page:1": 1, "book:1": 1})
+    items = sum(int(node.stats()["curr_items"]) for node in nodes.nodes)
+    invalidate(prefix="page:")
+    assert cache.get_many(["page:1", "book:1"]) == {"book:1": 1}
+    assert applied(Invalidation.objects.get().pk)
+    assert until(lambda: cache.set("page:1", 1))
+    invalidation.apply(number := log("prefix", ":1:page:"), HERE)
+    assert applied(number) and cache.get("page:1") is None
+    assert sum(int(node.stats()["curr_items"]) for node in nodes.nodes) > items
+
+
+def test_one_prefix_too_many(nodes: LocalFleet) -> None:
+    """Where the fleet has no room for another generation the prefix is swept, as if it were not enabled."""
+    full = {prefix_slot(f":{number}:page:"): 2 for number in range(2, MAX_PREFIXES + 2)}
+    assert cache.fleet.run(agree, lambda state: state.bumped(full)).majority
+    cache.set_many({"page:1": 1, "book:1": 1})
+    assert invalidation.carry_out(of_prefix("default", "page:"))
+    assert cache.get_many(["page:1", "book:1"]) == {"book:1": 1}
+    assert len(cache.fleet.view.prefixes) == MAX_PREFIXES
 
 
 def test_prefix_on_a_dead_node(nodes: LocalFleet) -> None:

@@ -1,46 +1,12 @@
-"""What `doctor` finds out about the broker and the workers, with a real Redis, real workers, and with none."""
+"""What `doctor` finds out about the broker where there are no workers; where there are: test_regions_in_time."""
 
-import json
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from celery import Celery
 
 from dcache_manager import messages
-
-from .sites import Broker, Sites, until
-
-
-@pytest.fixture
-def sites(tmp_path: Path) -> Iterator[Sites]:
-    broker = Broker()
-    broker.start()
-    sites = Sites(tmp_path, broker)
-    try:
-        yield sites
-    finally:
-        sites.close()
-        broker.close()
-
-
-def verdicts(sites: Sites) -> dict[str, str]:
-    """{check: verdict} of what is about messages, as the doctor says it in region eu."""
-    items = json.loads(sites.admin("eu", "doctor", "--json", "--timeout", "3"))["items"]
-    return {item["check"]: item["verdict"] for item in items if item["check"] in ("broker", "worker", "broadcast")}
-
-
-def test_regions(sites: Sites) -> None:
-    """A region without a worker is warned of by its name; a broker that is gone fails; neither is waited for long."""
-    sites.work("eu")
-    assert until(lambda: verdicts(sites) == {"broker": "ok", "worker": "ok", "broadcast": "warn"})
-    sites.work("us")
-    assert until(lambda: verdicts(sites) == {"broker": "ok", "worker": "ok", "broadcast": "ok"})
-    assert sites.broker
-    sites.broker.kill()
-    assert verdicts(sites) == {"broker": "fail"}
 
 
 @pytest.mark.parametrize(

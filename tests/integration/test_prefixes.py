@@ -25,7 +25,7 @@ from .sites import until
 
 OPTIONS: dict[str, Any] = {"freshness": 0.2, "timeout": 0.5, "prefixes": ["book:", "page:"], "fleet": "default"}
 HOLD = OPTIONS["freshness"] + 2 * OPTIONS["timeout"]
-SECONDS = 60 if os.environ.get("DCACHE_TEST_SCALE") == "full" else 4
+SECONDS = 60 if os.environ.get("DCACHE_TEST_SCALE") == "full" else 3
 
 
 def process(nodes: LocalFleet, number: int = 0, **options: Any) -> DistributedCache:

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from django_dcache.backend import DistributedCache
+
 from .servers import PostgreSQL, RabbitMQ
-from .sites import Broker, Sites, until
+from .sites import OPTIONS, REGIONS, Broker, Sites, until
 
 FULL = os.environ.get("DCACHE_TEST_SCALE") == "full"
 SAMPLES, NUMBER, OUTAGE = (200, 10_000, 30.0) if FULL else (20, 200, 2.0)
@@ -22,28 +24,32 @@ LAGS = """
 import json, os, sys, time
 from django_dcache import invalidate
 from django_dcache.backend import DistributedCache
-theirs = DistributedCache({addresses}, {{"OPTIONS": {{"freshness": 0.5, "fleet": "default", "idle_connections": 9}}}})
+theirs = DistributedCache({addresses}, {{"OPTIONS": {options}}})
 
 def lag(key):
-    "Seconds until the other region misses a key that is invalidated in this one."
+    "Seconds until the other region misses a key that is invalidated here; and how long the slowest look at it took."
     assert theirs.set(key, 1)
-    began = time.monotonic()
+    began, longest = time.monotonic(), 0
     invalidate([key])
-    while theirs.get(key) is not None:
+    found = True
+    while found:
+        before = time.monotonic()
         time.sleep(0.002)
-    return time.monotonic() - began
+        found = theirs.get(key)
+        longest = max(longest, time.monotonic() - before)
+    return time.monotonic() - began, longest
 """
 GOOD = LAGS + "print(json.dumps([lag(f'good:{{n}}') for n in range({samples})]))"
 MANY = (
     LAGS
     + """
 for start in range(0, {number}, 100):
-    assert not theirs.set_many({{f"many:{{n}}": n for n in range(start, start + 100)}}, None)
+    while theirs.set_many({{f"{prefix}:{{n}}": n for n in range(start, start + 100)}}, None):
+        pass  # A busy machine.
     for n in range(start, start + 100):
-        invalidate([f"many:{{n}}"])
+        invalidate([f"{prefix}:{{n}}"])
 """
 )
-LEFT = LAGS + "print(len(theirs.get_many([f'{prefix}:{{n}}' for n in range({number})])))"
 OPEN = """
 from dcache_manager.models import Acknowledgement, Invalidation
 print(Invalidation.objects.count() * 2 - Acknowledgement.objects.filter(applied__isnull=False).count())
@@ -55,17 +61,23 @@ class Two:
 
     def __init__(self, sites: Sites, broker: Any):
         self._sites, self.broker = sites, broker
-        for region in ("eu", "us"):
-            sites.work(region)
+        self._options = OPTIONS | {"fleet": "default", "idle_connections": 9}
+        self.theirs = DistributedCache(sites.fleets["us"].addresses, {"OPTIONS": self._options})
+        self.workers = {region: sites.work(region) for region in REGIONS}
 
     def script(self, code: str, **terms: Any) -> str:
-        return code.format(addresses=self._sites.fleets["us"].addresses, **terms)
+        return code.format(addresses=self._sites.fleets["us"].addresses, options=self._options, **terms)
 
     def python(self, code: str, **terms: Any) -> Any:
         return json.loads(self._sites.python("eu", self.script(code, **terms)) or "null")
 
     def start(self, code: str, **terms: Any) -> Any:
         return self._sites.start("eu", self.script(code, **terms))
+
+    def doctor(self) -> dict[str, str]:
+        """{check: verdict} of what is about messages."""
+        items = json.loads(self._sites.admin("eu", "doctor", "--json", "--timeout", "3"))["items"]
+        return {item["check"]: item["verdict"] for item in items if item["check"] in ("broker", "worker", "broadcast")}
 
     def acknowledged(self) -> set[str]:
         items = json.loads(self._sites.admin("eu", "invalidate", "log", "--limit", "20000", "--json"))["items"]
@@ -96,29 +108,31 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
 
 def test_good_case(two: Two) -> None:
     """With everything well an invalidation is visible in the other region within a second."""
-    assert until(lambda: two.python(GOOD, samples=1)[0] < 0.5)  # The workers are there.
+    assert until(lambda: two.python(GOOD, samples=1)[0][0] < 0.5)  # The workers are there.
     lags = sorted(two.python(GOOD, samples=SAMPLES))
-    print(f"{SAMPLES} invalidations, seen elsewhere after {lags[len(lags) // 2]:.3f} s, at most {lags[-1]:.3f} s")
-    assert lags[-1 if FULL else len(lags) // 2] < 1
+    (median, _), (often, _), (most, pause) = (lags[int(SAMPLES * part)] for part in (0.5, 0.95, 0.999))
+    print(
+        f"{SAMPLES} invalidations, seen elsewhere after {median:.3f} s, 95 % within {often:.3f} s, "
+        f"all within {most:.3f} s (of which this machine stood still for {pause:.3f} s)"
+    )
+    assert often < 1 and most - pause < 1 + (not FULL)
 
 
 def test_broker_away(two: Two) -> None:
     """What is invalidated while the broker is away is visible within two seconds of its return, and acknowledged."""
     two.broker.kill()
-    writer = two.start(GOOD, samples=3)
-    time.sleep(OUTAGE)
-    last = two.start(MANY.replace("many", "away"), number=100)
+    gone = time.monotonic()
+    lags = [lag for lag, _ in two.python(GOOD, samples=3)]
+    time.sleep(max(0.0, OUTAGE - (time.monotonic() - gone)))
+    two.python(MANY, prefix="away", number=100)
     two.broker.start()
     back = time.monotonic()
-    last.communicate()
-    assert until(lambda: two.python(LEFT, prefix="away", number=100) == 0, 20)
+    assert until(lambda: not two.theirs.get_many(f"away:{number}" for number in range(100)), 20)
     took = time.monotonic() - back
-    lags = json.loads(writer.communicate()[0])
     print(
-        f"the broker away for {OUTAGE:g} s: meanwhile seen after {max(lags):.3f} s at most, "
-        f"and all of it {took:.3f} s after it was back"
+        f"the broker away for {back - gone:.1f} s: seen after {max(lags):.3f} s, the last {took:.3f} s after its return"
     )
-    assert max(lags) < 2.5
+    assert took < 2
     assert until(lambda: two.acknowledged() == {"2/2"})
 
 
@@ -126,7 +140,7 @@ def test_none_is_lost(two: Two) -> None:
     """However often the broker is killed and started again, every invalidation arrives, and both regions say so."""
     chance, restarts = random.Random(5), 0
     began = time.monotonic()
-    writer = two.start(MANY, number=NUMBER)
+    writer = two.start(MANY, prefix="many", number=NUMBER)
     while writer.poll() is None:
         time.sleep(chance.uniform(0.1, 3))
         two.broker.kill()
@@ -138,10 +152,19 @@ def test_none_is_lost(two: Two) -> None:
     assert writer.returncode == 0
     assert until(lambda: two.python(OPEN) == 0, 120)
     settled = time.monotonic() - ended
-    left = two.python(LEFT, prefix="many", number=NUMBER)
+    left = len(two.theirs.get_many(f"many:{number}" for number in range(NUMBER)))
     print(
         f"{NUMBER} invalidations in {ended - began:.1f} s, {restarts} restarts of the broker: {left} lost, "
         f"all acknowledged {settled:.1f} s after the last"
     )
     assert left == 0 and restarts
     assert two.acknowledged() == {"2/2"}
+
+
+def test_doctor(two: Two) -> None:
+    """A region without a worker is warned of; a broker that is gone fails."""
+    assert until(lambda: two.doctor() == {"broker": "ok", "worker": "ok", "broadcast": "ok"})
+    two.workers["us"].kill()
+    assert two.doctor() == {"broker": "ok", "worker": "ok", "broadcast": "warn"}
+    two.broker.kill()
+    assert two.doctor() == {"broker": "fail"}
