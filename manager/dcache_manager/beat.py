@@ -5,21 +5,22 @@ app.conf.beat_schedule |= dcache_manager.beat.schedule()
 
 from typing import Any
 
-from .regions import queue, regions
+from .regions import own_queue, queue, regions
 
 
-def schedule(catch_up: float = 2.0) -> dict[str, dict[str, Any]]:
-    """The entries to merge: every region looks into the log each `catch_up` seconds.
+def schedule(catch_up: float = 2.0, tend: float = 5.0) -> dict[str, dict[str, Any]]:
+    """The entries to merge: every region looks into the log each `catch_up` seconds, and after its jobs each `tend`.
 
     For every region, so that one beat will do; several do no harm. Raises ConfigurationError.
     """
     known = regions()
-    return {
-        f"dcache.catch_up.{region}": {
-            "task": "dcache.catch_up",
-            "schedule": catch_up,
-            # A worker that was away need not do each of those it missed.
-            "options": {"queue": queue(region), "expires": catch_up},
-        }
-        for region in (known.everywhere if known else ())
-    }
+    queues = {region: queue(region) for region in (known.everywhere if known else ())}
+    entries = {f"dcache.catch_up.{region}": _entry("dcache.catch_up", catch_up, to) for region, to in queues.items()}
+    for to in queues.values() or [own_queue()]:
+        entries[f"dcache.tend.{to}"] = _entry("dcache.tend", tend, to)
+    return entries
+
+
+def _entry(task: str, seconds: float, queue: str) -> dict[str, Any]:
+    # A worker that was away need not do each of those it missed.
+    return {"task": task, "schedule": seconds, "options": {"queue": queue, "expires": seconds}}

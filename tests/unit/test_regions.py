@@ -35,7 +35,13 @@ def test_unusable(entry, hint):
 
 @override_settings(DCACHE={"REGION": "eu", "REGIONS": ["eu", "us"]})
 def test_schedule():
-    """Beat has one entry for every region, in that region's own queue, which a late worker may skip."""
-    entries = schedule(catch_up=3.0)
-    assert {entry["options"]["queue"] for entry in entries.values()} == {"dcache.eu", "dcache.us"}
-    assert {entry["options"]["expires"] for entry in entries.values()} == {3.0}
+    """Beat has entries for every region, in that region's own queue, which a late worker may skip."""
+    entries = schedule(catch_up=3.0, tend=5.0)
+    found = {(entry["task"], entry["options"]["queue"], entry["options"]["expires"]) for entry in entries.values()}
+    catching, tending = ("dcache.catch_up", 3.0), ("dcache.tend", 5.0)
+    assert found == {(task, f"dcache.{region}", s) for task, s in (catching, tending) for region in ("eu", "us")}
+
+
+def test_schedule_without_regions():
+    """Without regions there are only jobs to be tended, in the one queue."""
+    assert [(entry["task"], entry["options"]["queue"]) for entry in schedule().values()] == [("dcache.tend", "dcache")]

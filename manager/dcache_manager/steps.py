@@ -1,0 +1,194 @@
+"""Doing the steps of a rebalance: each is a pass over a part of one node's slots, done by whoever has time.
+
+A step may be broken off, taken over or done twice at any moment, as any pass may (mover.py). What says that it is done
+is its row.
+"""
+
+import logging
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from django.db import DatabaseError, router, transaction
+from django.utils.timezone import now
+
+from django_dcache.errors import Conflict
+from django_dcache.fleet import Fleet
+from django_dcache.flows.move import Moved
+
+from .claims import Claim, ClaimLost, claim
+from .models import Job, Step
+from .mover import Listed, Mover, pace
+from .progress import Progress
+from .sieve import BY_NAME
+
+log = logging.getLogger("dcache_manager")
+
+STEP_KEYS = 10_000
+"""A step with more keys than this leaves a part of them to others."""
+CARRIED = 20_000.0
+"""Keys a second that a mover carries, about: the scale on which a listing is dear or cheap."""
+BEAT = 1.0
+"""Seconds between two signs of life of a step."""
+SLICE = 20.0
+"""Seconds after which a worker that does steps is free for other tasks."""
+COUNTS = ("moved", "bytes", "gone", "failed", "swept", "listed", "done")
+KEPT = ("moved", "bytes", "swept")
+"""Counts of what stays done when a step is begun anew."""
+
+
+class Paused(Exception):
+    """The operator asked for a pause."""
+
+
+def open_steps(job: Job) -> "list[Step]":
+    return list(Step.objects.filter(job=job, state__in=("waiting", "running")))
+
+
+def take(steps: Sequence[Step]) -> Claim | None:
+    """The claim to one of `steps` that nobody alive is at; if possible on a node where nobody lists keys right now."""
+    busy = Counter(step.terms["node"] for step in steps if step.holder)
+    for step in sorted(steps, key=lambda step: (busy[step.terms["node"]], random.random())):
+        if found := claim(step):
+            found.beat(state="running")
+            return found
+    return None
+
+
+def do(
+    held: Claim,
+    fleet: Fleet,
+    max_rate: float | None = None,
+    tick: Callable[[], None] = lambda: None,
+    beat: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Do a step; it waits again if it is broken off. `tick` and `beat` as for a Mover. Raises ClaimLost."""
+    work = _Work(held, fleet, max_rate, beat, clock)
+    try:
+        work.run(tick)
+    except BaseException as error:
+        # Once the fleet has moved on nobody needs it any more.
+        obsolete = isinstance(error, Conflict) and fleet.view.epoch != held.row.terms["epoch"]
+        with suppress(ClaimLost, DatabaseError):
+            held.leave(state="failed" if obsolete else "waiting")
+        if not obsolete:
+            raise
+
+
+class _Work:
+    def __init__(
+        self,
+        held: Claim,
+        fleet: Fleet,
+        max_rate: float | None,
+        beat: Callable[[], None],
+        clock: Callable[[], float],
+    ):
+        self._held, self._fleet, self._max_rate, self._outer_beat, self._clock = held, fleet, max_rate, beat, clock
+        self._terms: dict[str, Any] = held.row.terms
+        kept = {name: held.row.checkpoint.get(name, 0) for name in KEPT}
+        self._counts = Progress(held.row.job.name, held.row.holder, **kept)
+        self._pace = pace(fleet, max_rate)
+        self._began = self._clock()
+        self._beat_at = float("-inf")
+
+    def run(self, tick: Callable[[], None]) -> None:
+        terms = self._terms
+        view = self._fleet.proven_view()
+        if view.epoch != terms["epoch"]:
+            raise Conflict(f"this step is of epoch {terms['epoch']}", epoch=view.epoch)
+
+        def tick_and_beat() -> None:
+            self._beat()
+            tick()
+
+        slots = range(terms["low"], terms["high"] + 1)
+        mover = Mover(self._fleet, self._pace, self._counts, tick_and_beat, self._beat, slots, self._keep)
+        moved = Moved()
+        if terms["verb"] == "copy":
+            moved = mover.copy([terms["node"]], terms["retire"], terms["share"])
+        else:
+            mover.sweep([terms["node"]], BY_NAME[terms["wanted"]])
+        result = {"result": list(moved), "refused": bool(mover.refused), "away": bool(mover.away)}
+        self._held.leave(state="done", checkpoint=self._checkpoint() | result)
+
+    def _beat(self) -> None:
+        self._outer_beat()
+        if self._clock() < self._beat_at:
+            return
+        self._beat_at = self._clock() + BEAT
+        self._held.beat(checkpoint=self._checkpoint())
+        if self._max_rate:
+            running = Step.objects.filter(job=self._held.row.job_id, state="running").count()
+            self._pace.limit(self._max_rate / max(1, running))
+
+    def _checkpoint(self) -> dict[str, Any]:
+        return {name: getattr(self._counts, name) for name in COUNTS} | {"notes": self._counts.notes}
+
+    def _keep(self, found: list[Listed]) -> list[Listed]:
+        """What of the keys found is for this step; for the others steps are made."""
+        terms, seconds = self._terms, self._clock() - self._began
+        parts = pieces(len(found), seconds, self._max_rate)
+        ranges = list(split(Counter(listed.key.slot for listed in found), terms["low"], terms["high"], parts))
+        if len(ranges) == 1:
+            return found
+        step: Step = self._held.row
+        prefix = step.name.rpartition("/")[0]
+        with transaction.atomic(using=router.db_for_write(Step)):
+            others = [
+                Step(job=step.job, name=f"{prefix}/{low}", terms=terms | {"low": low, "high": high}, heard=now())
+                for low, high in ranges[1:]
+            ]
+            Step.objects.bulk_create(others, ignore_conflicts=True)
+            self._held.beat(terms=terms | {"high": ranges[0][1]})
+        return [listed for listed in found if listed.key.slot <= ranges[0][1]]
+
+
+def pieces(keys: int, seconds: float, max_rate: float | None = None) -> int:
+    """Into how many parts to cut a step of so many keys, whose node took so long to list what it holds.
+
+    Each part lists the node anew: it must carry keys for longer than that takes.
+    """
+    wanted = math.ceil(keys / STEP_KEYS)
+    worth = keys / min(CARRIED, max_rate or CARRIED) / max(seconds, 0.001)
+    return max(1, min(wanted, int(worth)))
+
+
+def split(keys: "Counter[int]", low: int, high: int, parts: int) -> Iterator[tuple[int, int]]:
+    """Cut the slots from low to high into at most `parts` ranges with about as many keys in each."""
+    share = sum(keys.values()) / parts
+    begin, seen, cuts = low, 0, 1
+    for slot in range(low, high):
+        seen += keys[slot]
+        if seen >= share * cuts and cuts < parts:
+            yield begin, slot
+            begin, cuts = slot + 1, cuts + 1
+    yield begin, high
+
+
+def work(name: str, clock: Callable[[], float] = time.monotonic) -> bool:
+    """Do steps of job `name` while somebody leads it, for about SLICE seconds; whether there are more."""
+    from django.core.cache import caches
+
+    def tick() -> None:
+        if fleet.view.state.control.wish == "pause":
+            raise Paused
+
+    until = clock() + SLICE
+    while job := Job.objects.filter(name=name).exclude(holder="").first():
+        fleet = caches[job.terms["alias"]].fleet
+        held = take(open_steps(job))
+        if held is None:
+            return False
+        try:
+            do(held, fleet, job.terms["max_rate"], tick)
+        except (ClaimLost, Paused):
+            return False
+        if clock() > until:
+            return True
+    return False

@@ -1,0 +1,80 @@
+"""A rebalance on Celery workers ends as it does in one process, whoever is killed."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dcache_manager.exits import Exit
+from django_dcache.flows import Item
+from django_dcache.flows.write import write
+from django_dcache.keys import RESERVED, parse_wire_key
+from django_dcache.testing import LocalFleet
+
+from .conductors import connected
+from .crews import OPTIONS, Site
+from .sites import Broker, until
+
+NAMES = [b":1:key:%d" % number for number in range(4000)]
+MOVING = "SELECT holder FROM dcache_manager_step WHERE state = 'running' AND name LIKE 'e3/copy@%'"
+LEADER = "SELECT holder FROM dcache_manager_job WHERE holder != ''"
+STATE = "SELECT state FROM dcache_manager_job"
+FORGET_MESSAGES = "from dcache_manager.slices import tend; tend()"
+Fleets = Callable[..., LocalFleet]
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    broker = Broker()
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture
+def nodes(fleet: Fleets) -> LocalFleet:
+    """Three nodes with 4,000 keys, and a fourth one that is to join."""
+    nodes = fleet(3)
+    with connected(nodes.addresses, OPTIONS) as ours:
+        for start in range(0, len(NAMES), 500):
+            items = {name: Item(0, name, 3600) for name in NAMES[start : start + 500]}
+            assert all(outcome.successful for outcome in ours.run(write, items).values())
+    nodes.add()
+    return nodes
+
+
+def misplaced(nodes: LocalFleet) -> list[str]:
+    """Keys that lie on a node that does not own them, or do not lie on one that does."""
+    with connected(nodes.addresses[:3], OPTIONS) as ours:
+        view = ours.proven_view()
+        assert list(view.state.topology.nodes) == nodes.addresses
+        found = []
+        for node in nodes.nodes:
+            there = {parse_wire_key(key)[0] for key in node.items() if not key.startswith(RESERVED)}
+            owned = {name for name in NAMES if node.address in view.place(name).route.read}
+            found += [f"{name!r} on {node.address}" for name in there ^ owned]
+    return found
+
+
+def test_children_are_killed(nodes: LocalFleet, broker: Broker, tmp_path: Path) -> None:
+    """Two children move the keys side by side; one is killed that does a step, then the one that leads. The others go
+    on at once, and every key arrives."""
+    with closing(Site(tmp_path, nodes.addresses[:3], broker.url)) as site:
+        site.work(2)
+        limit = ("--max-rate", "300")
+        run = site.start("rebalance", "run", "--runner", "celery", "--add", nodes.addresses[3], "--yes", *limit)
+        assert until(lambda: len(set(site.rows(MOVING))) == 2), site.said
+        (leader,) = site.rows(LEADER)
+        site.kill_child(next(holder for holder in site.rows(MOVING) if holder != leader))
+        site.kill_child(leader)
+        said, told = run.communicate(timeout=60)
+        assert run.returncode == Exit.OK, told + site.said
+        (item,) = json.loads(said)["items"]
+        assert (item["state"], item["runner"], item["phase"]) == ("done", "celery", "stable")
+        assert item["moved"] >= len(NAMES) // 8 and not item["notes"]
+        assert site.rows(MOVING) == site.rows(LEADER) == []
+    assert not misplaced(nodes)
