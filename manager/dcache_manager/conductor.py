@@ -102,6 +102,7 @@ class Conductor:
         try:
             if self.before is not None:
                 raise _CancelAsked
+            self._tick()  # A pause may be over.
             self._lead_to(desired)
             self._tick()  # The last chance to be asked to go back.
         except _CancelAsked:
