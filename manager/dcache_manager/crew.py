@@ -30,8 +30,8 @@ PAUSE = 0.1
 class Crew:
     """What a Mover is to one process (`mover.Passes`).
 
-    The conductor does steps too: a single worker will do, and so will one whose broker is gone. The first pass of a
-    phase is gone on with by the conductor's next slice; any other one is there to look again, and begins anew.
+    The conductor does steps too: a single worker will do, and so will one whose broker is gone. A pass is known by its
+    number in its epoch: the conductor's next slice finds those that are done, and goes on with the one that is not.
     """
 
     def __init__(
@@ -65,13 +65,11 @@ class Crew:
         """The steps of a pass, once they are done. Raises Conflict if the fleet has moved on."""
         if not nodes:
             return []
-        first, began = self._passes == 0, self._fleet.clock()
-        name = f"e{self._epoch}/{verb}" if first else f"e{self._epoch}/{verb}/{self._job.token}.{self._passes}"
         self._passes += 1
+        began, name = self._fleet.clock(), f"e{self._epoch}/{verb}/{self._passes}"
         self._tick()
         self._plan(name, nodes, terms | {"verb": verb, "epoch": self._epoch, "low": 0, "high": SLOTS - 1})
         ours = Step.objects.filter(job=self._job, name__startswith=f"{name}@")
-        drop(self._job, keep=f"{name}@")
         before = _sum(Step.objects.filter(job=self._job).exclude(name__startswith=f"{name}@"))
         seconds, invited_at = self._progress.moving_seconds, float("-inf")
         while True:
@@ -85,12 +83,13 @@ class Crew:
             if all(step.state == "done" for step in steps):
                 break
             self._tick()
-            if first:
+            if self._passes == 1:
+                # Later ones are short, and what is measured between them is how long keys can't be moved.
                 self._rest()
             if waiting and self._fleet.clock() >= invited_at + INVITE:
                 invited_at = self._fleet.clock()
                 self._invite(min(len(waiting), MOST))
-            if held := take(open_steps(self._job)):
+            if held := take([step for step in steps if step.state in ("waiting", "running")]):
                 # Whose claim it was that was lost, this step's or this conductor's, the next tick says.
                 with suppress(ClaimLost):
                     do(held, self._fleet, self._job.terms["max_rate"], self._tick, self._beat)
@@ -126,11 +125,10 @@ class Crew:
         progress.doing = f"{done} of {len(steps)} steps done, {running} at work"
 
 
-def drop(job: Job, keep: str | None = None) -> None:
-    """Give up the open steps of a job, except those whose names begin with `keep`; whoever is at one finds out."""
+def drop(job: Job) -> None:
+    """Give up the open steps of a job; whoever is at one finds out."""
     for step in open_steps(job):
-        if keep is None or not step.name.startswith(keep):
-            Step.objects.filter(pk=step.pk).update(state="failed", token=step.token + 1, holder="")
+        Step.objects.filter(pk=step.pk).update(state="failed", token=step.token + 1, holder="")
 
 
 def _sum(steps: Any) -> dict[str, int]:

@@ -51,7 +51,8 @@ class Mover:
     """Passes over the nodes of a fleet under its present epoch.
 
     `beat` is called all the time, also while a node is listed; `tick` only between batches: it may wait as it likes.
-    Of the keys found on a node only those in `slots` count, and of these only what `keep` leaves over.
+    Of the keys found on a node only those in `slots` count, and of these only what `keep` leaves over; it is told how
+    many keys were seen there in all.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Mover:
         tick: Callable[[], None],
         beat: Callable[[], None],
         slots: range = ALL,
-        keep: Callable[[list[Listed]], list[Listed]] = lambda found: found,
+        keep: Callable[[list[Listed], int], list[Listed]] = lambda found, seen: found,
     ):
         self._slots, self._keep = slots, keep
         self._fleet, self._pace, self._progress, self._tick, self._beat = fleet, pace, progress, tick, beat
@@ -138,10 +139,12 @@ class Mover:
         view, progress = self._fleet.view, self._progress
         sieve = Sieve(view, name, wanted, self._slots)
         found: list[Listed] = []
+        seen = 0
         if sieve.closed:
             return found
         try:
             for page in pages(view.state.topology.nodes[name], self._fleet.transport.limits):
+                seen += len(page)
                 for key, said in sieve.sift(page):
                     accessed, fetched, size = facts(said)
                     found.append(Listed(accessed if fetched else 0, size, key))
@@ -155,7 +158,7 @@ class Mover:
             note = f"{name} could not be asked for its keys: {failure}"
             if note not in progress.notes:
                 progress.notes.append(note)
-        found = self._keep(found)
+        found = self._keep(found, seen)
         found.sort(key=lambda listed: listed.accessed, reverse=True)
         return found
 

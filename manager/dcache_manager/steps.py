@@ -28,10 +28,10 @@ from .sieve import BY_NAME
 
 log = logging.getLogger("dcache_manager")
 
-STEP_KEYS = 10_000
+STEP_KEYS = 5_000
 """A step with more keys than this leaves a part of them to others."""
-CARRIED = 20_000.0
-"""Keys a second that a mover carries, about: the scale on which a listing is dear or cheap."""
+DEARER = 15
+"""To carry a key takes about so many times as long as to list one."""
 BEAT = 1.0
 """Seconds between two signs of life of a step."""
 SLICE = 20.0
@@ -94,7 +94,6 @@ class _Work:
         kept = {name: held.row.checkpoint.get(name, 0) for name in KEPT}
         self._counts = Progress(held.row.job.name, held.row.holder, **kept)
         self._pace = pace(fleet, max_rate)
-        self._began = self._clock()
         self._beat_at = float("-inf")
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -130,10 +129,9 @@ class _Work:
     def _checkpoint(self) -> dict[str, Any]:
         return {name: getattr(self._counts, name) for name in COUNTS} | {"notes": self._counts.notes}
 
-    def _keep(self, found: list[Listed]) -> list[Listed]:
+    def _keep(self, found: list[Listed], seen: int) -> list[Listed]:
         """What of the keys found is for this step; for the others steps are made."""
-        terms, seconds = self._terms, self._clock() - self._began
-        parts = pieces(len(found), seconds, self._max_rate)
+        terms, parts = self._terms, pieces(len(found), seen)
         ranges = list(split(Counter(listed.key.slot for listed in found), terms["low"], terms["high"], parts))
         if len(ranges) == 1:
             return found
@@ -149,14 +147,12 @@ class _Work:
         return [listed for listed in found if listed.key.slot <= ranges[0][1]]
 
 
-def pieces(keys: int, seconds: float, max_rate: float | None = None) -> int:
-    """Into how many parts to cut a step of so many keys, whose node took so long to list what it holds.
+def pieces(keys: int, seen: int) -> int:
+    """Into how many parts to cut a step of so many keys, found among all those `seen` on its node.
 
     Each part lists the node anew: it must carry keys for longer than that takes.
     """
-    wanted = math.ceil(keys / STEP_KEYS)
-    worth = keys / min(CARRIED, max_rate or CARRIED) / max(seconds, 0.001)
-    return max(1, min(wanted, int(worth)))
+    return max(1, min(math.ceil(keys / STEP_KEYS), DEARER * keys // max(1, seen)))
 
 
 def split(keys: "Counter[int]", low: int, high: int, parts: int) -> Iterator[tuple[int, int]]:

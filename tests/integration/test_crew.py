@@ -18,7 +18,7 @@ from .crews import OPTIONS, Site
 from .sites import Broker, until
 
 NAMES = [b":1:key:%d" % number for number in range(4000)]
-MOVING = "SELECT holder FROM dcache_manager_step WHERE state = 'running' AND name LIKE 'e3/copy@%'"
+MOVING = "SELECT holder FROM dcache_manager_step WHERE state = 'running' AND name LIKE 'e3/copy/1@%'"
 LEADER = "SELECT holder FROM dcache_manager_job WHERE holder != ''"
 STATE = "SELECT state FROM dcache_manager_job"
 Fleets = Callable[..., LocalFleet]
