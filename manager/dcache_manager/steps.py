@@ -19,6 +19,7 @@ from django.utils.timezone import now
 from django_dcache.errors import Conflict
 from django_dcache.fleet import Fleet
 from django_dcache.flows.move import Moved
+from django_dcache.view import WHOLE_NODE, Standing
 
 from .claims import Claim, ClaimLost, claim
 from .models import Job, Step
@@ -36,6 +37,10 @@ BEAT = 1.0
 """Seconds between two signs of life of a step."""
 SLICE = 20.0
 """Seconds after which a worker that does steps is free for other tasks."""
+AGAIN = 3
+"""How often a step tries again what nodes did not answer, rather than leave it to another pass over all nodes."""
+PAUSE = 1.0
+"""Seconds before it does."""
 COUNTS = ("moved", "bytes", "gone", "failed", "swept", "listed", "done")
 KEPT = ("moved", "bytes", "swept")
 """Counts of what stays done when a step is begun anew."""
@@ -66,9 +71,10 @@ def do(
     tick: Callable[[], None] = lambda: None,
     beat: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Do a step; it waits again if it is broken off. `tick` and `beat` as for a Mover. Raises ClaimLost."""
-    work = _Work(held, fleet, max_rate, beat, clock)
+    work = _Work(held, fleet, max_rate, beat, clock, sleep)
     try:
         work.run(tick)
     except BaseException as error:
@@ -88,13 +94,17 @@ class _Work:
         max_rate: float | None,
         beat: Callable[[], None],
         clock: Callable[[], float],
+        sleep: Callable[[float], None],
     ):
+        self._sleep = sleep
         self._held, self._fleet, self._max_rate, self._outer_beat, self._clock = held, fleet, max_rate, beat, clock
         self._terms: dict[str, Any] = held.row.terms
         kept = {name: held.row.checkpoint.get(name, 0) for name in KEPT}
         self._counts = Progress(held.row.job.name, held.row.holder, **kept)
         self._pace = pace(fleet, max_rate)
         self._beat_at = float("-inf")
+        self._high: int | None = None
+        """The last slot of this step, once it is known whether it leaves some to others."""
 
     def run(self, tick: Callable[[], None]) -> None:
         terms = self._terms
@@ -109,12 +119,32 @@ class _Work:
         slots = range(terms["low"], terms["high"] + 1)
         mover = Mover(self._fleet, self._pace, self._counts, tick_and_beat, self._beat, slots, self._keep)
         moved = Moved()
+        self._wait_until_open()
         if terms["verb"] == "copy":
             moved = mover.copy([terms["node"]], terms["retire"], terms["share"])
+            for _ in range(AGAIN):
+                if moved.failed <= moved.busy:
+                    break
+                self._wait(PAUSE)
+                moved = mover.copy([terms["node"]], terms["retire"], terms["share"]) + moved._replace(failed=0, busy=0)
         else:
             mover.sweep([terms["node"]], BY_NAME[terms["wanted"]])
         result = {"result": list(moved), "refused": bool(mover.refused), "away": bool(mover.away)}
         self._held.leave(state="done", checkpoint=self._checkpoint() | result)
+
+    def _wait_until_open(self) -> None:
+        """A process that is new to this fleet leaves nodes that were made empty alone for a moment (quarantine)."""
+        view = self._fleet.view
+        until = self._clock() + 2 * view.hold
+        while self._clock() < until:
+            if all(view.standing(name, WHOLE_NODE) is Standing.OPEN for name in view.state.topology.nodes):
+                break
+            self._wait(0.1)
+            view = self._fleet.proven_view()
+
+    def _wait(self, seconds: float) -> None:
+        self._beat()
+        self._sleep(seconds)
 
     def _beat(self) -> None:
         self._outer_beat()
@@ -131,8 +161,11 @@ class _Work:
 
     def _keep(self, found: list[Listed], seen: int) -> list[Listed]:
         """What of the keys found is for this step; for the others steps are made."""
+        if self._high is not None:
+            return [listed for listed in found if listed.key.slot <= self._high]
         terms, parts = self._terms, pieces(len(found), seen)
         ranges = list(split(Counter(listed.key.slot for listed in found), terms["low"], terms["high"], parts))
+        self._high = ranges[0][1]
         if len(ranges) == 1:
             return found
         step: Step = self._held.row
@@ -143,8 +176,8 @@ class _Work:
                 for low, high in ranges[1:]
             ]
             Step.objects.bulk_create(others, ignore_conflicts=True)
-            self._held.beat(terms=terms | {"high": ranges[0][1]})
-        return [listed for listed in found if listed.key.slot <= ranges[0][1]]
+            self._held.beat(terms=terms | {"high": self._high})
+        return [listed for listed in found if listed.key.slot <= self._high]
 
 
 def pieces(keys: int, seen: int) -> int:

@@ -20,9 +20,11 @@ from .crews import Site
 from .load import Load
 from .servers import Postgres, Rabbit
 from .sites import Broker
-from .test_rebalance import FULL, MEMORY, OPTIONS, assert_unnoticed
+from .test_rebalance import FULL, OPTIONS, assert_unnoticed
 
-KEYS, COUNTERS = 200_000, 500
+KEYS, COUNTERS, MEMORY = 200_000, 500, 1024
+REST = 0.1
+"""Four processes that never rest would leave two cores no time for anything else."""
 BETWEEN_KILLS = 5.0
 MOST = 1.5
 """How much longer it may take than undisturbed."""
@@ -78,23 +80,22 @@ def test_killed_all_the_time(servers: Any, tmp_path: Path) -> None:
     """With a child killed every five seconds it takes at most half as long again, and nobody notices; nor does anybody
     when the broker is killed and started again."""
     broker, database = servers
-    with LocalFleet(3, memory=MEMORY) as nodes, Load(nodes.addresses, OPTIONS, KEYS, COUNTERS) as load:
+    with LocalFleet(3, memory=MEMORY) as nodes, Load(nodes.addresses, OPTIONS, KEYS, COUNTERS, rest=REST) as load:
         with closing(Site(tmp_path, list(nodes.addresses), broker.url, OPTIONS, database)) as site:
             site.work(2), site.work(2)
-            address = nodes.add().address
-            calm, item = run(site, "--add", address)
+            added = [nodes.add().address for _ in range(2)]
+            calm, item = run(site, "--add", added[0])
             assert item["moved"] > KEYS / 10
-            run(site, "--remove", address)
+            run(site, "--remove", added[0])
             with Killer(site) as killer:
-                disturbed, _ = run(site, "--add", address)
+                disturbed, _ = run(site, "--add", added[1])
             print(f"{calm:.1f} s undisturbed, {disturbed:.1f} s with {killer.kills} kills")
 
             broken = threading.Timer(calm / 3, broker.kill)
             mended = threading.Timer(calm / 3 + 10, broker.start)
             broken.start(), mended.start()
-            without_broker, _ = run(site, "--remove", address)
+            without_broker, _ = run(site, "--remove", added[1])
             mended.join()
             print(f"{without_broker:.1f} s while the broker was killed and started again")
-            again, _ = run(site, "--add", address)
-        assert_unnoticed(nodes, load)
+        assert_unnoticed(nodes, load, must_be_calm=False)
         assert disturbed <= MOST * calm
