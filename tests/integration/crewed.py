@@ -5,6 +5,8 @@ import os
 
 from celery import Celery
 
+from dcache_manager.beat import schedule
+
 CACHES = {
     "default": {
         "BACKEND": "django_dcache.backend.DistributedCache",
@@ -22,3 +24,8 @@ app.conf.update(
     imports=["dcache_manager.tasks"],
     worker_prefetch_multiplier=1,
 )
+
+
+@app.on_after_finalize.connect
+def _schedule(sender: Celery, **kwargs: object) -> None:
+    sender.conf.beat_schedule = schedule(tend=1.0)

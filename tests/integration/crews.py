@@ -45,6 +45,7 @@ class Site:
         )
         self._folder, self.log = folder, folder / "workers.log"
         self.workers: list[subprocess.Popen[bytes]] = []
+        self._started = 0
         self._output("-m", "django", "migrate", "-v", "0")
 
     def admin(self, *arguments: str, code: int = 0) -> dict[str, Any]:
@@ -79,13 +80,14 @@ class Site:
         """What the workers said."""
         return self.log.read_text() if self.log.exists() else ""
 
-    def work(self, children: int = 2) -> "subprocess.Popen[bytes]":
-        number = len(self.workers)
-        command = ["-m", "celery", "-A", f"{__package__}.crewed", "worker", "-Q", "dcache", "-n", f"w{number}@test"]
+    def work(self, children: int = 2, *options: str) -> "subprocess.Popen[bytes]":
+        self._started += 1
+        name = f"w{self._started}@test"
+        command = ["-m", "celery", "-A", f"{__package__}.crewed", "worker", "-Q", "dcache", "-n", name]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING"]
         with self.log.open("ab") as said:
             worker = subprocess.Popen(
-                [sys.executable, *command, "-c", str(children), *quiet],
+                [sys.executable, *command, "-c", str(children), *quiet, *options],
                 env=self.environment,
                 stdout=said,
                 stderr=said,
@@ -106,8 +108,13 @@ class Site:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
-    def close(self) -> None:
+    def kill_workers(self) -> None:
+        """`kill -9` everything, and whatever messages it had got with it."""
         for worker in self.workers:
             with suppress(ProcessLookupError):
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
+        self.workers.clear()
+
+    def close(self) -> None:
+        self.kill_workers()

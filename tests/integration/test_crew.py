@@ -61,8 +61,8 @@ def misplaced(nodes: LocalFleet) -> list[str]:
 
 
 def test_children_are_killed(nodes: LocalFleet, broker: Broker, tmp_path: Path) -> None:
-    """Two children move the keys side by side; one is killed that does a step, then the one that leads. The others go
-    on at once, and every key arrives."""
+    """Two children move the keys side by side; one is killed that does a step, then the one that leads, then all there
+    is, and the messages with it. Others go on, and every key arrives."""
     with closing(Site(tmp_path, nodes.addresses[:3], broker.url)) as site:
         site.work(2)
         limit = ("--max-rate", "300")
@@ -71,6 +71,9 @@ def test_children_are_killed(nodes: LocalFleet, broker: Broker, tmp_path: Path) 
         (leader,) = site.rows(LEADER)
         site.kill_child(next(holder for holder in site.rows(MOVING) if holder != leader))
         site.kill_child(leader)
+        assert until(lambda: site.rows(LEADER) not in ([leader], [])), site.said
+        site.kill_workers()
+        site.work(2, "-B", f"--schedule={tmp_path / 'beat'}")
         said, told = run.communicate(timeout=60)
         assert run.returncode == Exit.OK, told + site.said
         (item,) = json.loads(said)["items"]
