@@ -46,8 +46,23 @@ DATABASES = {
     }
 }
 
+# Jobs of the cache run on Celery. Without a broker's address messages are files beside the database, which needs no
+# server and is enough for one machine.
+CELERY_BROKER_URL = os.environ.get("SHOP_BROKER", "filesystem://localhost")
+if CELERY_BROKER_URL.startswith("filesystem:"):
+    MESSAGES = DATABASE.with_suffix(".messages")
+    MESSAGES.mkdir(exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(MESSAGES),
+        "data_folder_out": str(MESSAGES),
+        "control_folder": str(MESSAGES / "control"),
+        "polling_interval": 0.2,  # seconds
+    }
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+
 INSTALLED_APPS = [
     "catalog",
+    "dcache_manager",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -1,6 +1,7 @@
-"""Sending the number of a log entry to regions, without ever waiting for a broker longer than a moment.
+"""Sending messages without ever waiting for a broker longer than a moment.
 
-A message that can't be sent is logged and counted, and that is all: catch_up finds the entry in the log.
+A message that can't be sent is logged and counted, and that is all: what has to be done is in the database, where
+catch_up finds the entries of the log, and tend the jobs.
 """
 
 import logging
@@ -51,7 +52,7 @@ def send(number: int, regions: tuple[str, ...], clock: Callable[[], float] = tim
         return missed
     try:
         for region in regions:
-            _publish(invalidate, number, region)
+            _publish(invalidate, (number,), queue(region))
             missed.remove(region)
             counters["sent"] += 1
     except Exception as error:  # Whatever a broker's client raises: there is no common class.
@@ -67,11 +68,32 @@ def send(number: int, regions: tuple[str, ...], clock: Callable[[], float] = tim
     return missed
 
 
-def _publish(task: Any, number: int, region: str) -> None:
+def tell(task: Any, *arguments: Any, queue: str, countdown: float = 0.0) -> bool:
+    """Send one message; whether it was sent. Raises nothing but what an eager task raises."""
+    global _tired_until
+    if current_app.conf.task_always_eager:
+        task.apply_async(arguments)
+        return True
+    if time.monotonic() < _tired_until:
+        counters["skipped"] += 1
+        return False
+    try:
+        _publish(task, arguments, queue, countdown=countdown or None)
+    except Exception as error:  # Whatever a broker's client raises: there is no common class.
+        _tired_until = time.monotonic() + REST
+        counters["failed"] += 1
+        words = "The broker could not be told of %s%r (%s)."
+        log.warning(words, task.name, arguments, error, extra={"action": "not_told", "task": task.name})
+        return False
+    counters["sent"] += 1
+    return True
+
+
+def _publish(task: Any, arguments: tuple[Any, ...], queue: str, **options: Any) -> None:
     pool = _pool()
     connection = pool.acquire(block=True, timeout=MOMENT)
     try:
-        task.apply_async((number,), queue=queue(region), connection=connection, retry=False, ignore_result=True)
+        task.apply_async(arguments, queue=queue, connection=connection, retry=False, ignore_result=True, **options)
     except BaseException:
         pool.replace(connection)  # Part of the message may have left.
         raise

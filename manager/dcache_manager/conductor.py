@@ -16,14 +16,11 @@ from django_dcache.topology import Layout, Node, Phase, Topology
 
 from . import owner
 from .journal import Journal, Nowhere
-from .mover import Mover
-from .pace import Pace
+from .mover import Mover, Passes, pace
 from .preflight import Unanswered, greet, silent
 from .progress import Progress
-from .sieve import Wanted
+from .sieve import Wanted, joins, leaves
 
-BATCH = 0.015
-"""Seconds a batch of keys should take: a touch, an add or a count of a key in it waits 0.04 s for its lease at most."""
 BEAT = 2.0
 """Seconds between renewals of the lease."""
 REPORT = 1.0
@@ -43,8 +40,12 @@ class Cancelled(DCacheError):
     """The resize was cancelled; the fleet is as it was before."""
 
 
+class Adjourned(Exception):
+    """This conductor's time is over, and another one goes on: nothing has ended, and nothing has failed."""
+
+
 class Conductor:
-    """One run of a resize. Waits, chance and output are arguments."""
+    """One run of a resize, or a slice of one. Waits, chance and output are arguments."""
 
     def __init__(
         self,
@@ -55,17 +56,24 @@ class Conductor:
         lazy_seconds: float = 60.0,
         report: Callable[[Progress], None] = lambda progress: None,
         sleep: Callable[[float], None] = time.sleep,
+        progress: Progress | None = None,
+        passes: Callable[..., Passes] = Mover,
+        rest: Callable[[], None] = lambda: None,
     ):
-        """`max_rate`: keys a second. `lazy_seconds`: how long readers have to move what nodes do not list."""
+        """`max_rate`: keys a second. `lazy_seconds`: how long readers have to move what nodes do not list.
+
+        For a run in slices: `progress`, which names the run and says how far it has come; `rest`, called wherever the
+        next slice could go on, raises Adjourned when it should.
+        """
         self._fleet, self._journal, self._report, self._sleep = fleet, journal or Nowhere(), report, sleep
         self._lazy_seconds, self._clock = lazy_seconds, fleet.clock
-        self._pace = Pace(max_rate, min(BATCH, fleet.options.timeout / 5), fleet.clock, sleep)
-        self.owner = owner.new()
-        self.progress = Progress(secrets.token_hex(4), self.owner, started=time.time())
+        self._pace, self._passes, self._rest = pace(fleet, max_rate, sleep), passes, rest
+        self.progress = progress or Progress(secrets.token_hex(4), owner.new(), started=time.time())
+        self.owner = self.progress.owner
         self._fence = 0
         self._leased_at = self._beat_at = self._report_at = float("-inf")
         self._heeding = True
-        self._before: Layout | None = None
+        self.before: Layout | None = None
         """The layout before the resize that this run made or continued."""
 
     def run(self, desired: Layout) -> Progress:
@@ -76,14 +84,31 @@ class Conductor:
         """
         with _Closing(self):
             self._claim("run")
-            try:
-                self._lead_to(desired)
-                self._tick()  # The last chance to be asked to go back.
-            except _CancelAsked:
-                self._go_back()
-                raise Cancelled(epoch=self._topology.epoch) from None
-            self.progress.state = "done"
+            self._make(desired)
         return self.progress
+
+    def go_on(self, desired: Layout, back: Layout | None = None) -> Progress:
+        """As `run`, for the next slice of it; what the operator asked meanwhile still holds.
+
+        `back`: the layout to which the slice before this one was going back.
+        """
+        with _Closing(self):
+            self._claim()
+            self.before = back
+            self._make(desired)
+        return self.progress
+
+    def _make(self, desired: Layout) -> None:
+        try:
+            if self.before is not None:
+                raise _CancelAsked
+            self._tick()  # A pause may be over.
+            self._lead_to(desired)
+            self._tick()  # The last chance to be asked to go back.
+        except _CancelAsked:
+            self._go_back()
+            raise Cancelled(epoch=self._topology.epoch) from None
+        self.progress.state = "done"
 
     def cancel(self) -> Progress:
         """Go back to the layout before the resize that is under way, if there is one."""
@@ -122,6 +147,7 @@ class Conductor:
         if self._topology.target not in (None, desired):
             self.progress.notes.append("finishing the resize that was under way first")
         while self._topology.phase is not Phase.STABLE or self._topology.layout != desired:
+            self._rest()
             if self._topology.phase is Phase.STABLE:
                 self._begin(desired)
             else:
@@ -158,13 +184,14 @@ class Conductor:
 
     def _advance(self) -> None:
         phase, topology = self._topology.phase, self._topology
-        self._before = topology.layout
+        if self._heeding or self.before is None:
+            self.before = topology.layout
         self._barrier(f"phase {phase}")
         mover = self._mover()
         old = [node.name for node in topology.layout.nodes if not node.out]
         new = [node.name for node in topology.layouts[-1].nodes if not node.out]
         if phase is Phase.PREPARE:
-            self._sweep(mover, [name for name in new if name in old], lambda route, node: node in route.joining)
+            self._sweep(mover, [name for name in new if name in old], joins)
             # A node of which nobody knows what lies on it must not be read where it joins.
             suspects = sorted(mover.refused | mover.away)
             self.progress.notes += [f"{name} forgets all its keys: it can't tell which are old" for name in suspects]
@@ -176,15 +203,15 @@ class Conductor:
             self._finish_copying(mover, old)
             self._publish(topology.step(Phase.SETTLE, self._fence))
         else:
-            mover.sweep(old, lambda route, node: node in route.first.purge)
+            mover.sweep(old, leaves)
             # What stays behind is never read again: the next resize looks for it before it could be.
-            mover.sweep(sorted(mover.away), lambda route, node: node in route.first.purge)
+            mover.sweep(sorted(mover.away), leaves)
             self._publish(topology.step(Phase.STABLE, self._fence))
 
-    def _mover(self) -> Mover:
-        return Mover(self._fleet, self._pace, self.progress, self._tick, self._beat)
+    def _mover(self) -> Passes:
+        return self._passes(self._fleet, self._pace, self.progress, self._tick, self._beat)
 
-    def _sweep(self, mover: Mover, nodes: Sequence[str], wanted: Wanted) -> None:
+    def _sweep(self, mover: Passes, nodes: Sequence[str], wanted: Wanted) -> None:
         """Delete what is wanted; again, where a node did not answer."""
         mover.sweep(nodes, wanted)
         for _ in range(SWEEPS):
@@ -193,7 +220,7 @@ class Conductor:
             self._wait(PAUSE, f"{', '.join(sorted(mover.away))} did not answer yet")
             mover.sweep(sorted(mover.away), wanted)
 
-    def _copy(self, mover: Mover, sources: Sequence[str]) -> None:
+    def _copy(self, mover: Passes, sources: Sequence[str]) -> None:
         moved = mover.copy(sources)
         failing_since = self._clock()
         # What somebody else fills or writes is not waited for: flip looks at it again.
@@ -212,7 +239,7 @@ class Conductor:
         if mover.refused:
             self._wait(self._lazy_seconds, f"{', '.join(sorted(mover.refused))} list no keys: waiting for readers")
 
-    def _finish_copying(self, mover: Mover, sources: Sequence[str]) -> None:
+    def _finish_copying(self, mover: Passes, sources: Sequence[str]) -> None:
         """Passes until one finds nothing to move, or nothing that can be moved."""
         failing_since, busy = self._clock(), 0
         for _ in range(PASSES):
@@ -239,11 +266,10 @@ class Conductor:
         self._heeding = False
         self.progress.state = "cancelling"
         topology = self._topology
-        if topology.phase not in (Phase.PREPARE, Phase.COPY):
-            while self._topology.phase is not Phase.STABLE:
-                self._advance()
-            if self._before:
-                self._lead_to(self._before)
+        before = self.before or topology.layout
+        # What leads to the layout before is the way back already: an earlier slice has begun it.
+        if topology.phase not in (Phase.PREPARE, Phase.COPY) or topology.target == before:
+            self._lead_to(before)
             return
         if topology.phase is Phase.COPY:
             self._barrier("phase copy")
@@ -252,14 +278,17 @@ class Conductor:
         if self._topology.phase is Phase.PREPARE:
             self._barrier("phase prepare")
             names = [node.name for node in self._topology.layouts[-1].nodes if not node.out]
-            self._sweep(self._mover(), names, lambda route, node: node in route.joining)
+            self._sweep(self._mover(), names, joins)
             self._publish(self._topology.step(Phase.STABLE, self._fence))
 
     # Keeping the lease, publishing, waiting
 
-    def _claim(self, wish: str) -> None:
-        """The lease, once a dead conductor's has run out; and a fence that shuts out whoever held it."""
-        patience = self._clock() + move.LEASE_TTL + 2
+    def _claim(self, wish: str = "") -> None:
+        """The lease, once a dead conductor's has run out; and a fence that shuts out whoever held it.
+
+        `wish`: what a run that begins here takes back whatever was asked of the one before with.
+        """
+        patience, state = self._clock() + move.LEASE_TTL + 2, self.progress.state
         self._fleet.proven_view()
         while (other := self._fleet.run(move.hold_lease, self.owner.encode())) is not None:
             text = other.decode("ascii", "replace")
@@ -269,12 +298,13 @@ class Conductor:
             self.progress.doing = f"waiting for the lease of {text} to run out"
             self._report(self.progress)
             self._sleep(0.5)
-        self.progress.state = "running"
+        self.progress.state = state
         self._leased_at = self._clock()
         self._beat_at = self._clock() + BEAT
         self._fence = self._fleet.run(move.new_fence)
-        self._fleet.run(move.ask, wish)
-        self._journal.record("began", self.progress, wish=wish)
+        if wish:
+            self._fleet.run(move.ask, wish)
+            self._journal.record("began", self.progress, wish=wish)
 
     def _publish(self, topology: Topology, bump: Iterable[str] = ()) -> None:
         give_up = self._clock() + PATIENCE
@@ -324,18 +354,19 @@ class Conductor:
         # From flip on, back is the same way as forward: first finish, then return.
         if wish == "cancel" and self._heeding and self._topology.phase not in (Phase.FLIP, Phase.SETTLE):
             raise _CancelAsked
-        if wish == "pause" and self.progress.state != "paused":
+        if wish == "pause":
             self._pause()
+        elif self.progress.state == "paused":
+            self.progress.state = "running"
 
     def _pause(self) -> None:
-        before, self.progress.state = self.progress.state, "paused"
-        try:
-            while self._fleet.view.state.control.wish == "pause":
-                self._beat()
-                self._sleep(0.25)
-                self._fleet.proven_view()
-        finally:
-            self.progress.state = before
+        self.progress.state = "paused"
+        while self._fleet.view.state.control.wish == "pause":
+            self._beat()
+            self._rest()
+            self._sleep(0.25)
+            self._fleet.proven_view()
+        self.progress.state = "running" if self._heeding else "cancelling"
 
     def _tell(self) -> None:
         self._fleet.proven_view()
@@ -345,7 +376,10 @@ class Conductor:
         self._report(self.progress)
 
     def close(self, error: BaseException | None) -> None:
-        """Say how it ended, and let the next one begin at once."""
+        """Say how it ended, and let the next one begin at once. Adjourned, it keeps the lease for the next slice."""
+        if isinstance(error, Adjourned):
+            self._tell()
+            return
         if isinstance(error, Cancelled):
             self.progress.state = "cancelled"
         elif error is not None:

@@ -13,7 +13,8 @@ from django_dcache.transport.pool import Limits
 
 SILENCE = 15.0
 """Seconds without a word after which a listing node counts as hung."""
-BUSY_RETRIES = 50
+BUSY_RETRIES = 600
+"""A node makes one listing at a time, and that of a large node takes its time."""
 BUSY_PAUSE = 0.1
 
 _line = re.compile(rb"key=(\S+) (.+)\n")

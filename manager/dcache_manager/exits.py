@@ -59,6 +59,11 @@ class JobFailed(DCacheError):
         self.code = code
 
 
+def code_of(name: str) -> int:
+    """The code for an error of this name, which happened elsewhere."""
+    return next((code for kind, code in _codes.items() if kind.__name__ == name), Exit.FAILED)
+
+
 def exit_code(error: DCacheError) -> int:
     """The code of the nearest class in the table."""
     if isinstance(error, JobFailed):

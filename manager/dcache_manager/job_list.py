@@ -1,7 +1,7 @@
 """Jobs, as the journal of a fleet tells of them."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django_dcache.errors import ConfigurationError
 
@@ -9,6 +9,9 @@ from .database_journal import DatabaseJournal, installed
 from .journal import FileJournal, Journal
 from .render import Column, age, count
 from .target import Target
+
+if TYPE_CHECKING:
+    from .models import Job
 
 
 def jobs(target: Target) -> list[dict[str, Any]]:
@@ -26,6 +29,25 @@ def events(target: Target, name: str) -> list[dict[str, Any]]:
     if len(meant) != 1:
         raise ConfigurationError(f"there is no job {name!r}" if not meant else f"{name!r} is {len(meant)} jobs")
     return found
+
+
+def find_job(target: Target, name: str) -> "Job":
+    """The one job whose name begins with `name`. Raises ConfigurationError."""
+    from .models import Job
+
+    if target.wanted is None or not installed():
+        raise ConfigurationError("there are no jobs to steer: dcache_manager is not installed and migrated here")
+    found = list(Job.objects.filter(fleet=target.configuration.fleet, name__startswith=name)[:2])
+    if len(found) != 1:
+        raise ConfigurationError(f"there is no job {name!r}" if not found else f"{name!r} is several jobs")
+    return found[0]
+
+
+def last_word(job: "Job") -> dict[str, Any]:
+    """A job as `jobs` lists it."""
+    job.refresh_from_db()
+    said = {"job": job.name, "kind": job.kind, "at": job.heard.isoformat(timespec="seconds")}
+    return job.progress | said | {"state": job.state}
 
 
 def _journal(target: Target) -> Journal:

@@ -3,7 +3,9 @@
 Every pass can be repeated, broken off or run twice at once: a key that has arrived is seen to be there and left alone.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from django_dcache.errors import NodeFailure
 from django_dcache.fleet import Fleet
@@ -12,15 +14,45 @@ from django_dcache.flows.move import Key, Moved, carry, discard
 from .dump import DumpRefused, facts, pages
 from .pace import Pace
 from .progress import Progress
-from .sieve import Sieve, Wanted
+from .sieve import ALL, Sieve, Wanted, fills
 
+BATCH = 0.015
+"""Seconds a batch of keys should take: a touch, an add or a count of a key in it waits 0.04 s for its lease at most."""
 BATCH_BYTES = 2 * 2**20
+
+
+class Listed(NamedTuple):
+    """A key that is the business of a pass. `accessed`: Unix time by the node's clock, 0 if it was never read."""
+
+    accessed: int
+    size: int
+    key: Key
+
+
+class Passes(Protocol):
+    """What a conductor lets do under each epoch: here, by a Mover, or by many workers, as a Crew."""
+
+    refused: set[str]
+    """Nodes that did not list their keys."""
+    away: set[str]
+    """Nodes that did not answer in the last pass."""
+
+    def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
+        """Fill every joining copy from `sources`, with `share` also under leases whose holders seem to be dead.
+
+        With `retire` (flip), what has arrived is deleted where it leaves.
+        """
+
+    def sweep(self, nodes: Sequence[str], wanted: Wanted) -> None:
+        """Delete from `nodes` the keys that are `wanted`."""
 
 
 class Mover:
     """Passes over the nodes of a fleet under its present epoch.
 
     `beat` is called all the time, also while a node is listed; `tick` only between batches: it may wait as it likes.
+    Of the keys found on a node only those in `slots` count, and of these only what `keep` leaves over; it is told how
+    many keys were seen there in all.
     """
 
     def __init__(
@@ -30,21 +62,18 @@ class Mover:
         progress: Progress,
         tick: Callable[[], None],
         beat: Callable[[], None],
+        slots: range = ALL,
+        keep: Callable[[list[Listed], int], list[Listed]] = lambda found, seen: found,
     ):
+        self._slots, self._keep = slots, keep
         self._fleet, self._pace, self._progress, self._tick, self._beat = fleet, pace, progress, tick, beat
         self._epoch = fleet.view.epoch
         self.refused: set[str] = set()
-        """Nodes that did not list their keys."""
         self.away: set[str] = set()
-        """Nodes that did not answer in the last pass."""
 
     def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
-        """Fill every joining copy from `sources`, with `share` also under leases whose holders seem to be dead.
-
-        With `retire` (flip), what has arrived is deleted where it leaves.
-        """
         total = Moved()
-        for source, batch in self._batches(sources, lambda route, node: node in route.fill):
+        for source, batch in self._batches(sources, fills):
             began = self._fleet.clock()
             moved = self._fleet.run(carry, self._epoch, batch, share)
             seconds = self._fleet.clock() - began
@@ -57,7 +86,6 @@ class Mover:
         return total
 
     def sweep(self, nodes: Sequence[str], wanted: Wanted) -> None:
-        """Delete from `nodes` the keys that are `wanted`."""
         for node, batch in self._batches(nodes, wanted):
             began = self._fleet.clock()
             self._progress.swept += self._discard(node, batch)
@@ -91,9 +119,9 @@ class Mover:
             progress.doing = f"{node}: {len(keys)} keys"
             batch: list[Key] = []
             size = 0
-            for _, item_size, key in keys:
-                batch.append(key)
-                size += item_size
+            for listed in keys:
+                batch.append(listed.key)
+                size += listed.size
                 if len(batch) >= self._pace.batch or size >= BATCH_BYTES:
                     yield node, self._counted(batch)
                     batch, size = [], 0
@@ -106,18 +134,20 @@ class Mover:
         self._progress.done += len(batch)
         return batch
 
-    def _list(self, name: str, wanted: Wanted) -> list[tuple[int, int, Key]]:
-        """(last access, 0 if it was never read; size; key) of each wanted key on a node, hot ones first."""
+    def _list(self, name: str, wanted: Wanted) -> list[Listed]:
+        """Each wanted key on a node, hot ones first."""
         view, progress = self._fleet.view, self._progress
-        sieve = Sieve(view, name, wanted)
-        found: list[tuple[int, int, Key]] = []
+        sieve = Sieve(view, name, wanted, self._slots)
+        found: list[Listed] = []
+        seen = 0
         if sieve.closed:
             return found
         try:
             for page in pages(view.state.topology.nodes[name], self._fleet.transport.limits):
+                seen += len(page)
                 for key, said in sieve.sift(page):
                     accessed, fetched, size = facts(said)
-                    found.append((accessed if fetched else 0, size, key))
+                    found.append(Listed(accessed if fetched else 0, size, key))
                 self._beat()
         except DumpRefused as refusal:
             if name not in self.refused:
@@ -128,5 +158,11 @@ class Mover:
             note = f"{name} could not be asked for its keys: {failure}"
             if note not in progress.notes:
                 progress.notes.append(note)
-        found.sort(key=lambda entry: entry[0], reverse=True)
+        found = self._keep(found, seen)
+        found.sort(key=lambda listed: listed.accessed, reverse=True)
         return found
+
+
+def pace(fleet: Fleet, rate: float | None, sleep: Callable[[float], None] = time.sleep) -> Pace:
+    """The one for moving keys, at most `rate` a second."""
+    return Pace(rate, min(BATCH, fleet.options.timeout / 5), fleet.clock, sleep)

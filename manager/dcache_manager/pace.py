@@ -21,6 +21,11 @@ class Pace:
         """How many keys the next batch should have."""
         self._limit()
 
+    def limit(self, rate: float | None) -> None:
+        """From now on, at most `rate` keys a second."""
+        self._rate = rate
+        self._limit()
+
     def spend(self, keys: int) -> None:
         """Wait until `keys` more may be moved."""
         if not self._rate:

@@ -56,10 +56,16 @@ class Progress:
     def decode(cls, data: builtins.bytes) -> "Progress | None":
         """A report found on a keeper; None if it makes no sense."""
         try:
-            document = json.loads(data)
-            document.pop("rate", None), document.pop("eta", None)
-            found = cls(**document)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls.from_json(json.loads(data))
+        except (ValueError, RecursionError):
+            return None
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Progress | None":
+        """What `to_json` made; None if it makes no sense."""
+        try:
+            found = cls(**{name: value for name, value in document.items() if name not in ("rate", "eta")})
+        except (TypeError, AttributeError):
             return None
         return found if all(_fits(getattr(found, item.name), item.type) for item in fields(cls)) else None
 

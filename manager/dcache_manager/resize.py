@@ -40,7 +40,13 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--wait/--no-wait", default=True, help="Return when it is done (default), or once it has begun.")
     @click.option("--wait-timeout", type=float, metavar="SECONDS", help="Wait no longer; the job goes on (exit 124).")
     @click.option("--expect-epoch", type=int, metavar="N", help="Refuse if the fleet has moved on (exit 5).")
-    @click.option("--runner", type=click.Choice(["inline"]), default="inline", show_default=True, help="Who does it.")
+    @click.option(
+        "--runner",
+        type=click.Choice(["inline", "celery"]),
+        default="inline",
+        show_default=True,
+        help="Who does it: this command, or Celery workers.",
+    )
     @wraps(command)
     def wrapped(
         *arguments: Any,
@@ -86,12 +92,32 @@ def resize(choices: Choices, edits: "Edits", terms: Terms) -> int:
         return _answer(choices, sighting, made, None)
     if confirmed is None:
         confirm(choices, summary(sighting, made))
+        if terms.runner == "celery":
+            return _have_it_done(choices, target, sighting, made, terms)
         if not terms.wait or terms.wait_timeout:
             job = background.start(choices, topology.epoch, target.configuration.fleet)
             background.follow(job, choices, target, terms.wait_timeout if terms.wait else 0.0)
             return _answer(choices, look(target, choices.timeout), made, None, state="running", **job.to_json())
     progress = conduct(choices, target, lambda conductor: conductor.run(made.desired), terms.max_rate, topology.epoch)
     return _answer(choices, sighting, made, progress)
+
+
+def _have_it_done(choices: Choices, target: "Target", sighting: "Sighting", made: "Plan", terms: Terms) -> int:
+    """Let Celery workers do it, and wait for them."""
+    from . import rebalance_job
+
+    job = rebalance_job.start(choices, target, made, terms.max_rate)
+    more = {"job": job.name, "runner": "celery"}
+    if not terms.wait:
+        return _answer(choices, sighting, made, None, state="running", **more)
+    try:
+        progress = rebalance_job.follow(job, choices, terms.wait_timeout)
+    except KeyboardInterrupt:
+        choices.note(f"The job goes on: `jobs watch {job.name}`, `rebalance cancel`.")
+        raise
+    for text in progress.notes:
+        choices.note(text)
+    return _answer(choices, sighting, made, progress, **more, steps=job.steps.count())
 
 
 def conduct(
@@ -107,10 +133,13 @@ def conduct(
     from .bar import reporter
     from .conductor import Conductor
     from .database_journal import journal
+    from .rebalance_job import leading
 
     fleet = target.fleet()
     found = fleet.proven_view().epoch
     # Whoever comes first plants LOCATION as epoch 1: that changes nothing.
+    if job := leading(target.configuration.fleet):
+        raise Conflict(f"job {job.name} is leading this fleet", epoch=found)
     if epoch is not None and found != max(epoch, 1):
         raise Conflict(f"the plan was for epoch {epoch}", epoch=found)
     with reporter(choices) as report:

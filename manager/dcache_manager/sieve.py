@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
 from django_dcache.flows.move import Key
-from django_dcache.keys import RESERVED, digest, parse_wire_key, point_and_slot
+from django_dcache.keys import RESERVED, SLOTS, digest, parse_wire_key, point_and_slot
 from django_dcache.placement import Route
 from django_dcache.view import View
 
@@ -12,13 +12,33 @@ from .dump import Raw
 
 Wanted = Callable[[Route, str], bool]
 """Whether a key with this route, found on this node, is the business of a pass."""
+ALL = range(SLOTS)
+
+
+def fills(route: Route, node: str) -> bool:
+    """Joining copies are filled from here."""
+    return node in route.fill
+
+
+def joins(route: Route, node: str) -> bool:
+    """What lies here already is older than the resize."""
+    return node in route.joining
+
+
+def leaves(route: Route, node: str) -> bool:
+    """Nobody reads this copy any more."""
+    return node in route.first.purge
+
+
+BY_NAME: dict[str, Wanted] = {wanted.__name__: wanted for wanted in (fills, joins, leaves)}
+"""Each business, as a step of a job calls it."""
 
 
 class Sieve:
     """Answers from a table: `wanted` is asked once for each part of the ring, not for each key."""
 
-    def __init__(self, view: View, node: str, wanted: Wanted):
-        self._view, self._node = view, node
+    def __init__(self, view: View, node: str, wanted: Wanted, slots: range = ALL):
+        self._view, self._node, self._slots = view, node, slots
         self._cuts = view.placement.cuts
         routes = [view.placement.route(cut) for cut in self._cuts]
         self._routes = [route if wanted(route, node) else None for route in (*routes, routes[0])]
@@ -33,10 +53,13 @@ class Sieve:
 
         Without those of an older generation, which are as good as gone, and without the fleet's own.
         """
-        cuts, routes, view, hash_tags = self._cuts, self._routes, self._view, self._view.hash_tags
+        cuts, routes, slots, view = self._cuts, self._routes, self._slots, self._view
+        hash_tags = view.hash_tags
         for wire_key, said in items:
             name, generation = parse_wire_key(wire_key)
             point, slot = point_and_slot(digest(name, hash_tags))
             route = routes[bisect_left(cuts, point)]
-            if route and generation == view.generation(self._node, slot) and not name.startswith(RESERVED):
+            if not route or slot not in slots or name.startswith(RESERVED):
+                continue
+            if generation == view.generation(self._node, slot):
                 yield Key(name, slot, route), said

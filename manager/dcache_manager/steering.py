@@ -1,15 +1,21 @@
 """Looking at a resize that somebody leads, and telling them what to do; or leading it to its end, if nobody does."""
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .exits import Exit
 from .options import Choices
+from .progress import Progress
 
 if TYPE_CHECKING:
+    from .models import Job
     from .sighting import Sighting
 
-_words = {"run": "go on", "cancel": "go back"}
+PAUSE = 0.25
+"""Seconds between two looks."""
+
+_words = {"run": "go on", "cancel": "go back", "pause": "stand still"}
 
 
 def show(choices: Choices, sighting: "Sighting") -> int:
@@ -17,7 +23,7 @@ def show(choices: Choices, sighting: "Sighting") -> int:
     from .bar import describe
     from .render import Answer, write
 
-    item = state(sighting)
+    item = state(sighting, job_of(choices, sighting))
     answer = Answer.about(sighting, "rebalance", [item])
     if sighting.progress:
         answer.title = describe(replace(sighting.progress, state=item["state"]))
@@ -27,24 +33,69 @@ def show(choices: Choices, sighting: "Sighting") -> int:
     return Exit.PARTIAL if answer.errors or item["state"] == "interrupted" else Exit.OK
 
 
-def state(sighting: "Sighting") -> dict[str, Any]:
+def job_of(choices: Choices, sighting: "Sighting") -> "Job | None":
+    """The job for Celery workers that leads this fleet, also while none of them is at it."""
+    from .rebalance_job import leading
+
+    return leading(sighting.configuration.fleet) if choices.settings else None
+
+
+def state(sighting: "Sighting", job: "Job | None" = None) -> dict[str, Any]:
     """The last report, as far as it is true: what a conductor that was killed said last is not."""
-    progress, moving = sighting.progress, sighting.topology.target is not None
+    progress, moving = _said(sighting, job), sighting.topology.target is not None
+    conductor = f"job/{job.name}" if job else sighting.conductor
     item: dict[str, Any] = progress.to_json() if progress else {}
     said = item.get("state", "idle")
-    if moving and not sighting.conductor:
+    if job:
+        said = job.state
+    elif moving and not conductor:
         said = "interrupted"
     elif moving and said in ("idle", "done", "cancelled", "failed"):
         said = "running"
-    elif not moving and not sighting.conductor and said not in ("done", "cancelled", "failed"):
+    elif not moving and not conductor and said not in ("done", "cancelled", "failed"):
         said = "idle"
-    return item | {"state": said, "phase": str(sighting.topology.phase), "conductor": sighting.conductor}
+    return item | {"state": said, "phase": str(sighting.topology.phase), "conductor": conductor}
+
+
+def watch(choices: Choices) -> int:
+    """Show how it goes on, whoever leads it, until nobody does; then answer as `show`."""
+    from django_dcache.flows.move import LEASE_TTL
+
+    from .bar import reporter
+    from .sighting import look
+    from .target import find
+
+    target = find(choices)
+    deserted = None
+    with reporter(choices) as report:
+        while True:
+            sighting = look(target, choices.timeout, resize=True)
+            job = job_of(choices, sighting)
+            if job or sighting.conductor:
+                deserted = None
+            elif sighting.topology.target is None:
+                break
+            else:
+                # The next conductor, or the next slice, may be on its way.
+                deserted = deserted or time.monotonic()
+                if time.monotonic() - deserted > LEASE_TTL:
+                    break
+            if progress := _said(sighting, job):
+                report(progress)
+            time.sleep(PAUSE)
+    return show(choices, sighting)
+
+
+def _said(sighting: "Sighting", job: "Job | None") -> Progress | None:
+    """The last report: a job's own, or the one on the keepers."""
+    return (Progress.from_json(job.progress) if job else None) or sighting.progress
 
 
 def steer(choices: Choices, wish: str) -> int:
     """Tell the conductor to "run", "pause" or "cancel". Without one, carry on or go back from here."""
     from django_dcache.errors import Conflict
 
+    from . import rebalance_job
     from .conductor import control
     from .resize import conduct
     from .sighting import look
@@ -54,6 +105,14 @@ def steer(choices: Choices, wish: str) -> int:
     fleet = target.fleet()
     sighting = look(target, choices.timeout, resize=True)
     layout = sighting.topology.target
+    if job := job_of(choices, sighting):
+        if wish == "cancel":
+            rebalance_job.cancel(job, choices, target)
+        else:
+            control(fleet, wish)
+            rebalance_job.nudge(job)
+            choices.note(f"Job {job.name} leads this resize, and was asked to {_words[wish]}.")
+        return show(choices, look(target, choices.timeout, resize=True))
     if layout is None and not sighting.conductor:
         choices.note("Nothing is being moved.")
         return show(choices, sighting)

@@ -1,4 +1,4 @@
-"""The Celery tasks `dcache.<verb>`. Each is harmless when it runs twice, or late, or never: the log is what counts."""
+"""The Celery tasks `dcache.<verb>`. Each is harmless when it runs twice, or late, or never: the database counts."""
 
 from typing import Any
 
@@ -65,6 +65,30 @@ def warm_due() -> None:
     from .warming.relay import send_due
 
     send_due()
+
+
+@shared_task(name="dcache.rebalance", **_terms)
+def rebalance(job: str, tries: int = 0) -> None:
+    """Lead a rebalance for a while, and send for whoever goes on."""
+    from .slices import lead
+
+    lead(job, tries)
+
+
+@shared_task(name="dcache.move", **_terms)
+def move(job: str) -> None:
+    """Do steps of a rebalance for a while."""
+    from .slices import help_out
+
+    help_out(job)
+
+
+@shared_task(name="dcache.tend", **_terms)
+def tend() -> None:
+    """Send for workers for jobs that nobody is at."""
+    from .slices import tend
+
+    tend()
 
 
 def _here() -> Regions:

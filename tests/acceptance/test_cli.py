@@ -232,6 +232,7 @@ def test_another_backend(console):
         (["rebalance", "--add", "127.0.0.1:9", "--yes"], 1),
         (["rebalance", "--add", "127.0.0.1:9", "--yes", "--expect-epoch", "7"], 5),
         (["rebalance", "--add", "127.0.0.1:0", "--yes"], 2),
+        (["rebalance", "--add", "127.0.0.1:9", "--yes", "--runner", "celery"], 2),
         (["rebalance", "--weight", "nobody=2", "--yes"], 2),
         (["rebalance", "--weight", "nonsense", "--yes"], 2),
         (["node", "drain", "nobody", "--yes"], 2),

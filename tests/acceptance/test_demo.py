@@ -27,6 +27,7 @@ def test_once(console, tmp_path):
     assert (facts["schema"], facts["epochs"], facts["errors"]) == ("dcache.demo/v1", [1, 6], [])
     assert (facts["stale_reads"], facts["http_errors"]) == (0, 0)
     assert facts["keys_moved"] > 3000
+    assert facts["runner"] == "celery" and facts["steps"] >= 12
     assert len(facts["share"]) == 4 and sum(facts["share"].values()) == pytest.approx(1, abs=0.001)
     assert list(tmp_path.glob("dcache-demo-*")) == []
     assert not _alive(tmp_path)

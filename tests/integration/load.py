@@ -9,7 +9,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from .truth import ABSENT, LIFE, NEVER, Look, Truth, Wrong, counter_name, key_name, value, version_of
@@ -72,16 +72,20 @@ class Findings:
 
 
 class Load:
-    """`with Load(addresses, options, keys, counters) as load:` runs; `load.findings` are there after `load.stop()`."""
+    """`with Load(addresses, options, keys, counters) as load:` runs; `load.findings` are there after `load.stop()`.
 
-    def __init__(self, addresses: list[str], options: dict[str, Any], keys: int, counters: int, seed: int = 1):
+    `rest`: seconds between a hundred operations of a process and its next, for the machine to have time for others."""
+
+    def __init__(
+        self, addresses: list[str], options: dict[str, Any], keys: int, counters: int, seed: int = 1, rest: float = 0.0
+    ):
         self.truth = Truth(keys, counters, PROCESSES)
         self.findings = Findings()
         self._stop, self._ready = _spawn.Event(), _spawn.Barrier(PROCESSES + 1)
         self._rebirth, self._results = _spawn.Lock(), _spawn.Queue()
         shared = self.truth, self._rebirth, self._ready, self._stop, self._results
         self._processes = [
-            _spawn.Process(target=_work, args=(addresses, options, seed, number, *shared), daemon=True)
+            _spawn.Process(target=_work, args=(addresses, options, seed, number, rest, *shared), daemon=True)
             for number in range(PROCESSES)
         ]
 
@@ -114,6 +118,7 @@ def _work(
     options: dict[str, Any],
     seed: int,
     number: int,
+    rest: float,
     truth: Truth,
     rebirth: Any,
     ready: Any,
@@ -129,6 +134,7 @@ def _work(
         ready.wait()
         while not stop.is_set():
             worker.step()
+            sleep(rest)
     except BaseException:
         worker.findings.note("worker died", traceback.format_exc())
         ready.abort()

@@ -1,12 +1,10 @@
-"""Brokers and databases that a test starts for itself, on ports and in a folder of their own."""
+"""A RabbitMQ and a PostgreSQL for tests at full scale: on ports and in folders of their own, gone after the test."""
 
 import os
-import pwd
 import shutil
-import signal
-import socket
 import subprocess
-from glob import glob
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,100 +12,88 @@ from django_dcache.testing.addresses import HeldPort
 
 from .sites import until
 
+RABBITMQ = Path("/usr/lib/rabbitmq/bin")
+POSTGRESQL = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql"))
+
 
 class RabbitMQ:
-    """A RabbitMQ that keeps its durable queues: after `kill -9` they are there again."""
+    """Keeps what it was given on disk: `kill -9` loses no message that it had confirmed."""
 
-    def __init__(self, folder: Path):
-        self._folder, self._port, self._between_nodes = folder / "rabbitmq", HeldPort(), HeldPort()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._folder.mkdir()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self._port.number}//"
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="dcache-rabbit-"))
+        self._ports, self._process = [HeldPort() for _ in range(3)], None
+        port, distribution, mapper = (port.number for port in self._ports)
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}//"
+        for held in self._ports:
+            held.close()  # Erlang binds without SO_REUSEADDR.
+        self._environment = os.environ | {
+            "HOME": str(self._folder),
+            "ERL_EPMD_PORT": str(mapper),
+            "RABBITMQ_NODENAME": f"test{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(distribution),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self._folder / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(self._folder / "pid"),
+        }
 
     def start(self) -> None:
-        port, folder = self._port.number, self._folder
-        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\nlog.console = false\n")
-        environment = os.environ | {
-            "HOME": str(folder),
-            "RABBITMQ_NODENAME": f"dcache{port}@localhost",
-            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
-            "RABBITMQ_LOG_BASE": str(folder / "log"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-            "RABBITMQ_PID_FILE": str(folder / "pid"),
-            "RABBITMQ_DIST_PORT": str(self._between_nodes.number),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
-        self._process = subprocess.Popen(
-            ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
-            env=environment,
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        assert until(self._answers, 120)
+        with (self._folder / "said").open("ab") as said:
+            self._process = subprocess.Popen(
+                [RABBITMQ / "rabbitmq-server"], env=self._environment, stdout=said, stderr=said, start_new_session=True
+            )
+        assert until(self._answers, 120), (self._folder / "said").read_text()
 
     def _answers(self) -> bool:
+        import amqp
+
         try:
-            with socket.create_connection(("127.0.0.1", self._port.number), 1) as stream:
-                stream.sendall(b"AMQP\x00\x00\x09\x01")
-                return stream.recv(1) == b"\x01"
+            with amqp.Connection(self.url.split("@")[1].rstrip("/"), connect_timeout=2):
+                return True
         except OSError:
             return False
 
     def kill(self) -> None:
         if self._process:
-            os.killpg(
-                self._process.pid, signal.SIGKILL
-            )  # The group that `start` made: a shell, the node and its ports.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, 9)
             self._process.wait()
-            self._process = None
 
     def close(self) -> None:
         self.kill()
-        self._port.close()
-        self._between_nodes.close()
+        subprocess.run(["epmd", "-kill"], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self._folder)
 
 
 class PostgreSQL:
-    """A PostgreSQL on a socket in its own folder."""
+    """`database` is its entry for DATABASES."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder / "postgresql"
-        self._programs = Path(max(glob("/usr/lib/postgresql/*/bin")))
+    def __init__(self) -> None:
+        self._folder, self._port = Path(tempfile.mkdtemp(prefix="dcache-postgres-")), HeldPort()
         # It refuses to run as root.
-        self._user = pwd.getpwnam("postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
-        self._process: subprocess.Popen[bytes] | None = None
-        self.settings: dict[str, Any] = {
+        self._user = "postgres" if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        self._run("initdb", "-D", str(self._folder / "data"), "-U", "dcache", "-A", "trust", "--no-sync")
+        options = f"-c listen_addresses=127.0.0.1 -p {self._port.number} -k {self._folder} -c fsync=off"
+        self._run(
+            "pg_ctl", "-D", str(self._folder / "data"), "-w", "-l", str(self._folder / "log"), "-o", options, "start"
+        )
+        self.database: dict[str, Any] = {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": "postgres",
-            "USER": self._user.pw_name,
-            "HOST": str(self._folder),
+            "USER": "dcache",
+            "HOST": "127.0.0.1",
+            "PORT": self._port.number,
         }
 
-    def start(self) -> None:
-        self._folder.mkdir()
-        os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        for parent in self._folder.parents[:2]:
-            parent.chmod(0o755)
-        data = str(self._folder / "data")
-        subprocess.run(
-            [self._programs / "initdb", "-D", data, "-A", "trust"], check=True, stdout=subprocess.DEVNULL, **self._as()
-        )
-        options = ["-c", f"unix_socket_directories={self._folder}", "-c", "listen_addresses=", "-c", "fsync=off"]
-        self._process = subprocess.Popen(
-            [self._programs / "postgres", "-D", data, *options], stderr=subprocess.DEVNULL, **self._as()
-        )
-        ready = [self._programs / "pg_isready", "-h", self._folder]
-        assert until(lambda: subprocess.run(ready, stdout=subprocess.DEVNULL).returncode == 0)
-
-    def _as(self) -> dict[str, Any]:
-        mine = self._user.pw_uid == os.geteuid()
-        return {} if mine else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(POSTGRESQL / program), *arguments]
+        subprocess.run(command, user=self._user, check=True, stdout=subprocess.DEVNULL, cwd=self._folder)
 
     def close(self) -> None:
-        if self._process:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "stop")
+        self._port.close()
+        shutil.rmtree(self._folder)

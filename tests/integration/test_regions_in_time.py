@@ -88,13 +88,11 @@ class Two:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     folder = tmp_path_factory.mktemp("two")
     rabbit = os.environ.get("DCACHE_TEST_BROKER_KIND") == "rabbitmq"
-    broker: Any = RabbitMQ(folder) if rabbit else Broker()
-    database = PostgreSQL(folder) if os.environ.get("DCACHE_TEST_DATABASE_KIND") == "postgresql" else None
+    broker: Any = RabbitMQ() if rabbit else Broker()
+    database = PostgreSQL() if os.environ.get("DCACHE_TEST_DATABASE_KIND") == "postgresql" else None
     try:
         broker.start()
-        if database:
-            database.start()
-        sites = Sites(folder, broker, database and database.settings, DCACHE_TEST_FOLLOW="yes")
+        sites = Sites(folder, broker, database and database.database, DCACHE_TEST_FOLLOW="yes")
         try:
             yield Two(sites, broker)
         finally:

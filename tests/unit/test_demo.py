@@ -19,7 +19,14 @@ FACTS = Facts(
     back=GOOD,
     recovery=4.0,
     whole=GOOD,
-    resize={"moved": 5000, "bytes": 15_000_000, "moving_seconds": 0.5},
+    resize={
+        "job": "ab12",
+        "runner": "celery",
+        "steps": 12,
+        "moved": 5000,
+        "bytes": 15_000_000,
+        "moving_seconds": 0.5,
+    },
     nodes=[{"name": "127.0.0.1:40001", "owns": 0.25}],
     epochs=(1, 6),
     entries=20_000,
@@ -105,6 +112,7 @@ def test_a_line_for_each_fact():
     assert lines["hit ratio"] == "99.0 % before, 99.0 % during, 99.0 % after the resize"
     assert lines["stale reads"] == "0 of 1,000"
     assert lines["keys moved"] == "5,000 at 10,000 keys/s"
+    assert lines["moved by"] == "celery workers, as 12 steps of job ab12"
     assert lines["share per node"] == "127.0.0.1:40001 25.0 %"
     document = FACTS.to_json()
     assert document["hit_ratio"] == {"before": 0.99, "during": 0.99, "after": 0.99, "dead": 0.75, "back": 0.99}

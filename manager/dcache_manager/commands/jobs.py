@@ -1,4 +1,7 @@
-"""dcache-admin jobs: what became of resizes."""
+"""dcache-admin jobs: what became of resizes, and steering those that Celery workers lead."""
+
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -42,4 +45,45 @@ def show(choices: Choices, job: str) -> int:
 
     target = find(choices)
     write(Answer("job", events(target, job), alias=target.alias), event_columns, choices)
+    return Exit.OK
+
+
+@command.command("watch")
+@click.argument("job")
+@click.option("--wait-timeout", type=float, metavar="SECONDS", help="Watch no longer; the job goes on (exit 124).")
+@pass_choices
+def watch(choices: Choices, job: str, wait_timeout: float | None) -> int:
+    """Show how a job for Celery goes on until it is over.
+
+    Exit as the job does: 0 if it was done, else 1 or what the error calls for.
+    """
+    return _act(choices, job, lambda verbs, found, target: verbs.follow(found, choices, wait_timeout))
+
+
+@command.command("cancel")
+@click.argument("job")
+@pass_choices
+def cancel(choices: Choices, job: str) -> int:
+    """Ask the workers at a job to end it early; a rebalance goes back."""
+    return _act(choices, job, lambda verbs, found, target: verbs.cancel(found, choices, target))
+
+
+@command.command("retry")
+@click.argument("job")
+@pass_choices
+def retry(choices: Choices, job: str) -> int:
+    """Send for workers again for a job that failed or was cancelled."""
+    return _act(choices, job, lambda verbs, found, target: verbs.retry(found, choices, target))
+
+
+def _act(choices: Choices, job: str, act: Callable[..., Any]) -> int:
+    from ..job_list import find_job, job_columns, last_word
+    from ..job_verbs import verbs
+    from ..render import Answer, write
+    from ..target import find
+
+    target = find(choices)
+    found = find_job(target, job)
+    act(verbs(found), found, target)
+    write(Answer("jobs", [last_word(found)], alias=target.alias), job_columns, choices)
     return Exit.OK

@@ -59,6 +59,18 @@ def status(choices: Choices) -> int:
     return show(choices, look(find(choices), choices.timeout, resize=True))
 
 
+@command.command("watch")
+@pass_choices
+def watch(choices: Choices) -> int:
+    """Show how the resize under way goes on, whoever leads it, until it is over.
+
+    Exit 3 if it was interrupted and nobody leads it.
+    """
+    from ..steering import watch
+
+    return watch(choices)
+
+
 @command.command("pause")
 @pass_choices
 def pause(choices: Choices) -> int:

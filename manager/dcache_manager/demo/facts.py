@@ -71,6 +71,10 @@ class Facts:
         yield "HTTP errors", f"{self.whole.errors} of {self.whole.requests:,}"
         yield "requests", f"{self.whole.rate:,.0f} a second, {self.whole.writes:,} changes of a price among them"
         yield "keys moved", f"{self.resize['moved']:,} at {self.moving_rate:,.0f} keys/s"
+        yield (
+            "moved by",
+            f"{self.resize['runner']} workers, as {self.resize['steps']} steps of job {self.resize['job']}",
+        )
         yield "keys lost", f"{self.lost} of {self.entries:,}"
         yield "epochs", f"{self.epochs[0]} to {self.epochs[1]}, in {self.during.seconds:.1f} s"
         yield "share per node", ", ".join(f"{node['name']} {percent(node['owns'])}" for node in self.nodes)
@@ -95,6 +99,8 @@ class Facts:
             "keys_moved": self.resize["moved"],
             "bytes_moved": self.resize["bytes"],
             "keys_per_second": round(self.moving_rate, 1),
+            "runner": self.resize["runner"],
+            "steps": self.resize["steps"],
             "keys_lost": self.lost,
             "resize_seconds": round(self.during.seconds, 1),
             "epochs": list(self.epochs),

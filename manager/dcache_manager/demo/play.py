@@ -81,9 +81,9 @@ class Play:
         before = self._observe()
 
         newcomer = nodes.add()
-        self._stage.act(f"A fourth one joins: dcache-admin rebalance run --add {newcomer.address}")
+        self._stage.act(f"A fourth one joins: dcache-admin rebalance run --add {newcomer.address} --runner celery")
         first_epoch, opening = fleet.proven_view().epoch, board.tally()
-        resize = self.operator.run("rebalance", "run", "--add", newcomer.address, "--yes")
+        resize = self.operator.run("rebalance", "run", "--add", newcomer.address, "--runner", "celery", "--yes")
         during = self._seen_since(opening)
         lost = entries.lost(fleet)
         self._stage.say(f"{entries.COUNT - lost:,} of {entries.COUNT:,} entries are there, unchanged")

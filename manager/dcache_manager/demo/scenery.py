@@ -58,7 +58,8 @@ def built(stage: Stage, password: str) -> Iterator[Scenery]:
         site = Site(project, folder, nodes.addresses)
         site.manage("seed", f"--products={PRODUCTS}", f"--password={password}")
         stack.enter_context(site.serving())
-        stage.say(f"{site.url}, four gunicorn workers")
+        stack.enter_context(site.working())
+        stage.say(f"{site.url}, four gunicorn workers; a Celery worker, which gets its messages as files")
 
         stage.act(f"{entries.COUNT:,} more entries on the nodes")
         fleet = Fleet(parse("default", nodes.addresses))

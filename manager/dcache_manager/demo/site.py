@@ -16,6 +16,7 @@ from urllib.request import urlopen
 from django_dcache.errors import DCacheError
 
 WORKERS = 4
+CHILDREN = 2
 STARTUP = 60.0  # seconds
 
 
@@ -90,6 +91,16 @@ class Site:
             )
             self._await(server)
             yield
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """A Celery worker for the shop's jobs. The broker is a folder."""
+        with self.log.open("ab") as log:
+            command = ("-m", "celery", "-A", "shop", "worker", "-Q", "dcache", f"--concurrency={CHILDREN}")
+            # -B: beat, in the same process; what it remembers is in a file.
+            more = ("-B", f"--schedule={self.folder / 'beat'}", "--loglevel=WARNING", "--without-gossip")
+            with running(*command, *more, cwd=self.project, env=self.environment, stdout=log, stderr=log):
+                yield
 
     def _await(self, server: "subprocess.Popen[bytes]") -> None:
         give_up = time.monotonic() + STARTUP

@@ -1,0 +1,14 @@
+"""The shop's Celery application. Its workers do the jobs of the cache: `celery -A shop worker -B -Q dcache`."""
+
+import os
+
+from celery import Celery
+
+from dcache_manager import beat
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+
+app = Celery("shop")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.conf.beat_schedule = beat.schedule()
