@@ -13,6 +13,7 @@ from .mover import mover
 from .scale import scale
 from .servers import go_first, pin
 from .site import site
+from .snapshot import snapshot
 from .table import Table
 from .threads import threads
 
@@ -26,6 +27,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "async": asynchronous,
     "page": site,
     "mover": mover,
+    "snapshot": snapshot,
     "scale": scale,
 }
 

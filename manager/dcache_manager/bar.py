@@ -24,13 +24,6 @@ class Reporter(Protocol):
     def __exit__(self, kind: Any, error: BaseException | None, traceback: TracebackType | None) -> None: ...
 
 
-def reporter(choices: Choices) -> Reporter:
-    """The one for this terminal, or for none."""
-    if choices.quiet:
-        return Silence()
-    return Bar() if sys.stderr.isatty() else Lines()
-
-
 def describe(progress: Progress) -> str:
     """A report in one line."""
     over = progress.state in ("done", "cancelled", "failed")
@@ -48,6 +41,13 @@ def describe(progress: Progress) -> str:
     return printable(", ".join(parts))
 
 
+def reporter(choices: Choices, words: Callable[[Progress], str] = describe) -> Reporter:
+    """The one for this terminal, or for none. `words` puts a report into one line."""
+    if choices.quiet:
+        return Silence()
+    return Bar(words) if sys.stderr.isatty() else Lines(words=words)
+
+
 class Silence:
     def __call__(self, progress: Progress) -> None:
         pass
@@ -60,25 +60,31 @@ class Silence:
 
 
 class Lines(Silence):
-    def __init__(self, clock: Callable[[], float] = time.monotonic, say: Callable[[str], None] | None = None):
-        self._clock, self._say = clock, say or (lambda text: click.echo(text, err=True))
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] | None = None,
+        words: Callable[[Progress], str] = describe,
+    ):
+        self._clock, self._say, self._words = clock, say or (lambda text: click.echo(text, err=True)), words
         self._next, self._seen = float("-inf"), ("", "")
 
     def __call__(self, progress: Progress) -> None:
         seen = progress.phase, progress.state
         if seen != self._seen or self._clock() >= self._next:
             self._seen, self._next = seen, self._clock() + PAUSE
-            self._say(describe(progress))
+            self._say(self._words(progress))
 
 
 class Bar(Silence):
-    def __init__(self) -> None:
+    def __init__(self, words: Callable[[Progress], str] = describe) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
         text = TextColumn("{task.description}", markup=False)
         self._bars = Bars(BarColumn(bar_width=24), text, console=Console(stderr=True), transient=True)
+        self._words = words
         self._task = self._bars.add_task("…", total=None)
 
     def __enter__(self) -> Self:
@@ -90,4 +96,4 @@ class Bar(Silence):
 
     def __call__(self, progress: Progress) -> None:
         total = progress.listed or None
-        self._bars.update(self._task, description=describe(progress), total=total, completed=progress.done)
+        self._bars.update(self._task, description=self._words(progress), total=total, completed=progress.done)

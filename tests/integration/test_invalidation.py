@@ -20,7 +20,7 @@ print(dict(counters))
 CATCH_UP = """
 from dcache_manager.beat import schedule
 from tests.integration.regional import app
-entry = schedule()["dcache.catch_up.us"]
+entry = schedule()["dcache.catch_up in dcache.us"]
 app.send_task(entry["task"], queue=entry["options"]["queue"])
 """
 

@@ -38,13 +38,13 @@ def test_unusable(entry, hint):
 @pytest.mark.parametrize(
     ("regions", "queues"),
     [
-        (None, {"sample": ["dcache"], "warm_due": ["dcache"], "expire": ["dcache"]}),
+        (None, {"warm_due": ["dcache"], "sample": ["dcache"], "expire": ["dcache"]}),
         (
             {"REGION": "eu", "REGIONS": ["eu", "us"]},
             {
                 "catch_up": ["dcache.eu", "dcache.us"],
-                "sample": ["dcache.eu", "dcache.us"],
                 "warm_due": ["dcache.eu", "dcache.us"],
+                "sample": ["dcache.eu", "dcache.us"],
                 "expire": ["dcache.eu"],
             },
         ),

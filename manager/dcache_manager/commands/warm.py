@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +13,15 @@ from ..options import Choices, Noun, pass_choices
 if TYPE_CHECKING:
     from ..warming.registry import Warmer
 
+rate_option = click.option("--max-rate", type=click.FloatRange(1), metavar="KEYS_PER_S", help="No more keys a second.")
+
 
 @click.group("warm", cls=Noun)
 def command() -> None:
     """Fill the cache before anybody asks.
 
-    What with, is said by the warmers in the project's apps (`warmers.py`). Needs dcache_manager in INSTALLED_APPS.
+    What with, is said by the warmers in the project's apps (`warmers.py`), which need dcache_manager in INSTALLED_APPS;
+    or by a snapshot that `dump` wrote.
     """
 
 
@@ -60,7 +64,7 @@ def list_(choices: Choices, tags: tuple[str, ...]) -> int:
 @command.command("run")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="All that depend on it; may be repeated.")
-@click.option("--rate", type=click.FloatRange(0.1), metavar="ITEMS_PER_S", help="No more items a second.")
+@click.option("--max-rate", "rate", type=click.FloatRange(0.1), metavar="ITEMS_PER_S", help="No more items a second.")
 @click.option("--concurrency", type=click.IntRange(1, 256), metavar="N", help="How many items at a time.")
 @runner_options
 @pass_choices
@@ -156,6 +160,37 @@ def hot(
     begun = [partial(begin, chosen[name], only=items, hot=len(items)) for name, items in found.items.items()]
     more = {"hot": len(found.names), "unknown": found.unknown, "silent": found.silent}
     return max(drive(choices, begun, alias, runner, wait, **more), Exit.PARTIAL if found.silent else Exit.OK)
+
+
+@command.command("dump")
+@click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE")
+@click.option("--prefix", default="", metavar="PREFIX", help="Only keys that begin so, as the application names them.")
+@rate_option
+@pass_choices
+def dump(choices: Choices, file: Path, prefix: str, max_rate: float | None) -> int:
+    """Write what the fleet holds into FILE, a snapshot for `warm load`.
+
+    Exit 3 if a node could not be asked for all of its keys.
+    """
+    from ..snapshot.console import dump
+
+    return dump(choices, file, prefix, max_rate)
+
+
+@command.command("load")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@rate_option
+@click.option("--restart", is_flag=True, help="From the beginning, although an earlier load was killed on its way.")
+@pass_choices
+def load(choices: Choices, file: Path, max_rate: float | None, restart: bool) -> int:
+    """Store what FILE, a snapshot by `warm dump`, holds and the fleet lacks.
+
+    Goes on where a killed load left off. What is there already stays, and so does what expires when. Exit 3 if
+    something could not be stored; the next load tries that again.
+    """
+    from ..snapshot.console import load
+
+    return load(choices, file, max_rate, restart)
 
 
 def _chosen(names: tuple[str, ...], tags: tuple[str, ...]) -> "list[Warmer]":

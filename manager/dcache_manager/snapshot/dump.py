@@ -1,0 +1,151 @@
+"""From a fleet into a file: every node is asked for its keys, and for the values of those it is the first to hold."""
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from django_dcache.errors import Conflict, NodeFailure
+from django_dcache.fleet import Fleet
+from django_dcache.flows import Flow
+from django_dcache.topology import Phase
+from django_dcache.view import View
+from django_dcache.wire import Get, Value
+
+from ..dump import pages
+from ..exits import NothingReachable
+from ..pace import Pace
+from ..progress import Progress
+from ..sieve import Sieve
+from .file import Writer
+from .format import MAX_VALUE_BYTES, legal
+
+BATCH_BYTES_EACH = 2**10
+"""What a value is taken for until one was read, when a batch is cut."""
+BATCH_BYTES = 2 * 2**20
+
+
+@dataclass(slots=True)
+class Dumped:
+    """What a dump did."""
+
+    items: int = 0
+    bytes: int = 0
+    """Of the values."""
+    gone: int = 0
+    """Listed, and not there any more when they were read: expired, deleted or evicted."""
+    skipped: int = 0
+    """Keys of other software that can't be stored again, and values above 32 MiB."""
+    failed: int = 0
+    """Keys whose node did not answer when they were read."""
+    silent: dict[str, NodeFailure] = field(default_factory=dict)
+    """Nodes that could not be asked for all of their keys."""
+
+    @property
+    def complete(self) -> bool:
+        return not (self.failed or self.silent)
+
+
+class Dump:
+    """One dump of a fleet in a stable topology."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        writer: Writer,
+        pace: Pace,
+        progress: Progress,
+        tick: Callable[[], None],
+        prefix: bytes = b"",
+    ):
+        """`prefix`: of the names to be dumped. `tick` is called all the time. Raises Conflict while keys are moving."""
+        self._fleet, self._writer, self._pace, self._progress, self._tick = fleet, writer, pace, progress, tick
+        self._prefix = prefix
+        self._view = fleet.proven_view()
+        if self._view.state.topology.phase is not Phase.STABLE:
+            raise Conflict("keys are moving; dump when the resize has ended", epoch=self._view.epoch)
+        self.dumped = Dumped()
+
+    def run(self) -> Dumped:
+        """Raises Conflict when the fleet moves on, NothingReachable if no node answers."""
+        topology, progress = self._view.state.topology, self._progress
+        nodes = [name for name, node in topology.nodes.items() if not node.out]
+        for number, node in enumerate(nodes):
+            progress.doing = f"listing the keys of {node}"
+            names, slots = self._list(node)
+            progress.listed = progress.done + len(names) * (len(nodes) - number)
+            progress.doing = f"reading from {node}"
+            start, each = 0, BATCH_BYTES_EACH
+            while start < len(names):
+                end = start + max(1, min(self._pace.batch, BATCH_BYTES // each))
+                each = self._read(node, names[start:end], slots[start:end]) // (end - start) + 1
+                start = end
+                self._tick()
+        if len(self.dumped.silent) == len(nodes):
+            raise NothingReachable(", ".join(nodes))
+        return self.dumped
+
+    def _list(self, node: str) -> tuple[list[bytes], "array[int]"]:
+        """The names that a node is the first replica of, and their slots."""
+        view, dumped, prefix = self._view, self.dumped, self._prefix
+        sieve = Sieve(view, node, lambda route, name: route.first.write[:1] == (name,))
+        names: list[bytes] = []
+        slots = array("B")
+        try:
+            for page in pages(view.state.topology.nodes[node], self._fleet.transport.limits):
+                for key, _ in sieve.sift(page):
+                    if not key.name.startswith(prefix):
+                        continue
+                    if legal(key.name):
+                        names.append(key.name)
+                        slots.append(key.slot)
+                    else:
+                        dumped.skipped += 1
+                self._tick()
+        except NodeFailure as failure:
+            dumped.silent[node] = failure
+        return names, slots
+
+    def _read(self, node: str, names: Sequence[bytes], slots: Sequence[int]) -> int:
+        """Bring some items into the file; how many bytes that were."""
+        fleet, dumped, progress = self._fleet, self.dumped, self._progress
+        self._pace.spend(len(names))
+        began, before = fleet.clock(), dumped.bytes
+        replies = fleet.run(read, self._view.epoch, node, names, slots)
+        # Whole seconds, as the node counts them.
+        now = int(self._view.wall_clock())
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, NodeFailure):
+                dumped.failed += 1
+                dumped.silent.setdefault(node, reply)
+            elif reply is None or reply.data is None:
+                dumped.gone += 1
+            elif len(reply.data) > MAX_VALUE_BYTES:
+                dumped.skipped += 1
+            else:
+                self._writer.add(name, reply.flags, now + reply.ttl if reply.ttl > 0 else 0, reply.data)
+                dumped.items += 1
+                dumped.bytes += len(reply.data)
+        seconds = fleet.clock() - began
+        self._pace.took(len(names), seconds)
+        progress.done += len(names)
+        progress.moved, progress.bytes = dumped.items, dumped.bytes
+        progress.moving_seconds += seconds
+        return dumped.bytes - before
+
+
+def read(
+    view: View, epoch: int, node: str, names: Sequence[bytes], slots: Sequence[int]
+) -> Flow[list[Value | NodeFailure | None]]:
+    """What a node holds of these names; None where nothing lives any more. Raises Conflict if the fleet moved on."""
+    if view.epoch != epoch:
+        raise Conflict(f"keys were listed under epoch {epoch}", epoch=view.epoch)
+    asks = [Get(name, view.generation(node, slot), ttl=True) for name, slot in zip(names, slots, strict=True)]
+    replies = (yield {node: asks})[node]
+    return [_alive(reply) for reply in replies]
+
+
+def _alive(reply: object) -> Value | NodeFailure | None:
+    if isinstance(reply, NodeFailure):
+        return reply
+    # With less than a second to live its TTL reads 0, which would mean for ever.
+    return reply if isinstance(reply, Value) and not reply.stub and reply.ttl else None

@@ -1,0 +1,94 @@
+"""Batches under the fleet's present state: a proven view, one epoch, and no slot that is in quarantine."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from django_dcache.direct.known import begin
+from django_dcache.errors import Conflict, NoMajority
+from django_dcache.fleet import Fleet
+from django_dcache.keys import SLOTS, wire_key
+from django_dcache.state import FleetState
+from django_dcache.topology import Phase
+from django_dcache.view import WHOLE_NODE, Standing, View
+
+from .batch import Batch, Filled, Item, Ring
+from .lane import Lane, Marks
+
+PATIENCE = 10.0
+"""Seconds for a majority of keepers to answer again."""
+PAUSE = 0.1
+
+
+class Filler:
+    """Fills batches under the present epoch."""
+
+    def __init__(self, fleet: Fleet, sleep: Callable[[float], None] = time.sleep):
+        """Raises Conflict while keys are moving."""
+        self._fleet, self._sleep = fleet, sleep
+        view = fleet.proven_view()
+        if view.state.topology.phase is not Phase.STABLE:
+            raise Conflict("keys are moving; load when the resize has ended", epoch=view.epoch)
+        self._epoch = view.epoch
+        self.lease_seconds = int(fleet.options.operation) + 2
+        """Longer than a batch takes, by nodes that count whole seconds; after that, a lease left behind is gone."""
+        self._ring = Ring.of(view)
+        self._nodes = {node for route in self._ring.routes for node in route}
+        """Those in service."""
+        self._state: FleetState | None = None
+        self._marks: dict[str, Marks] = {}
+
+    def fill(self, items: Sequence[Item]) -> Filled:
+        """Raises Conflict when the fleet has moved on, NoMajority when its state can't be proven any more."""
+        fleet = self._fleet
+        began = self._proven()
+        view = fleet.view
+        if view.epoch != self._epoch:
+            raise Conflict(f"the load began under epoch {self._epoch}", epoch=view.epoch)
+        timeout, clock = fleet.options.timeout, fleet.clock
+        batch = self.batch(view, items)
+        try:
+            batch.open(timeout / 2)
+            batch.ask(self.lease_seconds)
+            batch.carry(began + timeout, clock)
+            batch.answer()
+            batch.carry(began + fleet.options.operation, clock)
+            return batch.outcome()
+        except BaseException:
+            batch.abandon()
+            raise
+
+    def _proven(self) -> float:
+        """When the next batch has begun, its view being proven: a keeper may be silent for a moment."""
+        give_up = self._fleet.clock() + PATIENCE
+        while True:
+            began = begin(self._fleet)
+            if self._fleet.proven:
+                return began
+            if began >= give_up:
+                raise NoMajority
+            self._sleep(PAUSE)
+
+    def batch(self, view: View, items: Sequence[Item]) -> Batch:
+        """A batch that has yet to begin."""
+        if view.state is not self._state:
+            self._state = view.state
+            self._marks = {
+                node: [wire_key(b"", view.generation(node, slot)) for slot in range(SLOTS)] for node in self._nodes
+            }
+        marks = self._marks | _closed(view, self._marks) if view.bumps or view.debts else self._marks
+        pools = self._fleet.transport.pools()
+        return Batch(items, self._ring, {node: Lane(pools[node], marks[node]) for node in marks})
+
+
+def _closed(view: View, marks: Mapping[str, Marks]) -> dict[str, Marks]:
+    """The marks of nodes that have slots where nothing may be stored now."""
+    closed: dict[str, set[int]] = {node: set() for node in marks}
+    for node, slot in {*view.bumps, *view.debts}:
+        slots = range(SLOTS) if slot == WHOLE_NODE else (slot,)
+        if node in closed:
+            closed[node].update(slot for slot in slots if view.standing(node, slot) is not Standing.OPEN)
+    return {
+        node: [None if slot in slots else mark for slot, mark in enumerate(marks[node])]
+        for node, slots in closed.items()
+        if slots
+    }

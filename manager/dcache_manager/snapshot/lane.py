@@ -1,0 +1,134 @@
+"""One node's part of a batch: a connection, what is said over it, and the lines that come back."""
+
+import select
+from collections.abc import Callable, Iterable, Sequence
+
+from django_dcache.errors import NodeFailure, NodeTimeout, ProtocolViolation
+from django_dcache.transport.connection import Connection
+from django_dcache.transport.pool import Pool
+
+Marks = Sequence[bytes | None]
+"""What stands before a name in each slot of a node; None where nothing may be stored."""
+
+MAX_HEARD = 2**20
+"""Bytes; the replies to the largest batch are a tenth of it."""
+
+
+class Lane:
+    """Every command is answered by one line, in order. After a failure the lane says and hears nothing more."""
+
+    def __init__(self, pool: Pool, marks: Marks):
+        self.node = pool.node.name
+        self.marks = marks
+        self.asked: dict[int, bytes] = {}
+        """The wire key of each item by its number in the batch."""
+        self.tokens: dict[int, bytes] = {}
+        """Of the items whose lease is ours."""
+        self.failure: NodeFailure | None = None
+        self.first = 0
+        """The opaque number of item 0."""
+        self._pool = pool
+        self._connection: Connection | None = None
+        self._unsent = memoryview(b"")
+        self._heard = b""
+        self._lines = 0
+
+    def open(self, seconds: float, items: int) -> None:
+        """Take a connection, within `seconds`, for a batch of `items`."""
+        try:
+            connection = self._pool.take(seconds)
+            if connection.used and not connection.quiet():  # Its node closed it while it was idle.
+                connection.close()
+                connection = self._pool.open(seconds)
+        except NodeFailure as failure:
+            self.failure = failure
+            return
+        self._connection, self.first = connection, connection.opaque
+        connection.opaque = (connection.opaque + items) % 2**31
+
+    def say(self, commands: Sequence[bytes]) -> None:
+        """To be carried to the node."""
+        self._unsent, self._lines, self._heard = memoryview(b"".join(commands)), len(commands), b""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are answers to come."""
+        return self._connection is not None and self._lines > 0
+
+    @property
+    def heard(self) -> bytes:
+        """The lines that came back, as many as commands."""
+        return self._heard
+
+    def fail(self, failure: NodeFailure) -> None:
+        failure.node = self.node
+        self.failure = failure
+        self.abandon()
+        self._pool.breaker.failed()
+
+    def close(self) -> None:
+        """Give the connection back: whatever was said over it was answered."""
+        if self._connection:
+            self._pool.breaker.succeeded()
+            self._pool.give_back(self._connection)
+            self._connection = None
+
+    def abandon(self) -> None:
+        """Nobody may use the connection again."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    # For `carry`
+
+    def register(self, poller: select.poll) -> int:
+        assert self._connection
+        poller.register(self._connection, select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        return self._connection.fileno()
+
+    def send(self) -> None:
+        """As much as the kernel takes."""
+        assert self._connection
+        try:
+            while self._unsent and (sent := self._connection.send(self._unsent)):
+                self._unsent = self._unsent[sent:]
+        except NodeFailure as failure:
+            self.fail(failure)
+
+    def receive(self) -> None:
+        """What has arrived."""
+        try:
+            while self._connection and self._lines and (data := self._connection.receive()) is not None:
+                self._heard += data
+                self._lines -= data.count(b"\n")
+                if self._lines < 0 or len(self._heard) > MAX_HEARD or not self._lines and data[-1:] != b"\n":
+                    raise ProtocolViolation("more than was asked for")
+        except NodeFailure as failure:
+            self.fail(failure)
+
+
+def carry(lanes: Iterable[Lane], deadline: float, clock: Callable[[], float]) -> None:
+    """Say what there is to say on every lane, and hear the answers. Sending and receiving overlap, so that neither
+    side waits for the other to empty its buffer."""
+    lanes = [lane for lane in lanes if lane.waiting]
+    late = clock() >= deadline  # This process stood still, and others have stopped counting on it.
+    for lane in lanes:
+        if late:
+            lane.fail(NodeTimeout("nothing was sent"))
+        else:
+            lane.send()
+    while lanes := [lane for lane in lanes if lane.waiting]:
+        poller = select.poll()
+        by_descriptor = {lane.register(poller): lane for lane in lanes}
+        left = deadline - clock()
+        ready = poller.poll(max(0.0, left) * 1000)
+        for descriptor, events in ready:
+            lane = by_descriptor[descriptor]
+            if events & select.POLLOUT:
+                lane.send()
+            if events & ~select.POLLOUT:
+                lane.receive()
+        if not ready or left <= 0:
+            for lane in lanes:
+                if lane.waiting:
+                    lane.fail(NodeTimeout())
