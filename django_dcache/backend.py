@@ -1,7 +1,8 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, InvalidCacheKey, default_key_func
 from django.core.exceptions import ImproperlyConfigured
@@ -13,6 +14,10 @@ from .direct import TakeFlow, many, one
 from .errors import ConfigurationError, DCacheError, InvalidKey
 from .flows import Item
 from .operations import Operation, Operations
+
+MANY = 500
+"""Keys of one call that are one operation, with one deadline; so many take a hundredth of it."""
+Value = TypeVar("Value")
 
 _DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 """Known to every Django backend, and without meaning for one that evicts by memory."""
@@ -97,15 +102,25 @@ class DistributedCache(Operations):
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         keys = list(keys)
-        made_keys = dict(zip(self._make_keys(keys, version), keys, strict=True))
-        try:
-            found, rest = many.get_many(self.fleet, made_keys)
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        values = self._values(found, made_keys, rest)
-        if rest:
-            values |= self._run(self._get_many([made_keys[made_key] for made_key in rest], version))
+        values: dict[Any, Any] = {}
+        for made_keys in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
+            try:
+                found, rest = many.get_many(self.fleet, made_keys)
+            except InvalidKey as error:
+                raise InvalidCacheKey(str(error)) from None
+            values |= self._values(found, made_keys, rest)
+            if rest:
+                values |= self._run(self._get_many([made_keys[made_key] for made_key in rest], version))
         return values
+
+    def _parts(self, made_keys: dict[str, Value]) -> Iterable[dict[str, Value]]:
+        """So many at a time as have the time that an operation has. Nothing is sent unless all are legal."""
+        if len(made_keys) <= MANY:
+            return (made_keys,)
+        for made_key in made_keys:
+            self.validate_key(made_key)
+        pairs = iter(made_keys.items())
+        return iter(lambda: dict(islice(pairs, MANY)), {})
 
     @staticmethod
     def _values(
@@ -122,15 +137,16 @@ class DistributedCache(Operations):
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         keys = list(keys)
-        made_keys = dict(zip(self._make_keys(keys, version), keys, strict=True))
-        try:
-            found, rest, deadline = await aio.get_many(self.fleet, made_keys)
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        values = self._values(found, made_keys, rest)
-        if rest:
-            left = [made_keys[made_key] for made_key in rest]
-            values |= await self._arun(self._get_many(left, version, deadline))
+        values: dict[Any, Any] = {}
+        for made_keys in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
+            try:
+                found, rest, deadline = await aio.get_many(self.fleet, made_keys)
+            except InvalidKey as error:
+                raise InvalidCacheKey(str(error)) from None
+            values |= self._values(found, made_keys, rest)
+            if rest:
+                left = [made_keys[made_key] for made_key in rest]
+                values |= await self._arun(self._get_many(left, version, deadline))
         return values
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
@@ -180,7 +196,13 @@ class DistributedCache(Operations):
         made_keys = dict(zip(self._make_keys(data, version), data, strict=True))
         if ttl is None:
             return [made_keys[made_key] for made_key in self._remove_many(made_keys)]
-        items = {made_key: codec.encode(data[key], self._protocol) for made_key, key in made_keys.items()}
+        failed: list[str] = []
+        for items in self._parts({name: codec.encode(data[key], self._protocol) for name, key in made_keys.items()}):
+            failed += self._store_many(items, ttl)
+        return [made_keys[made_key] for made_key in failed]
+
+    def _store_many(self, items: Mapping[str, tuple[int, bytes]], ttl: int) -> Collection[str]:
+        """The made keys of those that could not be stored."""
         try:
             failed, rest = many.store_many(self.fleet, items, ttl)
         except InvalidKey as error:
@@ -190,12 +212,15 @@ class DistributedCache(Operations):
         if rest:
             outcomes = self._run(self._write({made_key: Item(*items[made_key], ttl) for made_key in rest}))
             failed |= {made_key for made_key in rest if not outcomes[made_key].successful}
-        return [made_keys[made_key] for made_key in failed]
+        return failed
 
     async def aset_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
-        failed: list[Any] = await self._arun(self._set_many(data, timeout, version))
+        failed: list[Any] = []
+        for part in self._parts(dict(zip(self._make_keys(data, version), data, strict=True))):
+            some = {key: data[key] for key in part.values()}
+            failed += await self._arun(self._set_many(some, timeout, version))
         return failed
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -227,10 +252,14 @@ class DistributedCache(Operations):
         self._remove_many(self._make_keys(keys, version))
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        await self._arun(self._delete_many(keys, version))
+        keys = list(keys)
+        for part in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
+            await self._arun(self._delete_many(part.values(), version))
 
     def _remove_many(self, made_keys: Collection[str]) -> Collection[str]:
         """The made keys that somebody may still read."""
+        if len(made_keys) > MANY:
+            return [name for part in self._parts(dict.fromkeys(made_keys)) for name in self._remove_many(part)]
         try:
             failed, rest = many.remove_many(self.fleet, made_keys)
         except InvalidKey as error:

@@ -25,7 +25,7 @@ COMMANDS = {
     "verify": "Compare what the replicas of each key hold.",
     "invalidate": "Make cached values unreadable, here and in every other region.",
     "warm": "Fill the cache before anybody asks.",
-    "jobs": "What the journal says of resizes, past and present.",
+    "jobs": "What the journal says of resizes and of runs of warmers.",
     "watch": "Take nodes that stay away out of service, and let them in again.",
     "doctor": "Look for what is wrong, or will be.",
     "local": "Real memcached processes on this machine, for trying things.",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .models import Job
     from .target import Target
 
-KINDS = {"rebalance": "rebalance_job"}
+KINDS = {"rebalance": "rebalance_job", "warm": "warming.verbs"}
 """The module for each kind of job."""
 
 
@@ -29,6 +29,8 @@ class Verbs(Protocol):
 def verbs(job: "Job") -> Verbs:
     """Raises ConfigurationError for a job that nothing can be done with."""
     if job.kind not in KINDS or not job.terms:
-        raise ConfigurationError(f"job {job.name} is led by a command; `rebalance` says how it is steered")
+        raise ConfigurationError(
+            f"job {job.name} is led by a command; `rebalance` and `warm` say how theirs are steered"
+        )
     found: Any = import_module(f"{__package__}.{KINDS[job.kind]}")
     return found

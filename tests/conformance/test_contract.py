@@ -195,6 +195,18 @@ def test_many_large_values(cache, keys):
     assert cache.get_many(keys) == values
 
 
+def test_thousands(cache, keys):
+    """Thousands of keys in one call are no more than many; one that is illegal stops the call before any is sent."""
+    values = {f"{key}{number}": number for key in keys for number in range(1 + 2500 // len(keys))}
+    with pytest.raises(InvalidCacheKey):
+        cache.set_many(values | {"x" * 251: 0})
+    assert cache.get_many(values) == {}
+    assert cache.set_many(values) == []
+    assert cache.get_many(values) == values
+    cache.delete_many(values)
+    assert cache.get_many(values) == {}
+
+
 def test_set_many_with_no_time(cache, keys):
     """set_many() with no time to live deletes."""
     cache.set_many(dict.fromkeys(keys, 1))

@@ -99,6 +99,10 @@ class Site:
         run = self.run("-m", "dcache_manager", "warm", *arguments, "--json", code=code, **environment)
         return json.loads(run.stdout)
 
+    def jobs(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """What `dcache-admin jobs` says."""
+        return self.run("-m", "dcache_manager", "jobs", *arguments, code=code)
+
     def loads(self) -> list[tuple[int, int]]:
         """(number, pid) of every call of a loader, in order."""
         lines = (self.folder / "stock/loads").read_text().splitlines() if (self.folder / "stock/loads").exists() else []
@@ -148,9 +152,12 @@ def test_from_the_command_line(tmp_path: Path, nodes: LocalFleet) -> None:
 
     (tmp_path / "stock/mended").touch()
     before = len(site.loads())
-    (retried,) = site.warm("retry", item["job"], "--runner", "celery")["items"]
+    assert "partial" in site.jobs("watch", item["job"], code=3).stderr
+    assert "tries again" in site.jobs("retry", item["job"]).stderr
+    retried = site.warm("status")["items"][0]
     assert (retried["state"], retried["loaded"], retried["retry_of"]) == ("done", 2, item["job"])
     assert sorted(number for number, _ in site.loads()[before:]) == [3, 5]
+    assert "is over: done" in site.jobs("cancel", retried["job"], code=2).stderr
     shown = site.run("-m", "dcache_manager", "warm", "status", item["job"], code=3)
     assert "products: :1:product:3: LookupError: no row 3" in shown.stderr
     assert [run["state"] for run in site.warm("list")["items"]] == ["partial", None]

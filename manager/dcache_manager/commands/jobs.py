@@ -1,4 +1,4 @@
-"""dcache-admin jobs: what became of resizes, and steering those that Celery workers lead."""
+"""dcache-admin jobs: what became of resizes and of runs of warmers, and steering those that Celery workers lead."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from ..options import Choices, Noun, pass_choices
 
 @click.group("jobs", cls=Noun)
 def command() -> None:
-    """What the journal says of resizes, past and present.
+    """What the journal says of resizes and of runs of warmers, past and present.
 
     The journal is in the project's database if dcache_manager is installed and migrated there, else in a file on the
     machine where a resize ran.
@@ -64,7 +64,7 @@ def watch(choices: Choices, job: str, wait_timeout: float | None) -> int:
 @click.argument("job")
 @pass_choices
 def cancel(choices: Choices, job: str) -> int:
-    """Ask the workers at a job to end it early; a rebalance goes back."""
+    """Ask the workers at a job to end it early; a rebalance goes back, a warmer stops."""
     return _act(choices, job, lambda verbs, found, target: verbs.cancel(found, choices, target))
 
 
@@ -72,7 +72,7 @@ def cancel(choices: Choices, job: str) -> int:
 @click.argument("job")
 @pass_choices
 def retry(choices: Choices, job: str) -> int:
-    """Send for workers again for a job that failed or was cancelled."""
+    """Send for workers again for a job that failed or was cancelled; for what failed in the run of a warmer."""
     return _act(choices, job, lambda verbs, found, target: verbs.retry(found, choices, target))
 
 
