@@ -12,6 +12,7 @@ from ..transport.pool import Pool
 from .known import Known, Spot, TakeFlow, begin, look_up, take
 
 FIRST_CHUNK = 4096
+LONGEST = len(f"{2**64}\r\n")
 _TWO_64 = 2**64
 _REFUSED = b"refused"
 
@@ -117,7 +118,7 @@ def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, 
     if len(known.write) == 1:
         (spot,) = known.write
         connection = take(spot.pool, began)
-        _say(connection, b"%b %b%b" % (verb, spot.key, middle), tail)
+        _say(connection, verb, spot.key, middle, tail)
         said = [_hear(connection, verb)]
         _part(fleet, began, spot.pool, connection, said[0])
     elif known.write:
@@ -141,7 +142,7 @@ def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: byt
         raise
     try:
         for spot, connection in talks:
-            _say(connection, b"%b %b%b" % (verb, spot.key, middle), tail)
+            _say(connection, verb, spot.key, middle, tail)
         # The last one first: by the time it has answered the others have too, and nobody was woken for them.
         said = [_hear(connection, verb) for _, connection in reversed(talks)]
         said.reverse()
@@ -156,8 +157,8 @@ def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: byt
     return said
 
 
-def _say(connection: Connection, head: bytes, tail: bytes) -> None:
-    command = b"%b O%d\r\n%b" % (head, connection.opaque, tail)
+def _say(connection: Connection, verb: bytes, key: bytes, middle: bytes, tail: bytes) -> None:
+    command = b"%b %b%b O%d\r\n%b" % (verb, key, middle, connection.opaque, tail)
     connection.opaque += 1
     try:
         if connection.socket.send(command) != len(command):
@@ -175,14 +176,10 @@ def _hear(connection: Connection, verb: bytes) -> bytes | None:
     if word in _words[verb]:
         return word if data[2:] == echo else None
     if word == b"VA" and verb == b"ma":
-        padded = data.partition(echo)[2][:-2]
-        number = padded.rstrip(b" ")  # Counting down may leave spaces.
-        # What is longer than 64 bits is no count.
-        return (
-            number
-            if number.isdigit() and len(padded) <= 20 and data == b"VA %d%b%b\r\n" % (len(padded), echo, padded)
-            else None
-        )
+        head, _, padded = data.partition(echo)
+        number = padded.rstrip(b" \r\n")  # Counting down may leave spaces.
+        whole = number.isdigit() and padded.endswith(b"\r\n") and head == b"VA %d" % (len(padded) - 2)
+        return number if whole and len(padded) <= LONGEST else None
     refused = data.startswith(b"SERVER_ERROR") or (verb == b"ma" and data.startswith(b"CLIENT_ERROR cannot increment"))
     return _REFUSED if refused else None
 
