@@ -1,4 +1,4 @@
-"""Brokers and databases that a test starts for itself, on ports and in a folder of their own."""
+"""Brokers and databases that a test starts for itself, on ports and in folders of their own."""
 
 import os
 import pwd
@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,10 @@ class RabbitMQ:
 
 
 class PostgreSQL:
-    """A PostgreSQL on a socket in its own folder."""
+    """A PostgreSQL on a socket in a folder that its user may reach."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder / "postgresql"
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="dcache-"))
         self._programs = Path(max(glob("/usr/lib/postgresql/*/bin")))
         # It refuses to run as root.
         self._user = pwd.getpwnam("postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name)
@@ -87,10 +88,7 @@ class PostgreSQL:
         }
 
     def start(self) -> None:
-        self._folder.mkdir()
         os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        for parent in self._folder.parents[:2]:
-            parent.chmod(0o755)
         data = str(self._folder / "data")
         subprocess.run(
             [self._programs / "initdb", "-D", data, "-A", "trust"], check=True, stdout=subprocess.DEVNULL, **self._as()
