@@ -21,6 +21,10 @@ class RabbitMQ:
 
     def __init__(self, folder: Path):
         self._folder, self._port, self._between_nodes = folder / "rabbitmq", HeldPort(), HeldPort()
+        self._names = HeldPort()
+        # Else the node starts one that outlives it.
+        command = ["epmd", "-address", "127.0.0.1", "-port", str(self._names.number)]
+        self._name_server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder.mkdir()
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port.number}//"
@@ -38,6 +42,7 @@ class RabbitMQ:
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_DIST_PORT": str(self._between_nodes.number),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(self._names.number),
         }
         self._process = subprocess.Popen(
             ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
@@ -67,8 +72,10 @@ class RabbitMQ:
 
     def close(self) -> None:
         self.kill()
-        self._port.close()
-        self._between_nodes.close()
+        self._name_server.kill()
+        self._name_server.wait()
+        for port in (self._port, self._between_nodes, self._names):
+            port.close()
 
 
 class PostgreSQL:
