@@ -30,6 +30,7 @@ from django_dcache.flows import Item as Value
 from django_dcache.flows.read import fetch
 from django_dcache.flows.state import agree, bump
 from django_dcache.flows.write import write
+from django_dcache.state import prefix_slot
 from django_dcache.testing import LocalFleet, ScriptedNode
 from django_dcache.topology import Phase
 from django_dcache.view import Standing
@@ -372,6 +373,22 @@ def test_prefix(site):
     site = site(2)
     site.store()
     assert site.dump(b":1:key-12").items == 111
+
+
+def test_prefix_generations(site):
+    """What was stored before its prefix was invalidated is not dumped; the rest comes back under its present name."""
+    site = site(2)
+    site.store()
+    settled = {prefix_slot(":1:key-12"): 2}
+    assert site.fleet.run(agree, lambda state: state.bumped(settled)).majority
+    assert site.dump().items == len(NAMES) - 111
+    present = site.fleet.view.name(":1:key-12")
+    site.store([present], b"new")
+    assert site.dump().items == len(NAMES) - 110
+    site.empty()
+    assert site.load().stored == len(NAMES) - 110
+    found = read(site, [present, NAMES[12], NAMES[13]])
+    assert {name: value.data for name, value in found.items()} == {present: b"new", NAMES[13]: b"value"}
 
 
 @pytest.mark.parametrize(("replicas", "all_there"), [(1, False), (2, True)])

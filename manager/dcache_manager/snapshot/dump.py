@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from django_dcache.errors import Conflict, NodeFailure
 from django_dcache.fleet import Fleet
 from django_dcache.flows import Flow
+from django_dcache.keys import plain
 from django_dcache.placement import Route
 from django_dcache.topology import Phase
 from django_dcache.view import View
@@ -112,13 +113,14 @@ class Dump:
         try:
             for page in pages(view.state.topology.nodes[node], self._fleet.transport.limits):
                 for key, _ in sieve.sift(page):
-                    if not key.name.startswith(prefix):
+                    plain_name = plain(key.name)
+                    if not plain_name.startswith(prefix):
                         continue
-                    if legal(key.name):
+                    if not legal(plain_name):
+                        dumped.skipped += 1
+                    elif renamed(view, plain_name) == key.name:  # Else a prefix of it was invalidated.
                         names.append(key.name)
                         slots.append(key.slot)
-                    else:
-                        dumped.skipped += 1
                 self._tick()
         except NodeFailure as failure:
             dumped.silent[node] = failure
@@ -142,7 +144,7 @@ class Dump:
             elif len(reply.data) > MAX_VALUE_BYTES:
                 dumped.skipped += 1
             else:
-                self._writer.add(name, reply.flags, now + reply.ttl if reply.ttl > 0 else 0, reply.data)
+                self._writer.add(plain(name), reply.flags, now + reply.ttl if reply.ttl > 0 else 0, reply.data)
                 dumped.items += 1
                 dumped.bytes += len(reply.data)
         self._pace.took(len(names), fleet.clock() - began)
@@ -150,6 +152,14 @@ class Dump:
         progress.moved, progress.bytes = dumped.items, dumped.bytes
         progress.moving_seconds += fleet.clock() - came
         return dumped.bytes - before
+
+
+def renamed(view: View, plain_name: bytes) -> bytes:
+    """The present name of what a snapshot knows by its plain name (docs/adr/0010)."""
+    if not view.prefixes:
+        return plain_name
+    made_key = plain_name.decode("utf-8", "surrogateescape")
+    return view.name(made_key) if made_key.startswith(view.prefixes) else plain_name
 
 
 def read(

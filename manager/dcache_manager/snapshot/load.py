@@ -14,6 +14,7 @@ from ..pace import Pace
 from ..progress import Progress
 from .batch import Item
 from .bookmark import Bookmark
+from .dump import renamed
 from .file import Reader
 from .filler import Filler
 from .format import Records
@@ -127,8 +128,8 @@ class Load:
 
     def _frame(self, records: Records, positions: Sequence[int], last: bool) -> Positions:
         """Load the items at these positions of a frame. Returns the positions of those to be tried again."""
-        loaded, covers = self.loaded, self._log.covers
-        now = int(self._fleet.view.wall_clock())
+        loaded, covers, view = self.loaded, self._log.covers, self._fleet.view
+        now = int(view.wall_clock())
         ttls: dict[int, int | None] = {0: wire_ttl(None, now)}
         names, flags, deadlines, data = records
         left = array("H")
@@ -143,11 +144,11 @@ class Load:
             if ttl is None:
                 loaded.expired += 1
                 self._progress.done += 1
-            elif covers(name):
+            elif covers(name) or (view.prefixes and view.young(name.decode("utf-8", "surrogateescape"))):
                 loaded.invalidated += 1
                 self._progress.done += 1
             else:
-                batch.append(Item(name, flags[position], ttl, data[position]))
+                batch.append(Item(renamed(view, name), flags[position], ttl, data[position]))
                 places.append(position)
                 if len(batch) >= self._pace.batch:
                     left.extend(self._fill(batch, places, last))
