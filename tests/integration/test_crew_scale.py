@@ -51,7 +51,7 @@ def run(site: Site, *change: str) -> tuple[float, dict[str, Any]]:
     assert command.returncode == Exit.OK, told + site.said[-3000:]
     item: dict[str, Any] = json.loads(said)["items"][0]
     seconds = time.monotonic() - began
-    print(f"{' '.join(change)}: {seconds:.1f} s, {item['moved']} keys moved in {item['steps']} steps")
+    print(f"{' '.join(change)}: {seconds:.1f} s, {item['moved']} keys moved in {item['steps']} steps", *item["notes"])
     return seconds, item
 
 
