@@ -19,7 +19,7 @@ def jobs(target: Target) -> list[dict[str, Any]]:
     last: dict[str, dict[str, Any]] = {}
     for entry in _journal(target).entries():
         last[str(entry.get("job"))] = _item(entry)
-    return list(reversed(last.values()))
+    return [*_unbegun(target), *reversed(last.values())]
 
 
 def events(target: Target, name: str) -> list[dict[str, Any]]:
@@ -48,6 +48,15 @@ def last_word(job: "Job") -> dict[str, Any]:
     job.refresh_from_db()
     said = {"job": job.name, "kind": job.kind, "at": job.heard.isoformat(timespec="seconds")}
     return job.progress | said | {"state": job.state}
+
+
+def _unbegun(target: Target) -> list[dict[str, Any]]:
+    """Jobs that wait for a worker: nothing has happened to them yet."""
+    if target.wanted is None or not installed():
+        return []
+    from .models import Job
+
+    return [last_word(job) for job in Job.objects.filter(fleet=target.configuration.fleet, events=None)]
 
 
 def _journal(target: Target) -> Journal:

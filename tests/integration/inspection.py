@@ -58,8 +58,9 @@ class Inspection:
         return self.copies.get(PREFIX + counter_name(counter).encode(), [])
 
 
-def inspect(fleet: Fleet, nodes: Iterable[LocalNode], truth: Truth) -> Inspection:
-    """Everything on the running nodes against the truth."""
+def inspect(fleet: Fleet, nodes: Iterable[LocalNode], truth: Truth, moves: int = 2) -> Inspection:
+    """Everything on the running nodes against the truth. `moves`: how often a key may have been moved."""
+    slack = TTL_SLACK + moves - 2
     view = fleet.proven_view()
     found = Inspection(_copies(nodes))
     for name, copies in found.copies.items():
@@ -77,7 +78,7 @@ def inspect(fleet: Fleet, nodes: Iterable[LocalNode], truth: Truth) -> Inspectio
             off = copy.ttl_error(look.expires)
             found.ttl_errors.append(off)
             same = (copy.data, copy.flags) == (stored(key, truth.version(key)), flags(key))
-            if not same or abs(off) > (TTL_SLACK if copy.ttl <= MONTH else LONG_TTL_SLACK):
+            if not same or abs(off) > (slack if copy.ttl <= MONTH else LONG_TTL_SLACK):
                 found.different.append(f"{name!r} {copy._replace(data=copy.data[:40])}, TTL {off:+.1f} s off")
     for counter in range(truth.counters):
         _owned(found, view, PREFIX + counter_name(counter).encode())

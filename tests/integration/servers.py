@@ -29,6 +29,7 @@ class RabbitMQ:
         self._environment = os.environ | {
             "HOME": str(self._folder),
             "ERL_EPMD_PORT": str(mapper),
+            "ERL_EPMD_RELAXED_COMMAND_CHECK": "1",  # else it does not end while it believes that a node is alive
             "RABBITMQ_NODENAME": f"test{port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),

@@ -51,7 +51,7 @@ def run(site: Site, *change: str) -> tuple[float, dict[str, Any]]:
     assert command.returncode == Exit.OK, told + site.said[-3000:]
     item: dict[str, Any] = json.loads(said)["items"][0]
     seconds = time.monotonic() - began
-    print(f"{' '.join(change)}: {seconds:.1f} s, {item['moved']} keys moved in {item['steps']} steps")
+    print(f"{' '.join(change)}: {seconds:.1f} s, {item['moved']} keys moved in {item['steps']} steps", *item["notes"])
     return seconds, item
 
 
@@ -97,5 +97,5 @@ def test_killed_all_the_time(servers: Any, tmp_path: Path) -> None:
             without_broker, _ = run(site, "--remove", added[1])
             mended.join()
             print(f"{without_broker:.1f} s while the broker was killed and started again")
-        assert_unnoticed(nodes, load, must_be_calm=False)
+        assert_unnoticed(nodes, load, must_be_calm=False, moves=4)
         assert disturbed <= MOST * calm

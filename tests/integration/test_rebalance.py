@@ -31,12 +31,12 @@ MEMORY = 256
 Fleets = Callable[..., LocalFleet]
 
 
-def assert_unnoticed(nodes: LocalFleet, load: Load, must_be_calm: bool = FULL) -> None:
+def assert_unnoticed(nodes: LocalFleet, load: Load, must_be_calm: bool = FULL, moves: int = 2) -> None:
     """Nothing stale and no exception; hits as before; no counter backwards or too high. And every unexpired key lies
     where it belongs, with value, flags and TTL, and nowhere else. `must_be_calm`: no reply came too late."""
     findings, events = load.stop(), load.findings.events
     with connected(nodes.addresses, OPTIONS) as fleet:
-        found = inspect(fleet, nodes.nodes, load.truth)
+        found = inspect(fleet, nodes.nodes, load.truth, moves)
         forgotten = sum(256 if slots.floor else len(slots.above) for slots in fleet.view.state.generations.values())
     print(
         f"{dict(events)}\n{sum(findings.reads.values())} reads that had to hit, worst miss ratio of any half second "
