@@ -58,7 +58,7 @@ def test_completion(bare):
     assert bare.run(**asked).split() == ["plain,rebalance"]
     asked |= {"COMP_WORDS": "dcache-admin rebalance ", "COMP_CWORD": "2"}
     words = [line.partition(",")[2] for line in bare.run(**asked).split()]
-    assert words == ["cancel", "pause", "plan", "resume", "run", "status"]
+    assert words == ["cancel", "pause", "plan", "resume", "run", "status", "watch"]
 
 
 # Looking

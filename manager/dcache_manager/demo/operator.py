@@ -19,7 +19,7 @@ class CommandFailed(DCacheError):
 
 class Operator:
     def __init__(self, site: Site, stage: Stage, figures: Callable[[], str]):
-        self._stage, self._figures = stage, figures
+        self._site, self._stage, self._figures = site, stage, figures
         self._environment = {**site.environment, "XDG_STATE_HOME": str(site.folder)}
         self._folder = site.project
 
@@ -43,7 +43,11 @@ class Operator:
             try:
                 for thread in threads:
                     thread.start()
-                self._stage.watch(float("inf"), self._figures, until=lambda: process.poll() is not None)
+                self._stage.watch(
+                    float("inf"), self._figures, until=lambda: process.poll() is not None or not self._site.works()
+                )
+                if process.poll() is None:
+                    raise CommandFailed(f"nobody does the job: the worker has ended\n{self._site.last_words()}")
             except BaseException:
                 process.terminate()  # a resize is left as it is: the fleet ends with the demo
                 raise

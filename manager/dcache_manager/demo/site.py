@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +55,8 @@ class Site:
             "SHOP_DEMO": "1",
         }
         self.url = ""
+        self.works: Callable[[], bool] = lambda: True
+        """Whether the worker, once it was started, still runs."""
 
     def manage(self, *arguments: str, **environment: str) -> None:
         """Run manage.py. Raises CannotPlay with what it printed."""
@@ -96,10 +98,14 @@ class Site:
     def working(self) -> Iterator[None]:
         """A Celery worker for the shop's jobs. The broker is a folder."""
         with self.log.open("ab") as log:
+            # As root or not, it takes messages from nobody else.
+            quiet = ("-W", "ignore:You're running the worker with superuser")
             command = ("-m", "celery", "-A", "shop", "worker", "-Q", "dcache", f"--concurrency={CHILDREN}")
             # -B: beat, in the same process; what it remembers is in a file.
             more = ("-B", f"--schedule={self.folder / 'beat'}", "--loglevel=WARNING", "--without-gossip")
-            with running(*command, *more, cwd=self.project, env=self.environment, stdout=log, stderr=log):
+            options = {"cwd": self.project, "env": self.environment, "stdout": log, "stderr": log}
+            with running(*quiet, *command, *more, **options) as worker:
+                self.works = lambda: worker.poll() is None
                 yield
 
     def _await(self, server: "subprocess.Popen[bytes]") -> None:
