@@ -101,12 +101,14 @@ class Site:
         listed = subprocess.run(["pgrep", "-P", parents], capture_output=True, text=True)
         return [int(pid) for pid in listed.stdout.split()]
 
-    def kill_child(self, holder: str = "") -> None:
-        """`kill -9` the worker's child that holds something under this name; else any."""
+    def kill_child(self, holder: str = "") -> bool:
+        """`kill -9` the worker's child that holds something under this name; else any. False if it is gone already."""
         pid = int(holder.split("/")[1]) if holder else random.choice(self.children())
-        assert pid in self.children()
+        if pid not in self.children():
+            return False
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+        return True
 
     def kill_workers(self) -> None:
         """`kill -9` everything, and whatever messages it had got with it."""

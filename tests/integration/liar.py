@@ -28,7 +28,7 @@ class Liar(ScriptedNode):
         replies: list[bytes] = []
         while replies[-1:] != [b"MN\r\n"]:
             replies += self._splitter.feed(self._real.recv(1 << 16))
-        key = command.split(b" ", 2)[1]
+        key = command.partition(b" ")[2].partition(b" ")[0]
         about_state = key.startswith(RESERVED) and key != RESERVED
         if self.lie and len(replies) > 1 and (self.state_too or not about_state):
             return self.lie(replies[0])

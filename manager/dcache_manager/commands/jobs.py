@@ -11,7 +11,7 @@ from ..options import Choices, Noun, pass_choices
 
 @click.group("jobs", cls=Noun)
 def command() -> None:
-    """What the journal says of resizes and of runs of warmers, past and present.
+    """What the journal says of resizes and of runs of warmers.
 
     The journal is in the project's database if dcache_manager is installed and migrated there, else in a file on the
     machine where a resize ran.
