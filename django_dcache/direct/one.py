@@ -73,7 +73,7 @@ def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> boo
     began = begin(fleet)
     known = look_up(fleet, made_key)
     said = _tell(fleet, began, known, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), data + b"\r\n")
-    if said == [b"HD"]:
+    if said.count(b"HD") == len(said):
         return True
     harmless = _bumped(fleet, known, said)
     if _REFUSED in said:
@@ -86,8 +86,8 @@ def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
     began = begin(fleet)
     known = look_up(fleet, made_key)
     said = _tell(fleet, began, known, b"md", b"", b"")
-    if said == [b"HD"] or said == [b"NF"]:
-        return said[0] == b"HD", True
+    if None not in said and _REFUSED not in said:
+        return b"HD" in said, True
     harmless = _bumped(fleet, known, said)
     if _REFUSED in said:
         raise TakeFlow  # The flow asks again, and disowns what refuses again.
@@ -101,13 +101,15 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     said = _tell(fleet, began, known, b"ma", b" v" if delta == 1 else b" D%d v" % (delta % _TWO_64), b"")
     if len(said) == 1 and said[0] is not None and said[0].isdigit():
         return int(said[0])
-    numbers = [int(word) for word in said if word is not None and word.isdigit()]
-    if _REFUSED in said and not numbers and None not in said:
+    number = next((int(word) for word in said if word is not None and word.isdigit()), None)
+    if None not in said and _REFUSED not in said:
+        return number
+    if None not in said and number is None:
         raise TakeFlow  # Not a number anywhere: the flow finds out whether it is a stub.
     # A copy that refused to count is behind the others from now on.
     if not _bumped(fleet, known, [None if word is _REFUSED else word for word in said]):
         return None
-    return numbers[0] if numbers else None
+    return number
 
 
 def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> Sequence[bytes | None]:
