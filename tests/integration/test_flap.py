@@ -69,7 +69,7 @@ def test_flap(scene: Scene, flap: Callable[[Scene, float], None], replicas: int)
         f"{flap.__name__}, R = {replicas}: {dict(findings.events)}; {missed} of {reads} reads missed what was there; "
         f"worst lag {findings.worst_lag:.3f} s"
     )
-    # A counter may be behind for as long as a value may; how long that was is what the drill judges (tests/consistency).
+    # A counter may be behind for as long as a value may: the drill judges that.
     for never in ("exception", "wrong value", "undead", "counter too high", "worker died"):
         assert not findings.events[never], findings.wrong
     assert findings.worst_lag <= OPTIONS["freshness"] + OPTIONS["timeout"]
