@@ -11,7 +11,7 @@ _BUSY = " (busy with other work: single figures may be far off, run it again)"
 
 _HEAD = """# Benchmarks
 
-The output of the last `benchmarks/run all --markdown`. Client and nodes share one core; samples of two milliseconds
+The output of the last `benchmarks/run --markdown` of every scenario. Client and nodes share one core; samples of two milliseconds
 alternate between all backends and operations, and the least of each counts. Small values are a dict that pickles to
 about a hundred bytes. Compare within a table: another machine gives other figures, and much the same ratios.
 
