@@ -11,9 +11,9 @@ _BUSY = " (busy with other work: single figures may be far off, run it again)"
 
 _HEAD = """# Benchmarks
 
-The output of the last `benchmarks/run --markdown` of every scenario. Client and nodes share one core; samples of two milliseconds
-alternate between all backends and operations, and the least of each counts. Small values are a dict that pickles to
-about a hundred bytes. Compare within a table: another machine gives other figures, and much the same ratios.
+The output of the last `benchmarks/run --markdown` of every scenario. Client and nodes share one core; samples of two
+milliseconds alternate between all backends and operations, and the least of each counts. Small values are a dict that
+pickles to about a hundred bytes. Compare within a table: another machine gives other figures, and much the same ratios.
 
 "Best peer on these nodes" leaves out the backends with one Redis node, which have less to do: nothing is spread.
 What the figures mean for large fleets is in [scale](../explanation/scale.md).
