@@ -1,6 +1,7 @@
 # What a fresh machine lacks, for script/test and script/demo. Source this, then say what is needed:
 #
 #   setup EXTRA[,EXTRA...]    a virtualenv with this checkout in it (editable), first on PATH; nearly free the second time
+#                             With `test` among them, the distribution in speed/ too, where a compiler can build it.
 #   need COMMAND...           programs, from the system's package manager where they are missing
 #
 #   PYTHON         the interpreter (default python3), 3.11 or later
@@ -65,12 +66,29 @@ make_venv() {
   quietly "$python" -m venv "$venv"
 }
 
+# From a copy, so that nothing is left in the checkout.
+install_speed() {
+  local copy status=0
+  "$venv/bin/python" -c 'import os, shlex, shutil, sysconfig as made, sys
+compiler, header = made.get_config_var("CC") or "cc", os.path.join(made.get_path("include"), "Python.h")
+sys.exit(not (shutil.which(os.environ.get("CC") or shlex.split(compiler)[0]) and os.path.exists(header)))' || {
+    echo "skipped  django-dcache-speed: there is no C compiler here, or no Python.h; its tests are skipped too"
+    return
+  }
+  copy=$(mktemp -d)
+  cp -R speed "$copy"
+  quietly "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input --no-deps --no-build-isolation \
+    --force-reinstall "$copy/speed" || status=$?
+  rm -rf "$copy"
+  [[ $status = 0 ]] || die "django-dcache-speed could not be built"
+}
+
 setup() {
   local extras=$1 key stamp
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     die "$python is missing or older than Python 3.11: name another one, as in PYTHON=python3.12 $0"
   stamp=$venv/.installed-$extras
-  key=$({ "$python" -V && echo "$PWD" && cat setup.cfg pyproject.toml django_dcache/__init__.py; } | cksum)
+  key=$({ "$python" -V && echo "$PWD" && cat setup.cfg pyproject.toml django_dcache/__init__.py speed/*.*; } | cksum)
   if [[ ! -x $venv/bin/python || $(cat "$stamp" 2>/dev/null) != "$key" ]]; then
     # pip, because a venv that was interrupted half-way has a Python and no pip.
     "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv || die "$python can't make a virtualenv in $venv"
@@ -79,6 +97,7 @@ setup() {
     echo "installing django-dcache[$extras] in $venv"
     quietly "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e ".[$extras]" ||
       die "pip could not install django-dcache[$extras]"
+    [[ ,$extras, != *,test,* ]] || install_speed
     echo "$key" >"$stamp"
   fi
   export PATH=$venv/bin:$PATH

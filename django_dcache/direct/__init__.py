@@ -6,5 +6,6 @@ node wakes, so it is bumped and never sent again.
 """
 
 from .known import Known, Spot, TakeFlow, look_up
+from .speed import names
 
-__all__ = ["Known", "Spot", "TakeFlow", "look_up"]
+__all__ = ["Known", "Spot", "TakeFlow", "look_up", "names"]

@@ -1,7 +1,7 @@
 """Where a key is under one view, worked out once and remembered as long as the view holds."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from .. import keys
 from ..fleet import Fleet
@@ -31,7 +31,7 @@ class Spot(NamedTuple):
     key: bytes
     """The wire key."""
     remove: bytes
-    """The command that deletes it and says nothing."""
+    """The command that deletes it and says nothing: the classic one costs a node half of what `md` does."""
 
 
 class Known(NamedTuple):
@@ -44,7 +44,7 @@ class Known(NamedTuple):
     """None: reading takes the flow."""
     last: bool
     """There is no other copy to ask: a miss is a miss."""
-    write: Sequence[Spot]
+    write: tuple[Spot, ...]
     """Empty: writing takes the flow."""
 
 
@@ -64,11 +64,13 @@ def look_up(fleet: Fleet, made_key: str) -> Known:
     return view.known.get(made_key) or remember(fleet, view, made_key)
 
 
-def look_up_many(fleet: Fleet, made_keys: Iterable[str]) -> list[Known]:
+def look_up_many(fleet: Fleet, made_keys: Collection[str]) -> list[Known]:
     """The same for each of many, all under one view. Raises InvalidKey."""
     view = fleet.view
-    known = view.known.get
-    return [known(made_key) or remember(fleet, view, made_key) for made_key in made_keys]
+    places: list[Any] = list(map(view.known.get, made_keys))
+    if all(places):
+        return places
+    return [known or remember(fleet, view, made_key) for known, made_key in zip(places, made_keys, strict=True)]
 
 
 def remember(fleet: Fleet, view: View, made_key: str) -> Known:
@@ -88,7 +90,7 @@ def _work_out(fleet: Fleet, view: View, made_key: str) -> Known:
         if pool is None or view.standing(node, slot) is not Standing.OPEN:
             return None
         key = keys.wire_key(name, view.generation(node, slot))
-        return Spot(node, pool, key, b"md %b q\r\n" % key)
+        return Spot(node, pool, key, b"delete %b noreply\r\n" % key)
 
     order = view.read_order(route)
     # Where a read without a proof has to be a miss, only the flow's caller can tell.
@@ -96,7 +98,7 @@ def _work_out(fleet: Fleet, view: View, made_key: str) -> Known:
     read = spot(order[0]) if plain else None
     simple = not (route.first.purge or route.joining or view.young(made_key))
     copies = [spot(node) for node in route.first.write] if simple else []
-    write = [copy for copy in copies if copy]
+    write = tuple(copy for copy in copies if copy)
     return Known(made_key, name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())
 
 

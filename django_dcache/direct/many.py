@@ -1,9 +1,7 @@
 """Get, set and delete of many keys: one pipelined batch a node, all sent before the first reply is awaited."""
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Collection, Iterable, Mapping
 
 from ..fleet import Fleet
 from ..flows.state import bump
@@ -11,13 +9,13 @@ from ..keys import RESERVED
 from ..transport.connection import Connection
 from ..transport.pool import Pool
 from ..view import Slot
+from .batch import OUT_OF_STEP, Found
 from .known import Known, TakeFlow, begin, look_up_many, take
+from .speed import answers, questions, readers, removals
 
 CHUNK = 64 * 1024
 READ_BYTES, WRITE_BYTES = 24 * 1024, 128 * 1024
 """The most that is sent to a node before its replies are read, so that neither side blocks on a full buffer."""
-
-_answer = re.compile(rb"(?:VA (\d{1,8}) f(\d{1,9})|EN) O(\d{1,10})( Z)?\r\n").match
 
 ByNode = dict[Pool, list[bytes]]
 
@@ -62,33 +60,24 @@ def _give_up(batches: Iterable[Batch], sent: bool) -> None:
             batch.finish()
 
 
-def get_many(fleet: Fleet, made_keys: Iterable[str]) -> tuple[dict[str, tuple[int, bytes]], list[str]]:
+def get_many(fleet: Fleet, made_keys: Collection[str]) -> tuple[Found, list[str]]:
     """(flags, data) of what was found, and the keys that need the flow. Raises InvalidKey, before anything is sent."""
     deadline = begin(fleet) + fleet.options.timeout
     places = look_up_many(fleet, made_keys)
-    asked: dict[Pool, list[Known]] = defaultdict(list)
-    wire_keys: ByNode = defaultdict(list)
-    rest: list[str] = []
-    for known in places:
-        if known.read is None:
-            rest.append(known.made_key)
-        else:
-            _, pool, key, _ = known.read
-            asked[pool].append(known)
-            wire_keys[pool].append(key)
+    asked, rest = readers(places)
     batches: list[Batch] = []
-    found: dict[str, tuple[int, bytes]] = {}
+    found: Found = {}
     sent = False
     try:
-        for pool, wanted in wire_keys.items():
+        for pool, wanted in asked.items():
             batch = Batch(pool)
             batches.append(batch)
-            batch.request = b"".join([b"mg %b v f O%d\r\n" % pair for pair in zip(wanted, count(batch.opaque))])
+            batch.request = questions(wanted, batch.opaque)
             batch.connection.opaque += len(wanted)
         _send(batches, READ_BYTES)
         sent = True
-        for batch, there in zip(batches, asked.values(), strict=True):
-            rest += _collect(fleet, batch, there, found, deadline)
+        for batch, wanted in zip(batches, asked.values(), strict=True):
+            rest += _collect(fleet, batch, wanted, found, deadline)
     except TakeFlow:
         _give_up(batches, sent)
         return {}, [known.made_key for known in places]
@@ -100,11 +89,9 @@ def get_many(fleet: Fleet, made_keys: Iterable[str]) -> tuple[dict[str, tuple[in
     return found, rest
 
 
-def _collect(
-    fleet: Fleet, batch: Batch, asked: Sequence[Known], found: dict[str, tuple[int, bytes]], deadline: float
-) -> list[str]:
+def _collect(fleet: Fleet, batch: Batch, asked: list[Known], found: Found, deadline: float) -> list[str]:
     """Read the replies to a batch; the keys that another copy may have, or that got no answer."""
-    opaque, position, data = batch.opaque, 0, b""
+    position, data = 0, b""
     missed: list[str] = []
     number, wanted = 0, len(asked)
     receive = batch.connection.socket.recv
@@ -115,32 +102,9 @@ def _collect(
             if not chunk:
                 break
             data = data[position:] + chunk if position < len(data) else chunk
-            position = 0
-            while number < wanted:
-                match = _answer(data, position)
-                if match is None:
-                    break
-                size, flags, echo, stub = match.groups()
-                if int(echo) != opaque + number:
-                    raise OSError("a reply to another command")
-                start = match.end()
-                known = asked[number]
-                if size is None:
-                    if not known.last:
-                        missed.append(known.made_key)
-                    position = start
-                else:
-                    stop = start + int(size)
-                    if len(data) < stop + 2:
-                        break
-                    if not data.startswith(b"\r\n", stop):
-                        raise OSError("a value that does not end where it should")
-                    if not stub:
-                        found[known.made_key] = int(flags), data[start:stop]
-                    elif not known.last:
-                        missed.append(known.made_key)
-                    position = stop + 2
-                number += 1
+            position, number = answers(data, 0, asked, number, batch.opaque, found, missed)
+            if position == OUT_OF_STEP:
+                break
             if number == wanted:
                 if position != len(data):
                     batch.connection.close()  # Something nobody asked for follows.
@@ -160,26 +124,25 @@ def store_many(fleet: Fleet, items: Mapping[str, tuple[int, bytes]], ttl: int) -
     began = begin(fleet)
     places = look_up_many(fleet, items)
     commands: ByNode = defaultdict(list)
+    rest: list[str] = []
     for known, (flags, data) in zip(places, items.values(), strict=True):
-        rest = b" %d F%d T%d q\r\n%b\r\n" % (len(data), flags, ttl, data)
+        tail = b" %d F%d T%d q\r\n%b\r\n" % (len(data), flags, ttl, data)
         for _, pool, key, _ in known.write:
-            commands[pool].append(b"ms %b%b" % (key, rest))
-    return _tell_many(fleet, began, places, commands, stores=True)
+            commands[pool].append(b"ms %b%b" % (key, tail))
+        if not known.write:
+            rest.append(known.made_key)
+    return _tell_many(fleet, began, places, commands, rest, stores=True)
 
 
-def remove_many(fleet: Fleet, made_keys: Iterable[str]) -> tuple[set[str], list[str]]:
+def remove_many(fleet: Fleet, made_keys: Collection[str]) -> tuple[set[str], list[str]]:
     """The keys that somebody may still read, and those that need the flow. Raises InvalidKey."""
     began = begin(fleet)
     places = look_up_many(fleet, made_keys)
-    commands: ByNode = defaultdict(list)
-    for known in places:
-        for _, pool, _, remove in known.write:
-            commands[pool].append(remove)
-    return _tell_many(fleet, began, places, commands, stores=False)
+    return _tell_many(fleet, began, places, *removals(places), stores=False)
 
 
 def _tell_many(
-    fleet: Fleet, began: float, places: Sequence[Known], commands: ByNode, stores: bool
+    fleet: Fleet, began: float, places: list[Known], commands: ByNode, rest: list[str], stores: bool
 ) -> tuple[set[str], list[str]]:
     """The commands are quiet: a node says only what went wrong, and answers one last one to say that it is through."""
     batches: list[Batch] = []
@@ -201,7 +164,6 @@ def _tell_many(
         raise
     for batch in batches:
         batch.finish()
-    rest = [known.made_key for known in places if not known.write]
     if all(ends.values()):
         return set(), rest
     done: set[str] = set()

@@ -1,6 +1,5 @@
 """Get, set, delete and count of one key in two system calls a copy."""
 
-import re
 from collections.abc import Sequence
 from socket import MSG_WAITALL
 
@@ -10,6 +9,7 @@ from ..flows.state import bump
 from ..transport.connection import Connection
 from ..transport.pool import Pool
 from .known import Known, Spot, TakeFlow, begin, look_up, take
+from .speed import header
 
 FIRST_CHUNK = 4096
 LONGEST = len(f"{2**64}\r\n")
@@ -17,8 +17,6 @@ _TWO_64 = 2**64
 _REFUSED = b"refused"
 
 _words = {b"ms": (b"HD",), b"md": (b"HD", b"NF"), b"ma": (b"NF",)}
-# What is longer than this, in digits or in bytes, is left to the flow.
-_value = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
 
 
 def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
@@ -37,18 +35,16 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
         stream = connection.socket
         stream.send(b"mg %b v f O%d\r\n" % (key, opaque))
         data = stream.recv(FIRST_CHUNK)
-        match = _value(data)
-        if match:
-            size, flags, echo = match.groups()
-            start = match.end()
-            stop = start + int(size)
+        value = header(data, opaque)
+        if value:
+            flags, start, stop = value
             if len(data) < stop + 2:
                 data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
-            if int(echo) == opaque and len(data) == stop + 2 and data.endswith(b"\r\n"):
+            if len(data) == stop + 2 and data.endswith(b"\r\n"):
                 pool.idle.append(connection)
                 if not known.last:
                     pool.answered(fleet.clock() - began)
-                return int(flags), data[start:stop]
+                return flags, data[start:stop]
         else:
             # A stub is a miss too: somebody is loading.
             missed = data == b"EN O%d\r\n" % opaque or data == b"VA 0 f0 O%d Z\r\n\r\n" % opaque

@@ -1,0 +1,105 @@
+"""What is done once for every key of a batch: pure functions, which the extra `speed` has once more in C.
+
+tests/unit/direct/test_speed.py proves both equal. `places`, here, are the keys as `Known` has them.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from ..transport.pool import Pool
+from .known import Known
+
+Found = dict[str, tuple[int, bytes]]
+"""(flags, data) by made key."""
+
+OUT_OF_STEP = -1
+"""In place of a position: what is there is no answer to what was asked."""
+
+# What is longer than this, in digits or in bytes, is left to the flow.
+_answer = re.compile(rb"(?:VA (\d{1,8}) f(\d{1,9})|EN) O(\d{1,10})( Z)?\r\n").match
+_header = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
+
+
+def names(head: str, keys: Iterable[Any]) -> list[str]:
+    """Made keys: `head` and then each of `keys` as text."""
+    return [f"{head}{key!s}" for key in keys]
+
+
+def readers(places: list[Known]) -> tuple[dict[Pool, list[Known]], list[str]]:
+    """Whom to ask for what, and the made keys that have nobody to be asked."""
+    groups: dict[Pool, list[Known]] = {}
+    rest: list[str] = []
+    for known in places:
+        if known.read is None:
+            rest.append(known.made_key)
+        elif (pool := known.read.pool) in groups:
+            groups[pool].append(known)
+        else:
+            groups[pool] = [known]
+    return groups, rest
+
+
+def removals(places: list[Known]) -> tuple[dict[Pool, list[bytes]], list[str]]:
+    """The commands for each node that delete every copy, and the made keys that have none that may be written."""
+    groups: dict[Pool, list[bytes]] = {}
+    rest: list[str] = []
+    for known in places:
+        for _, pool, _, remove in known.write:
+            if pool in groups:
+                groups[pool].append(remove)
+            else:
+                groups[pool] = [remove]
+        if not known.write:
+            rest.append(known.made_key)
+    return groups, rest
+
+
+def questions(asked: list[Known], opaque: int) -> bytes:
+    """One command for each of `asked`, which all have somebody to be asked, numbered from `opaque` on."""
+    keys = [known.read.key for known in asked if known.read]
+    return b"".join([b"mg %b v f O%d\r\n" % pair for pair in zip(keys, count(opaque))])
+
+
+def answers(
+    data: bytes, position: int, asked: list[Known], number: int, opaque: int, found: Found, missed: list[str]
+) -> tuple[int, int]:
+    """Read the answers in `data`, from `position` on, to `questions(asked, opaque)`, from its `number`th on.
+
+    What is there goes to `found`; what is not, and may be elsewhere, to `missed`: a stub is no value. Returns the
+    position and the number at which to go on when more has come, or OUT_OF_STEP and the number that went wrong.
+    """
+    while number < len(asked):
+        match = _answer(data, position)
+        if match is None:
+            return (position if data.find(b"\n", position) < 0 else OUT_OF_STEP), number
+        size, flags, echo, stub = match.groups()
+        if int(echo) != opaque + number:
+            return OUT_OF_STEP, number
+        start = stop = end = match.end()
+        if size is not None:
+            stop = start + int(size)
+            end = stop + 2
+            if len(data) < end:
+                return position, number
+            if not data.startswith(b"\r\n", stop):
+                return OUT_OF_STEP, number
+        known = asked[number]
+        if size is not None and not stub:
+            found[known.made_key] = int(flags), data[start:stop]
+        elif not known.last:
+            missed.append(known.made_key)
+        position = end
+        number += 1
+    return position, number
+
+
+def header(data: bytes, opaque: int) -> tuple[int, int, int] | None:
+    """The flags of the one value that `data` begins with, and where it starts and stops; None if it is not that."""
+    match = _header(data)
+    if match is None:
+        return None
+    size, flags, echo = match.groups()
+    start = match.end()
+    return (int(flags), start, start + int(size)) if int(echo) == opaque else None
