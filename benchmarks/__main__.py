@@ -1,14 +1,17 @@
 """The command line of `benchmarks/run`."""
 
 import argparse
+import os
 import signal
 import sys
+
+os.environ["DCACHE_SPEED"] = "0"  # django-dcache is measured without its extra, and with it only as benchmarks.speed
 
 from django.conf import settings
 
 from . import install, machine, report, scenarios
 from .asynchronous import asynchronous
-from .backends import PEERS
+from .backends import PEERS, ours
 from .mover import mover
 from .scale import scale
 from .servers import go_first, pin
@@ -35,11 +38,12 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
 def main() -> None:
     options = parse(sys.argv[1:])
     settings.configure(CACHES={})
-    skipped = install.available(PEERS)
+    rivals = [*PEERS, ours(speed=True)]
+    skipped = install.available(rivals)
     if options.first:
         go_first()
     pinned = pin()
-    packages = [package for peer in PEERS if peer.name not in skipped for package in peer.packages]
+    packages = [package for peer in rivals if peer.name not in skipped for package in peer.packages]
     about = {**machine.describe(packages), "pinned": pinned}
     terms = scenarios.Terms(options.samples, frozenset(skipped))
     tables: list[Table] = []

@@ -9,6 +9,7 @@ from django.core.cache.backends.base import BaseCache
 from django.utils.module_loading import import_string
 
 OURS = "django-dcache"
+SPEED = f"{OURS} + speed"
 ONE_NODE = ", one node"
 """The end of the name of whoever can't spread keys over several nodes, and so has less to do."""
 
@@ -30,6 +31,8 @@ class Backend:
     packages: tuple[str, ...] = ()
     location: Callable[[Servers], Any] = lambda servers: list(servers.memcached)
     options: dict[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    """Of this checkout, in which its package is."""
 
     def entry(self, servers: Servers) -> dict[str, Any]:
         """As it would stand in CACHES. Each has a prefix of its own: they share the nodes."""
@@ -50,10 +53,15 @@ class Backend:
         return cache
 
 
-def ours(replicas: int = 1, nodes: int = 3) -> Backend:
+def ours(replicas: int = 1, speed: bool = False) -> Backend:
+    """django-dcache; with `speed`, its compiled extra too."""
     # A fleet's state outlives its clients: another number of replicas is another fleet on the same nodes.
     options = {"replicas": replicas, "fleet": f"r{replicas}"}
-    return Backend(OURS, "django_dcache.backend.DistributedCache", options=options)
+    if not speed:
+        return Backend(OURS, "django_dcache.backend.DistributedCache", options=options)
+    return Backend(
+        SPEED, "benchmarks.speed.DistributedCache", ("django-dcache-speed",), options=options, folder="speed"
+    )
 
 
 def _redis(scheme: str, servers: Servers) -> str:

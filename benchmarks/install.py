@@ -4,8 +4,11 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from .backends import Backend
+
+CHECKOUT = Path(__file__).parents[1]
 
 
 def available(peers: Iterable[Backend]) -> dict[str, str]:
@@ -20,13 +23,18 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _missing(peer: Backend) -> str:
-    wanted = [package for package in peer.packages if not _version(package)]
+    # What is in a folder of this checkout may have changed since the last time.
+    wanted = [package for package in peer.packages if peer.folder or not _version(package)]
     if not wanted:
         return ""
     print(f"installing {' '.join(wanted)}", file=sys.stderr)
-    # Binary packages only: a peer that needs a compiler and headers is not what its users would measure either.
     command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
-    ran = subprocess.run([*command, "--only-binary", ":all:", *wanted], capture_output=True, text=True)
+    if peer.folder:
+        command += ["--force-reinstall", "--no-deps", str(CHECKOUT / peer.folder)]
+    else:
+        # Binary packages only: a peer that needs a compiler and headers is not what its users would measure either.
+        command += ["--only-binary", ":all:", *wanted]
+    ran = subprocess.run(command, capture_output=True, text=True)
     if ran.returncode == 0:
         return ""
     errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR")]

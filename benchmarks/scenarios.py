@@ -28,13 +28,13 @@ Scenario = Callable[[Terms], Iterator[Table]]
 
 def standard(terms: Terms) -> Iterator[Table]:
     """Three nodes, one replica, small values: every operation, every backend."""
-    yield from _compare("Three nodes, R = 1", 3, [FLOOR, *PEERS, ours()], ops.TABLE, terms)
+    yield from _compare("Three nodes, R = 1", 3, [FLOOR, *PEERS, ours(), ours(speed=True)], ops.TABLE, terms)
 
 
 def nodes(terms: Terms) -> Iterator[Table]:
     """1, 3, 10 and 50 nodes."""
     chosen = (ops.GET, ops.SET, ops.get_many(10), ops.get_many(100), ops.set_many(100))
-    backends = terms.present([peer("PyMemcache"), peer("PyLibMC"), ours()])
+    backends = terms.present([peer("PyMemcache"), peer("PyLibMC"), ours(), ours(speed=True)])
     counts = (1, 3, 10, 50)
     with ExitStack() as stack:
         fleets = {count: stack.enter_context(running(count)) for count in counts}
@@ -62,15 +62,17 @@ def keys(terms: Terms) -> Iterator[Table]:
     """get_many, set_many and delete_many of 1, 10, 100 and 1,000 keys."""
     for make in (ops.get_many, ops.set_many, ops.delete_many):
         chosen = [make(count) for count in (1, 10, 100, 1000)]
-        yield from _compare(make.__name__, 3, [*PEERS, ours()], chosen, terms, cpu=False)
+        yield from _compare(make.__name__, 3, [*PEERS, ours(), ours(speed=True)], chosen, terms, cpu=False)
     new = [ops.fresh("get"), ops.fresh("set")]
-    yield from _compare("Keys that were never seen before", 3, [*PEERS, ours()], new, terms, cpu=False)
+    yield from _compare(
+        "Keys that were never seen before", 3, [*PEERS, ours(), ours(speed=True)], new, terms, cpu=False
+    )
 
 
 def sizes(terms: Terms) -> Iterator[Table]:
     """Values of 100 B, 1 KB and 64 KB."""
     chosen = [make(label) for make in (ops.get_sized, ops.set_sized) for label in ops.SIZES]
-    yield from _compare("Sizes", 3, [FLOOR, *PEERS, ours()], chosen, terms, cpu=False)
+    yield from _compare("Sizes", 3, [FLOOR, *PEERS, ours(), ours(speed=True)], chosen, terms, cpu=False)
 
 
 def _compare(

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from .backends import FLOOR, ONE_NODE, OURS
+from .backends import FLOOR, ONE_NODE, OURS, SPEED
+
+_MINE = {OURS: "ours", SPEED: "ours + speed"}
 
 Row = dict[str, float]
 """{column: figure}; a column that a row lacks does not apply to it."""
@@ -24,15 +26,16 @@ class Table:
 
     def ratios(self) -> dict[str, Row]:
         """Ours over theirs: over the best of each column, and over the peers that are usually meant by "memcached"."""
-        mine = self.rows.get(OURS)
-        peers = {name: row for name, row in self.rows.items() if name not in (OURS, FLOOR.name)}
-        if mine is None or not peers:
+        mine = {words: self.rows[name] for name, words in _MINE.items() if name in self.rows}
+        peers = {name: row for name, row in self.rows.items() if name not in (*_MINE, FLOOR.name)}
+        if not mine or not peers:
             return {}
         sharded = {name: row for name, row in peers.items() if not name.endswith(ONE_NODE)}
         others = {"best peer": self._best(peers), "best peer on these nodes": self._best(sharded)}
         others |= {name: row for name, row in peers.items() if name.startswith(("PyLibMC", "PyMemcache"))}
         return {
-            f"ours / {name}": {column: mine[column] / row[column] for column in mine if row.get(column)}
+            f"{words} / {name}": {column: own[column] / row[column] for column in own if row.get(column)}
+            for words, own in mine.items()
             for name, row in others.items()
         }
 

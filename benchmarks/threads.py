@@ -17,7 +17,7 @@ CALLS = 25
 
 def threads(terms: Terms) -> Iterator[Table]:
     """1 and 8 threads: calls per second of all together."""
-    backends = terms.present([*PEERS, ours()])
+    backends = terms.present([*PEERS, ours(), ours(speed=True)])
     with running(3) as servers:
         for operation in (ops.GET, ops.SET, ops.get_many(10)):
             rows: dict[str, dict[str, float]] = {backend.name: {} for backend in backends}

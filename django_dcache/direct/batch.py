@@ -34,7 +34,9 @@ def readers(places: list[Known]) -> tuple[dict[Pool, list[Known]], list[str]]:
     for known in places:
         if known.read is None:
             rest.append(known.made_key)
-        elif (pool := known.read.pool) in groups:
+            continue
+        _, pool, _, _ = known.read
+        if pool in groups:
             groups[pool].append(known)
         else:
             groups[pool] = [known]
