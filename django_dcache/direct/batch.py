@@ -5,7 +5,6 @@ tests/unit/direct/test_speed.py proves both equal. `places`, here, are the keys 
 
 import re
 from collections.abc import Iterable
-from itertools import count
 from typing import Any
 
 from ..transport.pool import Pool
@@ -60,8 +59,8 @@ def removals(places: list[Known]) -> tuple[dict[Pool, list[bytes]], list[str]]:
 
 def questions(asked: list[Known], opaque: int) -> bytes:
     """One command for each of `asked`, which all have somebody to be asked, numbered from `opaque` on."""
-    keys = [known.read.key for known in asked if known.read]
-    return b"".join([b"mg %b v f O%d\r\n" % pair for pair in zip(keys, count(opaque))])
+    numbered = enumerate(asked, opaque)
+    return b"".join([b"mg %b v f O%d\r\n" % (known.read.key, number) for number, known in numbered if known.read])
 
 
 def answers(
@@ -79,17 +78,16 @@ def answers(
         size, flags, echo, stub = match.groups()
         if int(echo) != opaque + number:
             return OUT_OF_STEP, number
-        start = stop = end = match.end()
+        start = end = match.end()
         if size is not None:
-            stop = start + int(size)
-            end = stop + 2
+            end = start + int(size) + 2
             if len(data) < end:
                 return position, number
-            if not data.startswith(b"\r\n", stop):
+            if not data.startswith(b"\r\n", end - 2):
                 return OUT_OF_STEP, number
         known = asked[number]
         if size is not None and not stub:
-            found[known.made_key] = int(flags), data[start:stop]
+            found[known.made_key] = int(flags), data[start : end - 2]
         elif not known.last:
             missed.append(known.made_key)
         position = end
@@ -99,9 +97,6 @@ def answers(
 
 def header(data: bytes, opaque: int) -> tuple[int, int, int] | None:
     """The flags of the one value that `data` begins with, and where it starts and stops; None if it is not that."""
-    match = _header(data)
-    if match is None:
-        return None
-    size, flags, echo = match.groups()
-    start = match.end()
-    return (int(flags), start, start + int(size)) if int(echo) == opaque else None
+    if (match := _header(data)) and int(match[3]) == opaque:
+        return int(match[2]), match.end(), match.end() + int(match[1])
+    return None
