@@ -10,22 +10,23 @@ from ..transport.pool import Pool
 from . import batch
 from .known import Known
 
+try:
+    import dcache_speed
+except ImportError:
+    dcache_speed = None
+
 INTERFACE = 1
 """Counted up whenever a function of `batch` that is compiled too changes: another number is another interface."""
 
 
-def choose(switch: str | None) -> ModuleType:
-    """What has the functions. `switch`, from the environment: "0" leaves the extra alone."""
-    if switch == "0":
+def choose(extra: Any, switch: str | None) -> ModuleType:
+    """What has the functions: `extra`, unless there is none, it is another one, or `switch` is "0"."""
+    if extra is None or switch == "0":
         return batch
-    try:
-        import dcache_speed
-    except ImportError:
-        return batch
-    if dcache_speed.INTERFACE == INTERFACE:
-        return dcache_speed
+    if extra.INTERFACE == INTERFACE:
+        return extra
     warnings.warn(
-        f"django-dcache-speed is left alone: it has interface {dcache_speed.INTERFACE}, and this django-dcache needs"
+        f"django-dcache-speed is left alone: it has interface {extra.INTERFACE}, and this django-dcache needs"
         f" {INTERFACE}. Install both together: pip install 'django-dcache[speed]'",
         RuntimeWarning,
         stacklevel=2,
@@ -33,7 +34,7 @@ def choose(switch: str | None) -> ModuleType:
     return batch
 
 
-chosen = choose(os.environ.get("DCACHE_SPEED"))
+chosen = choose(dcache_speed, os.environ.get("DCACHE_SPEED"))
 
 names: Callable[[str, Iterable[Any]], list[str]] = chosen.names
 readers: Callable[[list[Known]], tuple[dict[Pool, list[Known]], list[str]]] = chosen.readers

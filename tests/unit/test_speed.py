@@ -1,0 +1,233 @@
+"""The compiled extra does what its twin does, gives back what it borrows, and is chosen only where it fits."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from django_dcache.direct import batch, speed
+from django_dcache.direct.known import Known, Spot
+
+try:
+    import dcache_speed
+except ImportError:
+    dcache_speed = None
+
+compiled = pytest.mark.skipif(dcache_speed is None, reason="no compiled extra: no C compiler, or no Python.h")
+POOLS = [object() for _ in range(3)]
+
+
+class Loud(str):
+    """Text that is written otherwise."""
+
+    def __str__(self):
+        return self.upper()
+
+    def __format__(self, how):
+        return f"<{super().__format__(how)}>"
+
+
+class Echo:
+    """Whose text is not plain text."""
+
+    def __str__(self):
+        return Loud("echo")
+
+
+texts = st.text(max_size=20)
+spots = st.builds(Spot, st.just("node"), st.sampled_from(POOLS), st.binary(max_size=250), st.binary(max_size=20))
+copies = st.lists(spots, max_size=3).map(tuple)
+knowns = st.builds(Known, texts, st.binary(), st.just(0), st.none() | spots, st.booleans(), copies)
+asked = st.lists(st.builds(Known, texts, st.binary(), st.just(0), spots, st.booleans(), copies), max_size=6)
+opaques = st.integers(0, 2**32)
+
+OPAQUE = 7
+odd = st.sampled_from([b"", b"007", b"-1", b"+1", b" 1", b"\xb2", b"1_0"])
+digits = st.integers(0, 10**11).map(b"%d".__mod__) | odd
+sizes = st.sampled_from([b"0", b"1", b"3", b"03", b"99999999", b"999999999"]) | digits
+numbers = st.sampled_from([b"7", b"8", b"9", b"10"]) | digits
+endings = st.sampled_from([b"\r\n", b" Z\r\n", b"Z\r\n", b" Z", b"\n", b"\r", b" W\r\n", b""])
+values = st.sampled_from([b"\r\n", b"a\r\n", b"abc\r\n", b"\r\n\r\r\n", b"abcd", b"abc\n", b"abc\r", b""])
+hits = st.tuples(sizes, digits, numbers, endings, values).map(b"VA %b f%b O%b%b%b".__mod__)
+misses = st.tuples(numbers, endings).map(b"EN O%b%b".__mod__)
+noise = st.sampled_from([b"SERVER_ERROR\r\n", b"MN\r\n", b"HD\r\n", b"VA ", b"EN", b"E", b"\0", b"VA 1 f"])
+streams = st.lists(hits | misses | noise | st.binary(max_size=10), max_size=6).map(b"".join)
+
+
+@st.composite
+def in_step(draw):
+    """What a node would say to some questions, cut off somewhere, with one byte another now and then."""
+    data = b""
+    for number in range(OPAQUE, OPAQUE + draw(st.integers(0, 6))):
+        value = draw(st.binary(max_size=5))
+        hit = b"VA %d f%d O%d\r\n%b\r\n" % (len(value), draw(st.integers(0, 10**9)), number, value)
+        data += draw(st.sampled_from([hit, b"EN O%d\r\n" % number, b"VA 0 f0 O%d Z\r\n\r\n" % number]))
+    data = bytearray(data[: draw(st.integers(0, len(data)))])
+    if data and draw(st.booleans()):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(data)
+
+
+def read(module, data, asked, number=0):
+    """All that `answers` says and does."""
+    found, missed = {}, []
+    return module.answers(data, 0, asked, number, OPAQUE, found, missed), found, missed
+
+
+@compiled
+@given(texts, st.lists(texts | texts.map(Loud) | st.integers() | st.binary() | st.builds(Echo) | st.none()))
+def test_names(head, keys):
+    """Made keys are the same, of text, of numbers, and of whatever writes itself in its own way."""
+    assert dcache_speed.names(head, keys) == batch.names(head, keys)
+    assert dcache_speed.names(head, iter(keys)) == batch.names(head, keys)
+    assert {type(name) for name in dcache_speed.names(head, keys)} <= {str}
+
+
+@compiled
+@given(st.lists(knowns))
+def test_groups(places):
+    """Who is asked for what, and told to remove what, is the same and in the same order."""
+    for ours, theirs in [(dcache_speed.readers, batch.readers), (dcache_speed.removals, batch.removals)]:
+        assert repr(ours(places)) == repr(theirs(places))
+
+
+@compiled
+@given(asked, opaques)
+@example([], 0)
+def test_questions(asked, opaque):
+    """Questions are the same, byte for byte."""
+    assert dcache_speed.questions(asked, opaque) == batch.questions(asked, opaque)
+
+
+@compiled
+@given(streams | in_step(), asked, st.integers(0, 7))
+def test_answers(data, asked, number):
+    """Whatever the bytes are, both find the same, miss the same and stop at the same place."""
+    assert read(dcache_speed, data, asked, number) == read(batch, data, asked, number)
+
+
+@compiled
+@given(streams | in_step(), st.sampled_from([7, 8]))
+@example(b"VA 99999999 f999999999 O7\r\n", 7)
+@example(b"VA 1 f0 O0000000007\r\na\r\n", 7)
+def test_header(data, opaque):
+    """Whatever the bytes are, both take the same for a value."""
+    assert dcache_speed.header(data, opaque) == batch.header(data, opaque)
+
+
+@compiled
+@given(in_step(), asked, st.integers(0, 200))
+def test_answers_in_two_parts(data, asked, where):
+    """Where the bytes are cut in two makes no difference to either."""
+    for module in (dcache_speed, batch):
+        (position, number), found, missed = read(module, data[:where], asked)
+        if position != batch.OUT_OF_STEP:
+            rest = data[:where][position:] + data[where:]
+            (_, number), more, others = read(module, rest, asked, number)
+            assert ({**found, **more}, missed + others) == read(module, data, asked)[1:]
+
+
+SPOT = Spot("node", POOLS[0], b"key", b"delete key noreply\r\n")
+KNOWN = Known("key", b"key", 0, SPOT, False, (SPOT, SPOT))
+WRONG = [
+    ("names", ("head", None)),
+    ("names", ("head",)),
+    ("names", (b"head", ["key"])),
+    ("names", ("head", [object.__new__(type("Mute", (), {"__str__": lambda self: 1 / 0}))])),
+    ("names", ("head", (1 / 0 for _ in "1"))),
+    ("readers", (None,)),
+    ("readers", ([KNOWN, None],)),
+    ("readers", ([KNOWN, ()],)),
+    ("readers", ([KNOWN, KNOWN._replace(read=())],)),
+    ("readers", ([KNOWN, KNOWN._replace(read=SPOT._replace(pool=[]))],)),
+    ("removals", (KNOWN,)),
+    ("removals", ([KNOWN, KNOWN._replace(write=[SPOT])],)),
+    ("removals", ([KNOWN, KNOWN._replace(write=(SPOT, ("node",)))],)),
+    ("questions", ([KNOWN, KNOWN._replace(read=None)], 1)),
+    ("questions", ([KNOWN, KNOWN._replace(read=SPOT._replace(key="text"))], 1)),
+    ("questions", ([KNOWN], -1)),
+    ("questions", ([KNOWN], "1")),
+    ("answers", ("text", 0, [KNOWN], 0, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", 8, [KNOWN], 0, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", -1, [KNOWN], 0, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", 0, [KNOWN], -1, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", 0, [()], 0, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", 0, [KNOWN], 0, 7, {}, None)),
+    ("answers", (b"VA 1 f0 O7\r\na\r\n", 0, [KNOWN], 0, 7, None, [])),
+    ("answers", (b"VA 1 f0 O7\r\na\r\n", 0, [KNOWN._replace(made_key=[])], 0, 7, {}, [])),
+    ("answers", (b"", 0, [KNOWN], 2**70, 7, {}, [])),
+    ("header", ("text", 7)),
+    ("header", (b"", None)),
+    ("header", ()),
+]
+RIGHT = [
+    ("names", ("head", ["key", 1, Loud("loud"), Echo()])),
+    ("readers", ([KNOWN, KNOWN._replace(read=None)],)),
+    ("removals", ([KNOWN, KNOWN._replace(write=())],)),
+    ("questions", ([KNOWN, KNOWN], 2**40)),
+    ("answers", (b"VA 1 f0 O7\r\na\r\nEN O8\r\nVA 5 ", 0, [KNOWN] * 3, 0, 7, {}, [])),
+    ("answers", (b"VA 1 f0 O7\r\na\r\nEN O9\r\n", 0, [KNOWN] * 3, 0, 7, {}, [])),
+    ("answers", (b"NO\r\n", 0, [KNOWN] * 3, 0, 7, {}, [])),
+    ("header", (b"VA 1 f0 O7\r\na\r\n", 7)),
+    ("header", (b"EN O7\r\n", 7)),
+]
+
+
+def parts(value):
+    """Everything inside of some arguments."""
+    return [value, *(part for item in value for part in parts(item))] if isinstance(value, tuple | list) else [value]
+
+
+def call(function, arguments):
+    """What gets the results is new each time."""
+    return getattr(dcache_speed, function)(*({} if part == {} else [] if part == [] else part for part in arguments))
+
+
+@compiled
+@pytest.mark.parametrize(("function", "arguments"), WRONG)
+def test_what_makes_no_sense_is_refused(function, arguments):
+    """Arguments of the wrong kind, number or size raise an exception, and nothing worse happens."""
+    with pytest.raises((TypeError, ValueError, SystemError, IndexError, OverflowError, ZeroDivisionError)):
+        call(function, arguments)
+
+
+@compiled
+@pytest.mark.parametrize(("function", "arguments"), RIGHT + WRONG)
+def test_references_are_given_back(function, arguments):
+    """After ten thousand calls, failing ones among them, nothing is held that was not held before."""
+    watched, counts = parts(arguments), []
+    for calls in (2, 10_000):
+        for _ in range(calls):
+            try:
+                call(function, arguments)
+            except Exception:
+                pass
+        counts.append([sys.getrefcount(part) for part in watched])
+    # What is the interpreter's own, such as None, small numbers and words of this module, is counted by others too.
+    assert max(abs(after - before) for before, after in zip(*counts, strict=True)) < 100
+
+
+def extra(interface):
+    """An installed extra."""
+    return SimpleNamespace(INTERFACE=interface)
+
+
+def test_what_is_installed_is_taken():
+    """An extra with the right interface is taken; where there is none, or DCACHE_SPEED is 0, its twin is."""
+    installed = extra(speed.INTERFACE)
+    assert speed.choose(installed, None) is speed.choose(installed, "1") is installed
+    assert speed.choose(installed, "0") is speed.choose(None, None) is batch
+
+
+def test_another_interface_is_left_alone():
+    """An extra with another interface is not used, and a warning says what to install."""
+    with pytest.warns(RuntimeWarning, match="pip install"):
+        assert speed.choose(extra(speed.INTERFACE + 1), None) is batch
+
+
+@compiled
+def test_this_one_is_taken():
+    """The extra in this repository has the interface that this django-dcache asks for."""
+    assert speed.choose(dcache_speed, None) is dcache_speed
