@@ -1,0 +1,21 @@
+"""The short cut with its compiled extra, and without."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from django_dcache.direct import batch, speed
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_the_other_twin():
+    """What test_direct.py claims holds with the compiled extra and without: here, for what this process has not chosen."""
+    pytest.importorskip("dcache_speed", reason="no compiled extra: no C compiler, or no Python.h")
+    environment = {**os.environ, "DCACHE_SPEED": "1" if speed.chosen is batch else "0"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration/test_direct.py"]
+    run = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
