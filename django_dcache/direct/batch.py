@@ -4,6 +4,7 @@ tests/unit/direct/test_speed.py proves both equal. `places`, here, are the keys 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,32 +29,27 @@ def names(head: str, keys: Iterable[Any]) -> list[str]:
 
 def readers(places: list[Known]) -> tuple[dict[Pool, list[Known]], list[str]]:
     """Whom to ask for what, and the made keys that have nobody to be asked."""
-    groups: dict[Pool, list[Known]] = {}
+    groups: dict[Pool, list[Known]] = defaultdict(list)
     rest: list[str] = []
     for known in places:
-        if known.read is None:
+        read = known.read
+        if read is None:
             rest.append(known.made_key)
-            continue
-        _, pool, _, _ = known.read
-        if pool in groups:
-            groups[pool].append(known)
         else:
-            groups[pool] = [known]
+            groups[read.pool].append(known)
     return groups, rest
 
 
 def removals(places: list[Known]) -> tuple[dict[Pool, list[bytes]], list[str]]:
     """The commands for each node that delete every copy, and the made keys that have none that may be written."""
-    groups: dict[Pool, list[bytes]] = {}
+    groups: dict[Pool, list[bytes]] = defaultdict(list)
     rest: list[str] = []
     for known in places:
-        for _, pool, _, remove in known.write:
-            if pool in groups:
-                groups[pool].append(remove)
-            else:
-                groups[pool] = [remove]
-        if not known.write:
+        write = known.write
+        if not write:
             rest.append(known.made_key)
+        for _, pool, _, remove in write:
+            groups[pool].append(remove)
     return groups, rest
 
 

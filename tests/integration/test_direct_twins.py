@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def test_the_other_twin():
-    """What test_direct.py claims holds with the compiled extra and without: here, for what this process has not chosen."""
+    """What test_direct.py claims holds with the compiled extra and without: here, for the one that is not used here."""
     pytest.importorskip("dcache_speed", reason="no compiled extra: no C compiler, or no Python.h")
     environment = {**os.environ, "DCACHE_SPEED": "1" if speed.chosen is batch else "0"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/integration/test_direct.py"]
