@@ -10,7 +10,7 @@ from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
 from . import aio, budget, codec, registry
-from .direct import TakeFlow, many, names, one
+from .direct import TakeFlow, many, one
 from .errors import ConfigurationError, DCacheError, InvalidKey
 from .flows import Item
 from .operations import Operation, Operations
@@ -70,7 +70,8 @@ class DistributedCache(Operations):
 
     def _make_keys(self, keys: Iterable[Any], version: int | None) -> list[str]:
         if self.key_func is default_key_func:
-            return names(f"{self.key_prefix}:{self.version if version is None else version}:", keys)
+            head = f"{self.key_prefix}:{self.version if version is None else version}:"
+            return [f"{head}{key!s}" for key in keys]
         return [self.make_key(key, version) for key in keys]
 
     # Reading

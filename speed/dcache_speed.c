@@ -180,44 +180,6 @@ answers(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 /* ---- Commands ---- */
 
-/* names(head, keys) -> made keys */
-static PyObject *
-names(PyObject *module, PyObject *const *args, Py_ssize_t count)
-{
-    if (!expect(count, 2))
-        return NULL;
-    PyObject *head = args[0], *made = NULL, *key = NULL, *iterator = PyObject_GetIter(args[1]);
-
-    if (!iterator || !(made = PyList_New(0)))
-        goto failed;
-    while ((key = PyIter_Next(iterator))) {
-        if (!PyUnicode_CheckExact(key)) {
-            PyObject *text = PyObject_Str(key);
-            Py_DECREF(key);
-            /* Of a string that is not plain, as str.format does it. */
-            key = text ? PyObject_Format(text, NULL) : NULL;
-            Py_XDECREF(text);
-            if (!key)
-                goto failed;
-        }
-        PyObject *name = PyUnicode_Concat(head, key);
-        int added = name ? PyList_Append(made, name) : -1;
-        Py_XDECREF(name);
-        Py_DECREF(key);
-        if (added < 0)
-            goto failed;
-    }
-    if (PyErr_Occurred())
-        goto failed;
-    Py_DECREF(iterator);
-    return made;
-
-failed:
-    Py_XDECREF(iterator);
-    Py_XDECREF(made);
-    return NULL;
-}
-
 /* Adds `item` to the list that `groups` has under `pool`. */
 static int
 add_to(PyObject *groups, PyObject *pool, PyObject *item)
@@ -358,7 +320,6 @@ questions(PyObject *module, PyObject *const *args, Py_ssize_t count)
 #define FAST(function) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
-    FAST(names),
     {"readers", readers, METH_O, NULL},
     {"removals", removals, METH_O, NULL},
     FAST(questions),

@@ -6,6 +6,5 @@ node wakes, so it is bumped and never sent again.
 """
 
 from .known import Known, Spot, TakeFlow, look_up
-from .speed import names
 
-__all__ = ["Known", "Spot", "TakeFlow", "look_up", "names"]
+__all__ = ["Known", "Spot", "TakeFlow", "look_up"]

@@ -5,8 +5,6 @@ tests/unit/direct/test_speed.py proves both equal. `places`, here, are the keys 
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
 
 from ..transport.pool import Pool
 from .known import Known
@@ -20,11 +18,6 @@ OUT_OF_STEP = -1
 # What is longer than this, in digits or in bytes, is left to the flow.
 _answer = re.compile(rb"(?:VA (\d{1,8}) f(\d{1,9})|EN) O(\d{1,10})( Z)?\r\n").match
 _header = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
-
-
-def names(head: str, keys: Iterable[Any]) -> list[str]:
-    """Made keys: `head` and then each of `keys` as text."""
-    return [f"{head}{key!s}" for key in keys]
 
 
 def readers(places: list[Known]) -> tuple[dict[Pool, list[Known]], list[str]]:

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -36,7 +36,6 @@ def choose(extra: Any, switch: str | None) -> ModuleType:
 
 chosen = choose(dcache_speed, os.environ.get("DCACHE_SPEED"))
 
-names: Callable[[str, Iterable[Any]], list[str]] = chosen.names
 readers: Callable[[list[Known]], tuple[dict[Pool, list[Known]], list[str]]] = chosen.readers
 removals: Callable[[list[Known]], tuple[dict[Pool, list[bytes]], list[str]]] = chosen.removals
 questions: Callable[[list[Known], int], bytes] = chosen.questions
