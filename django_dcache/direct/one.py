@@ -22,7 +22,7 @@ _words = {b"ms": (b"HD",), b"md": (b"HD", b"NF"), b"ma": (b"NF",)}
 def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
     """(flags, data), or None for a miss. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
-    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)  # No call for what is known.
+    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)  # No call of ours for what is known.
     spot = known.read
     if spot is None:
         raise TakeFlow
@@ -67,7 +67,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
 def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> bool:
     """Whether the value can be read now. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
-    known = look_up(fleet, made_key)
+    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
     said = _tell(fleet, began, known, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), data + b"\r\n")
     if said.count(b"HD") == len(said):
         return True
@@ -80,7 +80,7 @@ def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> boo
 def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
     """Whether there was something, and whether nobody can read it any more. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
-    known = look_up(fleet, made_key)
+    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
     said = _tell(fleet, began, known, b"md", b"", b"")
     if None not in said and _REFUSED not in said:
         return b"HD" in said, True
@@ -93,7 +93,7 @@ def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
 def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     """The new number as it is stored, or None if there is none. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
-    known = look_up(fleet, made_key)
+    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
     said = _tell(fleet, began, known, b"ma", b" v" if delta == 1 else b" D%d v" % (delta % _TWO_64), b"")
     if len(said) == 1 and said[0] is not None and said[0].isdigit():
         return int(said[0])
@@ -117,8 +117,12 @@ def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, 
         (spot,) = known.write
         connection = take(spot.pool, began)
         _say(connection, verb, spot.key, middle, tail)
-        said = [_hear(connection, verb)]
-        _part(fleet, began, spot.pool, connection, said[0])
+        word = _hear(connection, verb)
+        if word == b"HD":
+            spot.pool.idle.append(connection)
+        else:
+            _part(fleet, began, spot.pool, connection, word)
+        said = [word]
     elif known.write:
         said = _tell_all(fleet, began, known, verb, middle, tail)
     else:
