@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 MOST = 1024
 """Keys in a batch: more would gain nothing."""
+LEAST = 32
+"""Fewer would gain nothing either: what takes the time by then is the way to the nodes, not the keys."""
 FIRST = 128
 
 
@@ -40,7 +42,7 @@ class Pace:
     def took(self, keys: int, seconds: float) -> None:
         """A batch of `keys` took so long."""
         fitting = keys * self._seconds / seconds if seconds > 0 else MOST
-        self.batch = int(min(fitting, self.batch * 2))
+        self.batch = int(max(LEAST, min(fitting, self.batch * 2)))
         self._limit()
 
     def _limit(self) -> None:

@@ -1,6 +1,6 @@
 """How fast keys are moved."""
 
-from dcache_manager.pace import FIRST, MOST, Pace
+from dcache_manager.pace import FIRST, LEAST, MOST, Pace
 from django_dcache.testing import ManualClock
 
 
@@ -48,12 +48,17 @@ def test_batches_grow_as_long_as_they_are_quick() -> None:
 
 
 def test_a_slow_batch_cuts_the_next() -> None:
-    """After a batch that took ten times as long as it should the next has a tenth of its keys, and never none."""
+    """After a batch that took twice as long as it should the next has half of its keys."""
     pace = paced(None, ManualClock())
-    pace.took(100, 0.2)
-    assert pace.batch == 10
-    pace.took(10, 60.0)
-    assert pace.batch == 1
+    pace.took(128, 0.04)
+    assert pace.batch == 64
+
+
+def test_nodes_that_are_far_away_do_not_cut_batches_to_nothing() -> None:
+    """However long a batch took, the next has some keys: one at a time would take as long each."""
+    pace = paced(None, ManualClock())
+    pace.took(FIRST, 60.0)
+    assert pace.batch == LEAST
 
 
 def test_batches_that_took_no_time() -> None:

@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--on-unproven", default=Terms.on_unproven, choices=("serve", "miss"))
     parser.add_argument("--faults", default="", metavar="NAME,…", help=f"only these of {', '.join(FAULTS)}")
-    parser.add_argument("--rate", type=float, default=Terms.rate, help="operations a second of each process")
+    parser.add_argument("--rate", type=float, help="operations a second of each process")
     parser.add_argument(
         "--bug", default="", choices=TEETH, help="a mistake to be planted in a copy of the product, by its own seed"
     )
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, metavar="FOLDER", help="run the drill in FOLDER again")
     parser.add_argument("--judge", type=Path, metavar="FOLDER", help="run nothing, judge what is in FOLDER again")
     given = parser.parse_args()
-    chosen = {"seconds": given.minutes * 60, "rate": given.rate}
+    chosen = {"seconds": given.minutes * 60} | ({"rate": given.rate} if given.rate else {})
     if given.bug:
         plan = terms(given.bug, **chosen)
     else:

@@ -20,17 +20,20 @@ from django_dcache.testing import FaultProxy, LocalNode
 
 from .checker import Violation
 from .history import read
-from .terms import ALIAS, Terms
+from .terms import ALIAS, OBSERVE, Terms
 from .truth import MAX_WORKERS, ORDERS, STOP, Order, Truth, own_names
+
+Networks = Mapping[str, FaultProxy]
+"""Between one process and each node, by the node's address."""
 
 
 @dataclass
 class Worker:
-    """A process of the site and the networks between it and each node, by the node's address."""
+    """A process of the site and its networks."""
 
     number: int
     process: subprocess.Popen[bytes]
-    proxies: Mapping[str, FaultProxy] = field(default_factory=dict)
+    proxies: Networks = field(default_factory=dict)
     frozen: bool = False
 
     def freeze(self) -> None:
@@ -52,6 +55,8 @@ class Arena:
         self._stack = ExitStack()
         self._number = 0
         self._held: set[str] = set()
+        self.operators: Networks = {}
+        """Of whoever leads a resize."""
 
     def __enter__(self) -> "Arena":
         terms = self.terms
@@ -62,6 +67,7 @@ class Arena:
             self.location = [{"name": f"n{number}", "address": address} for number, address in enumerate(addresses)]
             self.fleet = Fleet(self.configuration)
             self._stack.callback(self.fleet.close)
+            self.operators = self._lay_networks(MAX_WORKERS)
             self._stack.callback(self._end_workers)
             for _ in range(terms.workers):
                 self.hire()
@@ -141,18 +147,22 @@ class Arena:
     # Processes
 
     def hire(self) -> Worker:
-        """One more worker. The first one has no proxies: it meets nodes as they are."""
+        """One more worker. The first ones, and the very first at least, meet nodes as they are, without networks."""
         number, self._number = self._number, self._number + 1
-        proxies = {}
-        if number:
-            for address in self.terms.location or [node.address for node in self.nodes]:
-                proxy = FaultProxy(address, seed=self.terms.seed * 1000 + number)
-                proxies[address] = self._stack.enter_context(proxy)
-        remap = {address: proxy.address for address, proxy in proxies.items()}
-        spec = self.spec() | {"remap": remap, "writer": number, "seed": self.terms.seed * MAX_WORKERS + number}
+        direct = number < max(1, self.terms.observers)
+        proxies = {} if direct else self._lay_networks(number)
+        spec = self.spec(proxies) | {"writer": number, "seed": self.terms.seed * MAX_WORKERS + number}
+        if number < self.terms.observers:
+            spec["weights"] = OBSERVE
         worker = Worker(number, self.python("worker", spec), proxies)
         self.workers.append(worker)
         return worker
+
+    def _lay_networks(self, number: int) -> Networks:
+        """Between a process and each node, there may be trouble."""
+        addresses = self.terms.location or [node.address for node in self.nodes]
+        seed = self.terms.seed * 1000 + number
+        return {address: self._stack.enter_context(FaultProxy(address, seed=seed)) for address in addresses}
 
     def dismiss(self, worker: Worker) -> None:
         """Kill -9."""
@@ -163,7 +173,8 @@ class Arena:
     def order(self, worker: Worker, order: Order) -> None:
         self.truth.cells[ORDERS + worker.number] = order
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self, networks: Networks) -> dict[str, Any]:
+        """What a process of the arena, that has these networks, has to know."""
         terms = self.terms
         return {
             "folder": str(self.folder),
@@ -171,9 +182,12 @@ class Arena:
             "options": terms.options,
             "rate": terms.rate,
             "slow_loader": terms.slow_loader,
+            "slow_loads": terms.slow_loads,
             "zipf": terms.zipf,
+            "drift": terms.drift,
+            "weights": terms.weights,
             "bug": terms.bug,
-            "remap": {},
+            "remap": {address: proxy.address for address, proxy in networks.items()},
         }
 
     def python(self, module: str, spec: dict[str, Any]) -> subprocess.Popen[bytes]:

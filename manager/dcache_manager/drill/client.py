@@ -58,7 +58,8 @@ class Client:
             self.outcome = max(self.outcome, Outcome.UNKNOWN)
         elif counters["failures"] != failures:
             self.outcome = max(self.outcome, Outcome.FAIL)
-        if self._serves_unproven and self.outcome is Outcome.OK and not self._fleet.proven:
+        # A part of it may have failed besides; what was read is no better for that.
+        if self._serves_unproven and self.outcome in (Outcome.OK, Outcome.FAIL) and not self._fleet.proven:
             self.outcome = Outcome.UNPROVEN
         if self._fleet.view.state is not self._state:
             self._state = self._fleet.view.state

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import teeth
-from .terms import ALIAS
+from .terms import ALIAS, options
 
 
 def main(spec: dict[str, Any]) -> None:
@@ -22,7 +22,7 @@ def main(spec: dict[str, Any]) -> None:
     from django_dcache.fleet import Fleet
     from django_dcache.topology import Topology
 
-    fleet = Fleet(parse(ALIAS, spec["location"], spec["options"]))
+    fleet = Fleet(parse(ALIAS, spec["location"], options(spec)))
     conductor = Conductor(fleet, FileJournal(Path(spec["folder"]) / "resizes.jsonl"))
     # These are what it may say, and the next run goes on; the journal tells.
     with suppress(Conflict, NoMajority, NodeFailure, Cancelled):

@@ -35,7 +35,8 @@ def schedule(seed: int, names: Sequence[str], seconds: float, calm: float) -> li
             faults += bag.pop().split("+")
         length = chance.uniform(*(SHORT if chance.random() < 0.6 else LONG))
         # Resizes come one at a time.
-        faults = [name for name in faults if name == faults[0] or not name.startswith("rebalance")]
+        resizes = [name for name in faults if name.startswith("rebalance")]
+        faults = [name for name in faults if name not in resizes or name == resizes[0]]
         episodes.append(Episode(tuple(dict.fromkeys(faults)), min(length, seconds / 4), chance.randrange(2**32)))
         left -= length + calm
     return episodes

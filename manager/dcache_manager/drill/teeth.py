@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import mutants
-from .terms import Terms
+from .terms import WEIGHTS, Terms
 
 CORE = "django_dcache."
-MOVES = ("rebalance+far",)
-LOSSY = ("rebalance+brink",)
+MOVES = ("far+rebalance",)
 HOT = {"zipf": 1.15}
-TWICE = {"zipf": 0.7, "replicas": 2}
-ONCE = {"zipf": 0.7}
+EVEN = {"zipf": 0.7}
+IN_BULK = {"zipf": 0.5, "weights": {"get_many": 60, "delete_many": 8, "set_many": 10}}
+"""Many keys at once: more than networks in trouble would let through one by one."""
+ROWS = {"weights": dict.fromkeys(WEIGHTS, 0) | {"load": 12, "get": 80, "commit": 2}}
+SOON = {"freshness": 0.2, "timeout": 0.1, "calm": 0.3}
+"""What is rare comes more often, and what is stale is seen before it is written anew."""
 
 
 @dataclass(frozen=True)
@@ -65,37 +68,38 @@ TEETH = {
                 ("Round(staying, leaving), Round(joining), joining", "Round(new, leaving), Round(), joining")
             ]
         },
-        MOVES,
-        terms=TWICE,
+        ("straggling+rebalance",),
+        terms={"zipf": 0.3, "weights": {"delete_many": 40, "set_many": 40}, "workers": 12, "observers": 2},
     ),
     "no-settle": Tooth(
-        "joining nodes are still filled by some while others take them for the only truth",
+        "the last phase is left out: some still fill joining nodes from leaving ones that others purge no more",
         {
             CORE + "topology": [("self.phase is Phase.SETTLE and", "self.phase is Phase.FLIP and")],
             "dcache_manager.conductor": [
-                ("topology.step(Phase.SETTLE, self._fence)", "topology.step(Phase.STABLE, self._fence)")
+                ("topology.step(Phase.SETTLE, self._fence)", "topology.step(Phase.STABLE, self._fence)"),
+                ("retire=True, ", ""),
             ],
         },
-        MOVES,
-        terms=TWICE,
+        ("rebalance",),
+        terms=SOON | {"zipf": 0.3, "weights": {"get_many": 60}, "workers": 6, "observers": 2},
     ),
     "narrow-bump": Tooth(
         "a write lost while keys move disowns the silent node only, not those that may be filled from it",
         {CORE + "flows.write": [("{(node, slot), *((other, slot) for other in joining)}", "{(node, slot)}")]},
-        LOSSY,
-        terms=TWICE,
+        ("rebalance-while-cut-off",),
+        terms=IN_BULK,
     ),
     "no-quarantine": Tooth(
         "a new generation is written at once, while others still read and write the old one",
         {CORE + "view": [("        if not self.bumps and not self.debts:\n", "        if True:\n")]},
-        ("brink",),
-        terms=HOT,
+        ("cut-anywhere", "resets", "garbage"),
+        terms=IN_BULK | {"rate": 150.0, "drift": 0.3, "zipf": 1.0},
     ),
     "token-travels": Tooth(
         "a lease is used on another connection than the one it was given on, after a restart that counts leases anew",
         {CORE + "transport.rounds": [("command.token.connection != serial:", "command.token.connection < 0:")]},
-        ("bounce", "restart"),
-        terms={"slow_loader": 8.0, "zipf": 1.3},
+        ("restarts",),
+        terms=SOON | ROWS | {"slow_loader": 16.0, "slow_loads": 0.1, "workers": 32},
     ),
     "no-bump": Tooth(
         "a write whose reply is lost disowns nothing",
@@ -118,19 +122,19 @@ TEETH = {
             ]
         },
         MOVES,
-        terms=ONCE,
+        terms=EVEN,
     ),
     "new-first": Tooth(
         "targets are written before their sources",
         {CORE + "flows.write": [("for second in (False, True):", "for second in (True, False):")]},
         MOVES,
-        terms=ONCE,
+        terms=EVEN,
     ),
     "unleased-mover": Tooth(
         "what is copied is stored whatever was written meanwhile",
         {CORE + "flows.fill": [("value.flags, ttl, token=token))", "value.flags, ttl))")]},
-        MOVES,
-        terms=ONCE,
+        ("operator-far+rebalance",),
+        terms={"zipf": 0.3, "rate": 150.0},
     ),
     "topology-for-ever": Tooth(
         "every other process keeps the topology that it saw first",

@@ -1,10 +1,19 @@
 """What a drill is made of."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 ALIAS = "drill"
 PREFIX = "dcache-drill"
+WEIGHTS = {
+    "get": 22, "load": 26, "commit": 9, "set": 8, "delete": 3, "add": 3, "touch": 3,
+    "get_many": 4, "set_many": 2, "delete_many": 1, "count": 9, "look_at_counter": 2,
+    "log_in": 2, "save_session": 1, "log_out": 2, "load_session": 4,
+}  # fmt: skip
+"""How often a worker does what, compared with the rest."""
+OBSERVE = dict.fromkeys(WEIGHTS, 0) | {"get": 22, "get_many": 60, "look_at_counter": 2, "load_session": 4}
+"""The weights of a worker that only reads."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,8 @@ class Terms:
     spares: int = 2
     """Nodes that are running and not in the fleet yet."""
     workers: int = 5
+    observers: int = 0
+    """How many of them only read."""
     rate: float = 500.0
     """Operations a second that each worker tries for."""
     freshness: float = 0.5
@@ -32,9 +43,15 @@ class Terms:
     calm: float = 2.5
     """Seconds between two faults, and three times as long at the end."""
     slow_loader: float = 1.5
-    """Seconds that the slowest of a thousand loaders takes."""
+    """Seconds that the slowest loaders take."""
+    slow_loads: float = 0.01
+    """The part of loaders that are slow, one in ten of them as slow as the slowest."""
     zipf: float = 0.9
     """How much hotter the hottest keys are."""
+    drift: float = 0.0
+    """Seconds after which other keys are the hottest ones; 0: never."""
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """How often each action is taken, where that differs from WEIGHTS."""
     bug: str = ""
     """A tooth to plant (teeth.py)."""
 
@@ -47,3 +64,9 @@ class Terms:
     def hold(self) -> float:
         """Seconds after which nobody can act by an older state: `View.hold`."""
         return self.freshness + 2 * self.timeout
+
+
+def options(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The OPTIONS of a process with this spec (`Arena.spec`): it meets nodes over its own networks."""
+    remap = spec["remap"]
+    return spec["options"] | {"address_remap": lambda address: remap.get(address, address)}

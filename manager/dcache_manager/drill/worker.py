@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from . import teeth
-from .terms import ALIAS, PREFIX
+from .terms import ALIAS, PREFIX, options
 
 VITALS = 2.0
 """Seconds between two looks at the process's own sockets, threads and memory."""
@@ -40,12 +40,11 @@ def set_up_django(spec: dict[str, Any]) -> None:
     import django
     from django.conf import settings
 
-    remap = spec["remap"]
     entry = {
         "BACKEND": "django_dcache.backend.DistributedCache",
         "LOCATION": spec["location"],
         "KEY_PREFIX": PREFIX,
-        "OPTIONS": spec["options"] | {"address_remap": lambda address: remap.get(address, address)},
+        "OPTIONS": options(spec),
     }
     settings.configure(CACHES={ALIAS: entry}, SECRET_KEY="drill", SESSION_CACHE_ALIAS=ALIAS)
     django.setup()
@@ -73,7 +72,7 @@ class Process:
         client = Client(self._cache, self._truth, recorder, writer, chance)
         with (self._folder / f"notes-{writer:03}").open("a", buffering=1) as notes:
             client.complain = lambda call, error: _note(notes, complaint=call, error=_trace(error))
-            workload = Workload(client, self._truth, chance, self._spec["slow_loader"], self._spec["zipf"])
+            workload = Workload(client, self._truth, chance, self._spec)
             pause, cells = 1 / self._spec["rate"], self._truth.cells
             began = looked = due = time.monotonic()
             while not cells[STOP] and (now := time.monotonic()) - began < seconds:

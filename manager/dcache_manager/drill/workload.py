@@ -1,6 +1,7 @@
 """What one process of a site does to its cache, drawn from a seed."""
 
 from bisect import bisect
+from collections.abc import Mapping
 from itertools import accumulate
 from random import Random
 from time import monotonic, sleep
@@ -11,29 +12,29 @@ from django.contrib.sessions.backends.cache import SessionStore
 
 from .client import MISSING, Client, names
 from .history import Kind, Outcome
+from .terms import WEIGHTS
 from .truth import SESSIONS, SIZES, Family, Truth, key_name, key_number, session_key
 
 LIFE = 32
 """A counter that was lost begins its next life 2^32 higher, so that no number is ever right twice."""
 VERSIONS = 20
 """A session's cell holds its number and, in so many bits, its version."""
-WEIGHTS = {
-    "get": 22, "load": 26, "commit": 9, "set": 8, "delete": 3, "add": 3, "touch": 3,
-    "get_many": 4, "set_many": 2, "delete_many": 1, "count": 9, "look_at_counter": 2,
-    "log_in": 2, "save_session": 1, "log_out": 2, "load_session": 4,
-}  # fmt: skip
 STAMP = "stamp"
+STRIDE = 7
+"""By how many keys the heat moves on: so that no key is hot again soon."""
 
 
 class Workload:
     """`step()` does one thing. Values of `cells` are the truth; what was asked and answered goes to the history."""
 
-    def __init__(self, client: Client, truth: Truth, chance: Random, slow: float, zipf: float):
-        self._client, self._cache, self._truth, self._chance, self._slow = client, client.cache, truth, chance, slow
+    def __init__(self, client: Client, truth: Truth, chance: Random, spec: Mapping[str, Any]):
+        self._client, self._cache, self._truth, self._chance = client, client.cache, truth, chance
+        self._slow, self._slow_loads, self._drift = spec["slow_loader"], spec["slow_loads"], spec["drift"]
         self._actions = [getattr(self, f"_{name}") for name in WEIGHTS]
-        self._weights = list(accumulate(WEIGHTS.values()))
+        self._weights = list(accumulate((WEIGHTS | spec["weights"]).values()))
         self._ranks = {
-            family: list(accumulate(1 / rank**zipf for rank in range(1, size + 1))) for family, size in SIZES.items()
+            family: list(accumulate(1 / rank ** spec["zipf"] for rank in range(1, size + 1)))
+            for family, size in SIZES.items()
         }
 
     def step(self) -> None:
@@ -43,6 +44,8 @@ class Workload:
         """A key of the family, some far more often than others, and its cell."""
         ranks = self._ranks[family]
         number = bisect(ranks, self._chance.random() * ranks[-1])
+        if self._drift:  # For all processes at once: they share the clock.
+            number = (number + int(monotonic() / self._drift) * STRIDE) % len(ranks)
         return key_number(family, number), self._truth.cell(family, number)
 
     def _keys(self, family: Family) -> dict[int, int]:
@@ -123,8 +126,9 @@ class Workload:
             began = monotonic()
             value = self._client.value(key, self._truth.cells[cell])
             luck = self._chance.random()
-            if luck < 0.1:
-                sleep(self._slow * (1.0 if luck < 0.001 else 0.15 if luck < 0.01 else 0.004) * self._chance.random())
+            share = luck / self._slow_loads
+            if share < 10:
+                sleep(self._slow * (1.0 if share < 0.1 else 0.15 if share < 1 else 0.004) * self._chance.random())
             loading = monotonic() - began
             return value
 

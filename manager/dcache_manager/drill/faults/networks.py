@@ -53,6 +53,27 @@ def far(arena: Arena, chance: Random) -> Iterator[str]:
 
 
 @fault
+def straggling(arena: Arena, chance: Random) -> Iterator[str]:
+    """To half of the nodes commands take their time, each another: what is sent at once arrives at different times."""
+    names = chance.sample(arena.serving(), -(-len(arena.serving()) // 2))
+    seconds = arena.terms.timeout
+    switch = lambda proxy: proxy.delay(seconds * 0.02, seconds * 0.5, "commands")  # noqa: E731
+    yield from _broken(arena, names, arena.workers, switch, " ".join(names))
+
+
+@fault
+def operator_far(arena: Arena, chance: Random) -> Iterator[str]:
+    """Whoever leads a resize is far from all nodes: much happens between what it reads and what it writes."""
+    # Three rounds, there and back, have to fit into one operation's time, or no key is ever moved.
+    seconds = arena.terms.timeout * chance.choice((0.02, 0.05, 0.1))
+    for proxy in arena.operators.values():
+        proxy.delay(seconds, seconds / 2, "both")
+    yield f"{seconds:.2f} s"
+    for proxy in arena.operators.values():
+        proxy.heal()
+
+
+@fault
 def brink(arena: Arena, chance: Random) -> Iterator[str]:
     """Every node answers at the brink of being too late, and now and then beyond."""
     seconds = arena.terms.timeout

@@ -69,6 +69,16 @@ def bounce(arena: Arena, chance: Random) -> Iterator[str]:
 
 
 @fault
+def restarts(arena: Arena, chance: Random) -> Iterator[str]:
+    """A node restarts empty again and again, and counts leases anew each time."""
+    with arena.holding(chance) as name:
+        for _ in range(12):
+            arena.node(name).restart()
+            time.sleep(chance.uniform(0.1, 0.5))
+        yield name
+
+
+@fault
 def keepers_lost(arena: Arena, chance: Random) -> Iterator[str]:
     """Most keepers die at once and come back empty: what they knew is known to the processes only."""
     names = chance.sample(arena.serving(), 2)

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -15,6 +16,8 @@ from .fault import fault
 
 LONGEST = 90.0
 """Seconds for a resize to come to its end after the last fault."""
+PHASE = 10.0
+"""Seconds in which it comes to its next phase, mostly."""
 
 
 @fault
@@ -79,6 +82,34 @@ def rebalance_while_frozen(arena: Arena, chance: Random) -> Iterator[str]:
         _end(arena, process, desired)
 
 
+@fault
+def rebalance_while_cut_off(arena: Arena, chance: Random) -> Iterator[str]:
+    """Processes that don't hear of the next phase, and go on by the one before; or lack a node while keys move."""
+    desired, words = _another(arena, chance)
+    with _conductor(arena, desired) as process:
+        for _ in range(3):
+            _await_phase(arena, process)
+            time.sleep(chance.uniform(0, arena.terms.freshness))
+            keepers = sorted(set(chain(*_topology(arena).keepers)))
+            names = chance.choice((keepers, chance.sample(arena.serving(), 1)))
+            workers = chance.sample(arena.workers[1:], 2)
+            proxies = [proxy for name in names for proxy in arena.networks(name, workers)]
+            for proxy in proxies:
+                proxy.blackhole("both")
+            time.sleep(chance.uniform(1.0, 2.5))
+            for proxy in proxies:
+                proxy.heal()
+        yield words
+        _end(arena, process, desired)
+
+
+def _await_phase(arena: Arena, process: subprocess.Popen[bytes]) -> None:
+    """Until the resize has come to another phase, or to its end."""
+    epoch, give_up = _topology(arena).epoch, time.monotonic() + PHASE
+    while _topology(arena).epoch == epoch and process.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.05)
+
+
 def _topology(arena: Arena) -> Topology:
     return arena.fleet.proven_view().state.topology
 
@@ -105,7 +136,7 @@ def _conductor(arena: Arena, desired: Layout | None) -> Iterator[subprocess.Pope
     target: dict[str, Any] | None = None
     if desired is not None:
         target = Topology(1, desired).to_json()["layout"]
-    process = arena.python("conduct", arena.spec() | {"target": target})
+    process = arena.python("conduct", arena.spec(arena.operators) | {"target": target})
     try:
         yield process
     finally:
