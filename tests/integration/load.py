@@ -19,6 +19,8 @@ BUCKET = 0.5
 """Seconds over which the hit ratio is taken."""
 TIMEOUTS = (None, None, 20, 60, 300, 3600, 40 * 86400)
 BATCH = 50
+PATIENCE = 5.0
+"""Seconds for which a counter that is behind is watched."""
 
 _spawn = multiprocessing.get_context("spawn")
 
@@ -41,6 +43,8 @@ class Findings:
     """Gets of keys that must be there, by bucket of time; `lost` of them found nothing."""
     lost: Counter[int] = field(default_factory=Counter)
     worst_lag: float = 0.0
+    counter_lag: float = 0.0
+    """Seconds for which a counter that was behind went on being it, at worst."""
     wrong: list[str] = field(default_factory=list)
     """Examples: exceptions, stale reads, values that nobody wrote."""
     numbers: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -56,6 +60,7 @@ class Findings:
         self.reads += other.reads
         self.lost += other.lost
         self.worst_lag = max(self.worst_lag, other.worst_lag)
+        self.counter_lag = max(self.counter_lag, other.counter_lag)
         self.wrong += other.wrong
         for counter, numbers in other.numbers.items():
             self.numbers[counter] += numbers
@@ -316,8 +321,20 @@ class Worker:
         number = self.cache.get(counter_name(counter))
         if number is None:
             self.findings.events["counter missed"] += 1
-        else:
-            self._check(counter, number, floor)
+            return
+        if number < floor:
+            self.findings.note("counter behind", f"{counter_name(counter)} is {number}, want at least {floor}")
+            self._catch_up(counter, floor)
+        self._check(counter, number, 0)
+
+    def _catch_up(self, counter: int, floor: int) -> None:
+        """See for how long a counter goes on being behind."""
+        began = monotonic()
+        while monotonic() - began < PATIENCE:
+            number = self.cache.get(counter_name(counter))
+            if number is None or number >= floor:
+                break
+        self.findings.counter_lag = max(self.findings.counter_lag, monotonic() - began)
 
     def _check(self, counter: int, number: int, floor: int) -> None:
         if number < floor:

@@ -87,18 +87,21 @@ def rebalance_while_cut_off(arena: Arena, chance: Random) -> Iterator[str]:
     """Processes that don't hear of the next phase, and go on by the one before; or lack a node while keys move."""
     desired, words = _another(arena, chance)
     with _conductor(arena, desired) as process:
-        for _ in range(3):
+        for _ in range(chance.randint(1, 2)):
             _await_phase(arena, process)
+        while process.poll() is None:
             time.sleep(chance.uniform(0, arena.terms.freshness))
             keepers = sorted(set(chain(*_topology(arena).keepers)))
-            names = chance.choice((keepers, chance.sample(arena.serving(), 1)))
+            names = keepers if chance.random() < 0.7 else chance.sample(arena.serving(), 1)
             workers = chance.sample(arena.workers[1:], 2)
             proxies = [proxy for name in names for proxy in arena.networks(name, workers)]
             for proxy in proxies:
                 proxy.blackhole("both")
-            time.sleep(chance.uniform(1.0, 2.5))
+            _await_phase(arena, process)
+            time.sleep(chance.uniform(0.5, 1.5))
             for proxy in proxies:
                 proxy.heal()
+            _await_phase(arena, process)
         yield words
         _end(arena, process, desired)
 
@@ -120,8 +123,9 @@ def _another(arena: Arena, chance: Random) -> tuple[Layout, str]:
     serving = [node.name for node in layout.nodes]
     spare = arena.spare()
     # Three nodes at least: with fewer there is no majority to speak of.
-    add = chance.sample(spare, min(len(spare), chance.randint(1, 2) if len(serving) < 5 else 0))
-    remove = chance.sample(serving, 1) if len(serving) + len(add) > 4 else []
+    most = max(4, arena.terms.nodes)
+    add = chance.sample(spare, min(len(spare), chance.randint(1, 2) if len(serving) <= most else 0))
+    remove = chance.sample(serving, 1) if len(serving) + len(add) > most else []
     for name in add:
         if not arena.node(name).running:
             arena.node(name).start()
