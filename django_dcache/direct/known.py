@@ -1,6 +1,6 @@
 """Where a key is under one view, worked out once and remembered as long as the view holds."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from .. import keys
@@ -46,6 +46,10 @@ class Known(NamedTuple):
     """There is no other copy to ask: a miss is a miss."""
     write: tuple[Spot, ...]
     """Empty: writing takes the flow."""
+    copies: tuple[Spot, ...]
+    """What one key is read from, one after the other: `read`, and what follows."""
+    whole: bool
+    """There are no others: if all of these miss, it is a miss."""
 
 
 def begin(fleet: Fleet) -> float:
@@ -93,13 +97,26 @@ def _work_out(fleet: Fleet, view: View, made_key: str) -> Known:
         return Spot(node, pool, key, b"delete %b noreply\r\n" % key)
 
     order = view.read_order(route)
+    spots = {node: spot(node) for node in {*order, *route.first.write}}
     # Where a read without a proof has to be a miss, only the flow's caller can tell.
-    plain = order and order[0] not in route.joining and fleet.options.on_unproven == "serve"
-    read = spot(order[0]) if plain else None
+    serves = fleet.options.on_unproven == "serve"
+    copies = _leading(None if node in route.joining else spots[node] for node in order) if serves else ()
     simple = not (route.first.purge or route.joining or view.young(made_key))
-    copies = [spot(node) for node in route.first.write] if simple else []
-    write = tuple(copy for copy in copies if copy)
-    return Known(made_key, name, slot, read, len(order) == 1, write if len(write) == len(copies) else ())
+    write = _leading(spots[node] for node in route.first.write) if simple else ()
+    if len(write) < len(route.first.write):
+        write = ()
+    read, whole = (copies[0] if copies else None), 0 < len(copies) == len(order)
+    return Known(made_key, name, slot, read, len(order) == 1, write, write if copies == write else copies, whole)
+
+
+def _leading(spots: Iterable[Spot | None]) -> tuple[Spot, ...]:
+    """Those before the first one that is missing."""
+    found: list[Spot] = []
+    for spot in spots:
+        if spot is None:
+            break
+        found.append(spot)
+    return tuple(found)
 
 
 def take(pool: Pool, write_at: float | None = None) -> Connection:

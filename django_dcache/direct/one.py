@@ -20,42 +20,41 @@ _words = {b"ms": (b"HD",), b"md": (b"HD", b"NF"), b"ma": (b"NF",)}
 
 
 def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
-    """(flags, data), or None for a miss. Raises TakeFlow, InvalidKey."""
-    began = begin(fleet)
+    """(flags, data), or None for a miss of every copy. Raises TakeFlow, InvalidKey."""
+    began = asked = begin(fleet)
     known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)  # No call of ours for what is known.
-    spot = known.read
-    if spot is None:
-        raise TakeFlow
-    _, pool, key, _ = spot
-    connection = take(pool)
-    opaque = connection.opaque
-    connection.opaque = opaque + 1
-    missed = False
-    try:
-        stream = connection.socket
-        stream.send(b"mg %b v f O%d\r\n" % (key, opaque))
-        data = stream.recv(FIRST_CHUNK)
-        value = header(data, opaque)
-        if value:
-            flags, start, stop = value
-            if len(data) < stop + 2:
-                data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
-            if data[stop:] == b"\r\n":
+    for _, pool, key, _ in known.copies:
+        connection = take(pool)
+        opaque = connection.opaque
+        connection.opaque = opaque + 1
+        try:
+            stream = connection.socket
+            stream.send(b"mg %b v f O%d\r\n" % (key, opaque))
+            data = stream.recv(FIRST_CHUNK)
+            value = header(data, opaque)
+            if value:
+                flags, start, stop = value
+                if len(data) < stop + 2:
+                    data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
+                if data[stop:] == b"\r\n":
+                    pool.idle.append(connection)
+                    if not known.last:
+                        pool.answered(fleet.clock() - asked)
+                    return flags, data[start:stop]
+            # A stub is a miss too: somebody is loading.
+            elif data == b"EN O%d\r\n" % opaque or data == b"VA 0 f0 O%d Z\r\n\r\n" % opaque:
                 pool.idle.append(connection)
                 if not known.last:
-                    pool.answered(fleet.clock() - began)
-                return flags, data[start:stop]
-        else:
-            # A stub is a miss too: somebody is loading.
-            missed = data == b"EN O%d\r\n" % opaque or data == b"VA 0 f0 O%d Z\r\n\r\n" % opaque
-    except OSError:
-        pass  # Out of time, or closed by the node: the flow asks again, another copy or over another connection.
-    # Whatever else is raised drops the connection, or comes when it is back already and another thread may use it.
-    if missed:
-        pool.idle.append(connection)
-        if known.last:
+                    asked = fleet.clock()
+                continue
+        except OSError:
+            pass  # Out of time, or closed by the node: the flow asks again, another copy or over another connection.
+        break
+    else:
+        if known.whole:
             return None
         raise TakeFlow
+    # Whatever else is raised drops the connection, or comes when it is back already and another thread may use it.
     connection.close()
     waited = fleet.clock() - began
     budget.spend(waited)

@@ -12,6 +12,7 @@ from django_dcache.flows import Item
 from django_dcache.flows.count import NotANumber, count
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
+from django_dcache.wire import Remove
 
 
 class ByFlow:
@@ -139,6 +140,27 @@ def test_any_sequence_of_operations_gives_the_same_answers(fresh, replicas, seed
         actual = getattr(short, operation)(*arguments)
         assert expected == actual, (number, operation, arguments)
     assert short.taken > 500
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_a_miss_asks_each_copy_and_takes_no_flow(fresh, replicas):
+    """By the short cut alone, a key that no copy has is a miss, and one that only the last copy has is found there."""
+    fleet = fresh(replicas)
+    short = ByShortCut(fleet)
+    for _ in range(2):  # The first time, by the flow, which connects to all of its copies.
+        assert short.store("k", 0, b"value")
+    known = fleet.view.known["k"]
+    assert one.get(fleet, "k") == (0, b"value")
+    for spot in known.copies[:-1]:
+        fleet.run(erase, spot.node, spot.key)
+    assert one.get(fleet, "k") == (0, b"value")
+    fleet.run(erase, known.copies[-1].node, known.copies[-1].key)
+    assert one.get(fleet, "k") is None
+
+
+def erase(view, node, key):
+    """Delete one copy of a key and leave the others."""
+    yield {node: [Remove(key, 0)]}
 
 
 def test_a_large_value_comes_back_whole(fresh):

@@ -24,8 +24,9 @@ POOLS = [object() for _ in range(3)]
 texts = st.text(max_size=20)
 spots = st.builds(Spot, st.just("node"), st.sampled_from(POOLS), st.binary(max_size=250), st.binary(max_size=20))
 copies = st.lists(spots, max_size=3).map(tuple)
-knowns = st.builds(Known, texts, st.binary(), st.just(0), st.none() | spots, st.booleans(), copies)
-asked = st.lists(st.builds(Known, texts, st.binary(), st.just(0), spots, st.booleans(), copies), max_size=6)
+rest = copies, copies, st.booleans()
+knowns = st.builds(Known, texts, st.binary(), st.just(0), st.none() | spots, st.booleans(), *rest)
+asked = st.lists(st.builds(Known, texts, st.binary(), st.just(0), spots, st.booleans(), *rest), max_size=6)
 opaques = st.integers(0, 2**32)
 
 OPAQUE = 7
@@ -107,7 +108,7 @@ def test_answers_in_two_parts(data, asked, where):
 
 
 SPOT = Spot("node", POOLS[0], b"key", b"delete key noreply\r\n")
-KNOWN = Known("key", b"key", 0, SPOT, False, (SPOT, SPOT))
+KNOWN = Known("key", b"key", 0, SPOT, False, (SPOT, SPOT), (SPOT, SPOT), True)
 FOUR = [KNOWN._replace(made_key=name, last=name == "b") for name in "abcd"]
 STREAM = b"VA 3 f16 O7\r\nabc\r\nEN O8\r\nVA 0 f0 O9 Z\r\n\r\nVA 10 f1 O10\r\n0123456789\r\n"
 
