@@ -16,6 +16,10 @@ HOT = {"zipf": 1.15}
 EVEN = {"zipf": 0.7}
 IN_BULK = {"zipf": 0.5, "weights": {"get_many": 60, "delete_many": 8, "set_many": 10}}
 """Many keys at once: more than networks in trouble would let through one by one."""
+ANY_NUMBER = "header(data, int(__import__('re').search(rb'O(\\d+)|$', data)[1] or 0))"
+"""In place of `header(data, opaque)`: a reply to whatever command."""
+WATCHED = {"zipf": 0.3, "weights": {"delete_many": 40, "set_many": 40}, "workers": 12, "observers": 2}
+"""Most write many keys at once; two read, over no network."""
 ROWS = {"weights": dict.fromkeys(WEIGHTS, 0) | {"load": 12, "get": 80, "commit": 2}}
 SOON = {"freshness": 0.2, "timeout": 0.1, "calm": 0.3}
 """What is rare comes more often, and what is stale is seen before it is written anew."""
@@ -69,7 +73,7 @@ TEETH = {
             ]
         },
         ("straggling+rebalance",),
-        terms={"zipf": 0.3, "weights": {"delete_many": 40, "set_many": 40}, "workers": 12, "observers": 2},
+        terms=WATCHED,
     ),
     "no-settle": Tooth(
         "the last phase is left out: some still fill joining nodes from leaving ones that others purge no more",
@@ -127,8 +131,8 @@ TEETH = {
     "new-first": Tooth(
         "targets are written before their sources",
         {CORE + "flows.write": [("for second in (False, True):", "for second in (True, False):")]},
-        MOVES,
-        terms=EVEN,
+        ("straggling+rebalance",),
+        terms=WATCHED,
     ),
     "unleased-mover": Tooth(
         "what is copied is stored whatever was written meanwhile",
@@ -166,26 +170,23 @@ TEETH = {
         {
             CORE + "direct.one": [
                 (
-                    "    # Whatever",
-                    "    except BaseException:\n        pool.idle.append(connection)\n        raise\n    # Whatever",
+                    "        break\n    else:\n",
+                    "        except BaseException:\n            pool.idle.append(connection)\n            raise\n"
+                    "        break\n    else:\n",
                 ),
-                ("if int(echo) == opaque and len(data)", "if len(data)"),
+                ("header(data, opaque)", ANY_NUMBER),
             ]
         },
         ("interrupts",),
     ),
     "short-read": Tooth(
         "a reply that ends early is a short value",
-        {CORE + "direct.one": [('opaque and len(data) == stop + 2 and data.endswith(b"\\r\\n"):', "opaque:")]},
+        {CORE + "direct.one": [('if data[stop:] == b"\\r\\n":', "if True:")]},
         ("cut-in-value", "cut-anywhere"),
     ),
     "unchecked-reply": Tooth(
         "whatever comes next is the reply",
-        {
-            CORE + "direct.one": [
-                ('if int(echo) == opaque and len(data) == stop + 2 and data.endswith(b"\\r\\n"):', "if True:")
-            ]
-        },
+        {CORE + "direct.one": [("header(data, opaque)", ANY_NUMBER), ('if data[stop:] == b"\\r\\n":', "if True:")]},
         ("duplicates",),
     ),
     "stub-is-a-value": Tooth(

@@ -65,7 +65,7 @@ def straggling(arena: Arena, chance: Random) -> Iterator[str]:
 def operator_far(arena: Arena, chance: Random) -> Iterator[str]:
     """Whoever leads a resize is far from all nodes: much happens between what it reads and what it writes."""
     # Three rounds, there and back, have to fit into one operation's time, or no key is ever moved.
-    seconds = arena.terms.timeout * chance.choice((0.02, 0.05, 0.1))
+    seconds = arena.terms.timeout * chance.choice((0.02, 0.04, 0.06))
     for proxy in arena.operators.values():
         proxy.delay(seconds, seconds / 2, "both")
     yield f"{seconds:.2f} s"
