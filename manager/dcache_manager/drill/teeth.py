@@ -11,9 +11,7 @@ from . import mutants
 from .terms import WEIGHTS, Terms
 
 CORE = "django_dcache."
-MOVES = ("far+rebalance",)
 HOT = {"zipf": 1.15}
-EVEN = {"zipf": 0.7}
 IN_BULK = {"zipf": 0.5, "weights": {"get_many": 60, "delete_many": 8, "set_many": 10}}
 """Many keys at once: more than networks in trouble would let through one by one."""
 ANY_NUMBER = "header(data, int(__import__('re').search(rb'O(\\d+)|$', data)[1] or 0))"
@@ -125,8 +123,8 @@ TEETH = {
                 )
             ]
         },
-        MOVES,
-        terms=EVEN,
+        ("far+rebalance",),
+        terms={"zipf": 0.7},
     ),
     "new-first": Tooth(
         "targets are written before their sources",
