@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dcache_manager.conductor import Conductor
-from dcache_manager.journal import Nowhere
-from dcache_manager.plan import edit
+from dcache_manager.jobs.journal import Nowhere
+from dcache_manager.rebalance.conductor import Conductor
+from dcache_manager.rebalance.plan import edit
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item
 from django_dcache.flows.write import write
+from django_dcache.model.topology import Node
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet
-from django_dcache.topology import Node
 
 from .scenarios import Terms
 from .table import Table

@@ -8,10 +8,10 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from django_dcache.placement import Placement
-from django_dcache.state import FleetState
-from django_dcache.topology import Layout, Node, Topology
-from django_dcache.view import View
+from django_dcache.model.placement import Placement
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Layout, Node, Topology
+from django_dcache.model.view import View
 
 from .backends import OURS
 from .scenarios import Terms

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from dcache_manager.pace import Pace
-from dcache_manager.progress import Progress
-from dcache_manager.snapshot.bookmark import Bookmark
+from dcache_manager.jobs.progress import Progress
 from dcache_manager.snapshot.dump import Dump
 from dcache_manager.snapshot.file import Reader, Writer
 from dcache_manager.snapshot.format import Header
 from dcache_manager.snapshot.load import Load
+from dcache_manager.snapshot.resume_point import Bookmark
+from dcache_manager.throttle import Pace
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item
 from django_dcache.flows.write import write
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet
 
 from .scenarios import Terms

@@ -9,11 +9,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
-from . import aio, budget, codec, registry
-from .direct import TakeFlow, many, one
+from . import codec
 from .errors import ConfigurationError, DCacheError, InvalidKey
 from .flows import Item
 from .operations import Operation, Operations
+from .runtime import aio_loop, aio_shortcut, budget, registry
+from .runtime import shortcut as one
+from .runtime import shortcut_many as many
+from .runtime.plan import TakeFlow
 
 MANY = 500
 """Keys of one call that are one operation, with one deadline; so many take a hundredth of it."""
@@ -55,7 +58,7 @@ class DistributedCache(Operations):
             except StopIteration as stop:
                 return stop.value
             try:
-                resume, answer = operation.send, await aio.run(self.fleet, flow, *arguments, deadline=deadline)
+                resume, answer = operation.send, await aio_loop.run(self.fleet, flow, *arguments, deadline=deadline)
             except Exception as error:
                 resume, answer = operation.throw, error
 
@@ -90,7 +93,7 @@ class DistributedCache(Operations):
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         try:
-            found = await aio.get(self.fleet, self.make_key(key, version))
+            found = await aio_shortcut.get(self.fleet, self.make_key(key, version))
             return default if found is None else codec.decode(*found)
         except TakeFlow as trouble:
             deadline = trouble.deadline
@@ -140,7 +143,7 @@ class DistributedCache(Operations):
         values: dict[Any, Any] = {}
         for made_keys in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
             try:
-                found, rest, deadline = await aio.get_many(self.fleet, made_keys)
+                found, rest, deadline = await aio_shortcut.get_many(self.fleet, made_keys)
             except InvalidKey as error:
                 raise InvalidCacheKey(str(error)) from None
             values |= self._values(found, made_keys, rest)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, fields
 from pickle import HIGHEST_PROTOCOL
 from typing import Any
 
-from . import keys
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
-from .state import MAX_PREFIXES
-from .topology import RING_MODES, Layout, Node
+from .model import keys
+from .model.state import MAX_PREFIXES
+from .model.topology import RING_MODES, Layout, Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from django.core.cache import caches
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from . import keys as names
 from .backend import DistributedCache
 from .errors import ConfigurationError
 from .flows import Flow
-from .flows.state import bump_prefix
+from .flows.consensus import bump_prefix
 from .flows.write import Outcome, write
-from .view import View
+from .model import keys as names
+from .model.view import View
 
 log = logging.getLogger("django_dcache")
 

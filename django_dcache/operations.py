@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
 
-from . import codec, keys
+from . import codec
+from .commands import Value
+from .engines.memcached.protocol import wire_ttl
 from .errors import InvalidKey, NoReplica
-from .fleet import Fleet
 from .flows import Flow, Item, Load
 from .flows.add import add
+from .flows.consensus import clear
 from .flows.count import NotANumber, count
 from .flows.read import fetch, fetch_or_load
-from .flows.state import clear
 from .flows.write import Outcome, touch, write
-from .view import View
-from .wire import Value, wire_ttl
+from .model import keys
+from .model.view import View
+from .runtime.fleet import Fleet
 
 ABSENT = object()
 

@@ -95,7 +95,7 @@ setup() {
     [[ $("$venv/bin/python" -V) = $("$python" -V) ]] ||
       die "$venv runs another Python than $python: remove it, or choose another place with DCACHE_VENV"
     echo "installing django-dcache[$extras] in $venv"
-    quietly "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e ".[$extras]" ||
+    quietly "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-input -e ".[$extras]" -e drill ||
       die "pip could not install django-dcache[$extras]"
     [[ ,$extras, != *,test,* ]] || install_speed
     echo "$key" >"$stamp"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from ..commands import Arithmetic, Command, Refused, Remove, Reply
 from ..errors import NodeFailure, NotServed
-from ..state import FleetState
-from ..view import Slot
-from ..wire import Arithmetic, Command, Refused, Remove, Reply
+from ..model.state import FleetState
+from ..model.view import Slot
 
 Batches = Mapping[str, Sequence[Command]]
 """One round: what each node is asked. Every batch is sent before the first reply is awaited."""

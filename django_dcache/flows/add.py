@@ -12,11 +12,11 @@ decides; a lease that is void at the end means that somebody did, or wrote, and 
 
 from collections.abc import Iterable
 
+from ..commands import Answer, Get, Remove, Store, Token, Value
 from ..errors import NodeFailure
-from ..view import Place, Standing, View
-from ..wire import Answer, Get, Remove, Store, Token, Value
+from ..model.view import Place, Standing, View
 from . import Brief, Flow, Item, Pause
-from .state import bump
+from .consensus import bump
 from .write import Batches, Outcome, write
 
 TRIES = 20

@@ -1,11 +1,12 @@
 """Counters: incr and decr. One may be lost in a change of phase; it never runs backwards or counts twice."""
 
 from ..codec import signed
+from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Store, Value
+from ..engines.memcached.protocol import wire_ttl
 from ..errors import NodeFailure
-from ..view import Place, Standing, View
-from ..wire import Answer, Arithmetic, Command, Get, Refused, Remove, Store, Value, wire_ttl
+from ..model.view import Place, Standing, View
 from . import Flow, Pause, lost
-from .state import bump
+from .consensus import bump
 
 PULLS = 20
 PULL_WAIT = 0.002

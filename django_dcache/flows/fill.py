@@ -6,9 +6,10 @@ to the target second: it either is seen by our read, or voids our token. So a fi
 
 from collections.abc import Collection, Mapping
 
+from ..commands import Answer, Command, Get, Refused, Remove, Store, Token, Value
+from ..engines.memcached.protocol import wire_ttl
 from ..errors import NodeFailure
-from ..view import Place, Standing, View
-from ..wire import Answer, Command, Get, Refused, Remove, Store, Token, Value, wire_ttl
+from ..model.view import Place, Standing, View
 from . import Flow
 
 

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
+from ..commands import Command, Get, Remove, Store, Token, Value
 from ..errors import NodeFailure
-from ..view import Place, Standing, View
-from ..wire import Command, Get, Remove, Store, Token, Value
+from ..model.view import Place, Standing, View
 from . import Brief, Flow, Item, Load, Pause
+from .consensus import bump
 from .fill import fill
-from .state import bump
 
 LEASE_WAIT = 0.01
 LEASE_PATIENCE = 8

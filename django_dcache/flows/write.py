@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from ..view import Place, Slot, Standing, View
-from ..wire import Answer, Command, Remove, Store, Touch
+from ..commands import Answer, Command, Remove, Store, Touch
+from ..model.view import Place, Slot, Standing, View
 from . import Flow, Item, Pause, lost
+from .consensus import bump
 from .fill import fill
-from .state import bump
 
 FILLS = 20
 FILL_WAIT = 0.002

@@ -1,6 +1,6 @@
 """Just enough of memcached's language to know where one command or one reply ends.
 
-Kept apart from `django_dcache.wire`, so that a test never judges a parser by itself.
+Kept apart from `django_dcache.engines.memcached.protocol`, so that a test never judges a parser by itself.
 """
 
 from collections.abc import Callable

@@ -8,12 +8,12 @@ from asyncio import CancelledError, Future, get_running_loop
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..commands import Command, Remove, Store
 from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServed
-from ..wire import Command, Remove, Store
 from .connection import Connection
 from .pipeline import Answers, Exchange, Pipeline, too_late
 from .pool import Pool
-from .rounds import Transport
+from .sync import Transport
 
 
 class LoopPool:

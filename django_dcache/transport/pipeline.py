@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Protocol
 
+from ..commands import Command, Get, Reply
+from ..engines.memcached.protocol import ReplyParser, encode
 from ..errors import ConnectionLost, NodeFailure, NodeTimeout, ProtocolViolation
-from ..wire import Command, Get, Reply, ReplyParser, encode
 from .connection import CHUNK_BYTES, Connection
 from .pool import Pool
 

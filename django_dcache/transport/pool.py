@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import NodeDown, NodeUnreachable
-from ..topology import Node
+from ..model.topology import Node
+from .breaker import Breaker
 from .connection import Connection
-from .health import Breaker
 from .outliers import mean
 
 

@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-from dcache_manager import beat
+from dcache_manager.messaging import schedule as beat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 

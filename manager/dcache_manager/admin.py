@@ -8,8 +8,8 @@ from django.db.models import Count, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 
+from .cli.output import count, share
 from .models import Acknowledgement, Event, Invalidation, Job, NodeSample, Step, TopologyChange
-from .render import count, share
 
 SHOWN = 100
 """How many steps, and lines of its journal, the page of a job shows: the last ones."""

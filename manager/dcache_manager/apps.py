@@ -11,6 +11,6 @@ class ManagerConfig(AppConfig):
     def ready(self) -> None:
         from django_dcache.invalidation import record_with
 
-        from .invalidation import record
+        from .invalidation.log import record
 
         record_with(record)

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from django_dcache.errors import ConfigurationError
 
-from .regions import Regions, regions
+from .settings import Regions, regions
 
 _terms: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
 
@@ -14,7 +14,7 @@ _terms: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ign
 @shared_task(name="dcache.invalidate", **_terms)
 def invalidate(number: int) -> None:
     """Apply one entry of the log to this region's fleet."""
-    from .invalidation import apply
+    from .invalidation.log import apply
 
     apply(number, _here())
 
@@ -22,7 +22,7 @@ def invalidate(number: int) -> None:
 @shared_task(name="dcache.catch_up", **_terms)
 def catch_up() -> None:
     """Apply whatever this region has missed."""
-    from .invalidation import catch_up
+    from .invalidation.log import catch_up
 
     catch_up(_here())
 
@@ -30,7 +30,7 @@ def catch_up() -> None:
 @shared_task(name="dcache.sample", **_terms)
 def sample() -> None:
     """Write down what the nodes say of themselves."""
-    from .samples import take
+    from .metrics import take
 
     take()
 
@@ -38,7 +38,7 @@ def sample() -> None:
 @shared_task(name="dcache.expire", **_terms)
 def expire() -> None:
     """Drop old samples, jobs and invalidations."""
-    from .samples import expire
+    from .metrics import expire
 
     expire()
 
@@ -46,7 +46,7 @@ def expire() -> None:
 @shared_task(name="dcache.ping", **_terms)
 def ping(answer_to: str, asked: str) -> None:
     """Tell `doctor` that it has arrived."""
-    from .messages import answer
+    from .messaging.broker_check import answer
 
     answer(answer_to, asked)
 
@@ -54,7 +54,7 @@ def ping(answer_to: str, asked: str) -> None:
 @shared_task(name="dcache.warm", bind=True, **_terms)
 def warm(self: Any, name: str, job: str | None = None) -> None:
     """Run warmer `name`, a slice at a time; with `job` go on with that run."""
-    from .warming.relay import SLICE, run_slice
+    from .warming.distributed import SLICE, run_slice
 
     run_slice(name, job, None if self.request.is_eager else SLICE)
 
@@ -62,7 +62,7 @@ def warm(self: Any, name: str, job: str | None = None) -> None:
 @shared_task(name="dcache.warm_due", **_terms)
 def warm_due() -> None:
     """Begin the runs of warmers that are due by their `every`, and those that lost their worker."""
-    from .warming.relay import send_due
+    from .warming.distributed import send_due
 
     send_due()
 
@@ -70,7 +70,7 @@ def warm_due() -> None:
 @shared_task(name="dcache.rebalance", **_terms)
 def rebalance(job: str, tries: int = 0) -> None:
     """Lead a rebalance for a while, and send for whoever goes on."""
-    from .slices import lead
+    from .rebalance.distributed.leader import lead
 
     lead(job, tries)
 
@@ -78,7 +78,7 @@ def rebalance(job: str, tries: int = 0) -> None:
 @shared_task(name="dcache.move", **_terms)
 def move(job: str) -> None:
     """Do steps of a rebalance for a while."""
-    from .slices import help_out
+    from .rebalance.distributed.leader import help_out
 
     help_out(job)
 
@@ -86,7 +86,7 @@ def move(job: str) -> None:
 @shared_task(name="dcache.tend", **_terms)
 def tend() -> None:
     """Send for workers for jobs that nobody is at."""
-    from .slices import tend
+    from .rebalance.distributed.leader import tend
 
     tend()
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from acceptance.console import Console, interrupt, read_until
-from dcache_manager.cli import COMMANDS
+from dcache_manager.cli.main import COMMANDS
 from django_dcache.testing import CLOSE, LocalFleet, LocalNode, ScriptedNode
 
 STATUS = ["name", "address", "zone", "weight", "state", "since", "owns", "items", "bytes", "limit_bytes", "hit_ratio"]
@@ -47,7 +47,7 @@ def values(node):
 def test_help_waits_for_nothing(bare, arguments):
     """Help needs neither Django, rich nor Celery, of whichever command."""
     seen = "sorted({name.partition('.')[0] for name in sys.modules} & {'celery', 'django', 'kombu', 'rich'})"
-    source = f"import sys; from dcache_manager.cli import run; code = run({arguments!r}); print({seen}, code)"
+    source = f"import sys; from dcache_manager.cli.main import run; code = run({arguments!r}); print({seen}, code)"
     assert bare.python(source).splitlines()[-1] == "[] 0"
 
 

@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from django_dcache import keys as names
 from django_dcache.backend import DistributedCache
+from django_dcache.model import keys as names
 from django_dcache.testing import LocalFleet, LocalNode
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from django_dcache import keys
-from django_dcache.ring import Ring
-from django_dcache.topology import Node
+from django_dcache.model import keys
+from django_dcache.model.ring import Ring
+from django_dcache.model.topology import Node
 
 VECTORS = {
     path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).with_name("vectors").glob("*.json"))

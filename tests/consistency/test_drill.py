@@ -8,14 +8,14 @@ import os
 import pytest
 from click.testing import CliRunner
 
-from dcache_manager.cli import root
-from dcache_manager.drill import drill, mutants, report, staging
-from dcache_manager.drill.faults import FAULTS, HARMLESS
-from dcache_manager.drill.teeth import TEETH, terms
-from dcache_manager.drill.terms import Terms
-from dcache_manager.exits import NotConfirmed
-from dcache_manager.options import Choices
-from django_dcache.topology import Node
+from dcache_drill import drill, mutants, report, staging
+from dcache_drill.faults import FAULTS, HARMLESS
+from dcache_drill.teeth import TEETH, terms
+from dcache_drill.terms import Terms
+from dcache_manager.cli.exit_codes import NotConfirmed
+from dcache_manager.cli.main import root
+from dcache_manager.cli.options import Choices
+from django_dcache.model.topology import Node
 
 FULL = os.environ.get("DCACHE_TEST_SCALE") == "full"
 QUICK = ("short-read", "no-bump", "stub-is-a-value")

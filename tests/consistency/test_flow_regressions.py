@@ -2,17 +2,17 @@
 
 import pytest
 
+from django_dcache.commands import Answer, Get, Token, Value
 from django_dcache.errors import NodeTimeout, NotServed
 from django_dcache.flows import Item, Learn, Owe
 from django_dcache.flows.add import add
+from django_dcache.flows.consensus import agree
 from django_dcache.flows.count import count
 from django_dcache.flows.read import fetch_or_load
-from django_dcache.flows.state import agree
 from django_dcache.flows.write import write
-from django_dcache.keys import position
-from django_dcache.state import FleetState
-from django_dcache.view import Standing
-from django_dcache.wire import Answer, Get, Token, Value
+from django_dcache.model.keys import position
+from django_dcache.model.state import FleetState
+from django_dcache.model.view import Standing
 from tests.consistency.simulation.cases import CASES
 from tests.consistency.simulation.orders import topology_at
 from tests.consistency.simulation.process import HOLD, Process

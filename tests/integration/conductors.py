@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dcache_manager.plan import edit
+from dcache_manager.rebalance.plan import edit
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
-from django_dcache.topology import Layout, Node
+from django_dcache.model.topology import Layout, Node
+from django_dcache.runtime.fleet import Fleet
 
 from .load import environment
 

@@ -5,7 +5,7 @@ import os
 
 from celery import Celery
 
-from dcache_manager.beat import schedule
+from dcache_manager.messaging.schedule import schedule
 
 CACHES = {
     "default": {

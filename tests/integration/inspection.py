@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import NamedTuple
 
-from django_dcache import keys
-from django_dcache.fleet import Fleet
+from django_dcache.engines.memcached.protocol import MONTH
+from django_dcache.model import keys
+from django_dcache.model.view import View
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalNode
-from django_dcache.view import View
-from django_dcache.wire import MONTH
 
 from .truth import NEVER, Truth, counter_name, flags, key_name, stored
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from django_dcache.keys import RESERVED
+from django_dcache.model.keys import RESERVED
 from django_dcache.testing import CLOSE, RESET, SILENCE, Dribble, LocalNode, ScriptedNode, dial, truncated
 from django_dcache.testing.answers import Answer
 from django_dcache.testing.dialogue import Splitter, reply_block

@@ -5,7 +5,7 @@ import os
 
 from celery import Celery
 
-from dcache_manager.follower import Follower
+from dcache_manager.invalidation.follower import Follower
 
 CACHES = {
     "default": {

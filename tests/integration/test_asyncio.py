@@ -14,9 +14,9 @@ import time
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync
 
-from django_dcache import budget
-from django_dcache.aio import runner
 from django_dcache.backend import DistributedCache
+from django_dcache.runtime import aio_loop as runner
+from django_dcache.runtime import budget
 from django_dcache.testing import LocalNode, ScriptedNode, dial
 
 uvloop = pytest.importorskip("uvloop")

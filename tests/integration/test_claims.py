@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dcache_manager import owner
-from dcache_manager.claims import PATIENCE, ClaimLost, claim
+from dcache_manager.jobs import owner
+from dcache_manager.jobs.row_lease import PATIENCE, ClaimLost, claim
 from dcache_manager.models import Job, Step
 
 pytestmark = pytest.mark.usefixtures("tables")

@@ -5,8 +5,8 @@ import warnings
 import pytest
 
 from django_dcache.errors import NodeUnreachable
+from django_dcache.model.topology import Node
 from django_dcache.testing import LocalNode
-from django_dcache.topology import Node
 from django_dcache.transport.connection import Connection
 
 

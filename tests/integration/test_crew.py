@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dcache_manager.exits import Exit
+from dcache_manager.cli.exit_codes import Exit
 from django_dcache.flows import Item
 from django_dcache.flows.write import write
-from django_dcache.keys import RESERVED, parse_wire_key
+from django_dcache.model.keys import RESERVED, parse_wire_key
 from django_dcache.testing import LocalFleet
 
 from .conductors import connected

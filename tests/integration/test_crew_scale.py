@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dcache_manager.exits import Exit
+from dcache_manager.cli.exit_codes import Exit
 from django_dcache.testing import LocalFleet
 
 from .crews import Site

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dcache_manager.database_journal import DatabaseJournal, journal
-from dcache_manager.journal import FileJournal
+from dcache_manager.jobs.database_journal import DatabaseJournal, journal
+from dcache_manager.jobs.journal import FileJournal
+from dcache_manager.jobs.progress import Progress
 from dcache_manager.models import Job, TopologyChange
-from dcache_manager.progress import Progress
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet
 
 SETTINGS = """

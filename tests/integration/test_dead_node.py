@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from django_dcache.backend import DistributedCache
+from django_dcache.commands import Get
 from django_dcache.errors import NodeDown, NodeFailure, NodeUnreachable
 from django_dcache.testing import LocalFleet, ManualClock, ScriptedNode
-from django_dcache.transport.health import LAST_PROBE, Breaker, State
-from django_dcache.wire import Get
+from django_dcache.transport.breaker import LAST_PROBE, Breaker, State
 
 CALLS = 1000
 OPTIONS = {"timeout": 0.25, "connect_timeout": 0.25}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from django_dcache.direct import batch, speed
+from django_dcache.engines.memcached import batch, speed
 
 CHECKOUT = Path(__file__).parents[2]
 

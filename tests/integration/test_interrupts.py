@@ -17,7 +17,7 @@ import pytest
 
 from django_dcache.backend import DistributedCache
 from django_dcache.flows.count import count as flow_of_count
-from django_dcache.keys import wire_key
+from django_dcache.model.keys import wire_key
 from django_dcache.testing import FaultProxy, LocalFleet, LocalNode
 
 ROOT = Path(__file__).parents[2]

@@ -12,15 +12,15 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from dcache_manager import invalidation
+from dcache_manager.invalidation import log as invalidation
+from dcache_manager.invalidation.prefix_sweep import sweep
 from dcache_manager.models import Acknowledgement, Invalidation
-from dcache_manager.regions import Regions
-from dcache_manager.sweep import sweep
+from dcache_manager.settings import Regions
 from django_dcache import invalidate
 from django_dcache.errors import ConfigurationError
-from django_dcache.flows.state import agree
+from django_dcache.flows.consensus import agree
 from django_dcache.invalidation import of_prefix
-from django_dcache.state import MAX_PREFIXES, prefix_slot
+from django_dcache.model.state import MAX_PREFIXES, prefix_slot
 from django_dcache.testing import LocalFleet
 
 from .sites import until

@@ -4,16 +4,16 @@ from collections import deque
 
 import pytest
 
-from dcache_manager.conductor import Conductor
-from dcache_manager.verify import Verification
-from dcache_manager.watch import Watch
-from django_dcache import keys
+from dcache_manager.inspection.verify import Verification
+from dcache_manager.rebalance.conductor import Conductor
+from dcache_manager.rebalance.watchdog import Watch
 from django_dcache.conf import parse
 from django_dcache.errors import Conflict, InvalidTopology
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
+from django_dcache.model import keys
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import ManualClock
 
 NAMES = [keys.name(f"key-{number}") for number in range(1500)]

@@ -5,12 +5,12 @@ from time import monotonic
 
 import pytest
 
-from django_dcache import keys
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
+from django_dcache.model import keys
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy
 
 NAMES = [keys.name(f"key-{number}") for number in range(40)]

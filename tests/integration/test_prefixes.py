@@ -13,11 +13,11 @@ import pytest
 from django.core.cache import cache, caches
 from django.test import override_settings
 
-from dcache_manager.sweep import sweep
-from dcache_manager.verify import Verification
+from dcache_manager.inspection.verify import Verification
+from dcache_manager.invalidation.prefix_sweep import sweep
 from django_dcache import invalidate
 from django_dcache.backend import DistributedCache
-from django_dcache.flows.state import bump_prefix
+from django_dcache.flows.consensus import bump_prefix
 from django_dcache.invalidation import carry_out, of_prefix
 from django_dcache.testing import LocalFleet, LocalNode
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from dcache_manager.conductor import Conductor
-from dcache_manager.exits import Exit
-from dcache_manager.progress import Progress
+from dcache_manager.cli.exit_codes import Exit
+from dcache_manager.jobs.progress import Progress
+from dcache_manager.rebalance.conductor import Conductor
 from django_dcache.testing import LocalFleet
 
 from .conductors import Lead, changed, connected

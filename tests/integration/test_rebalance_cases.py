@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from dcache_manager.conductor import Cancelled, Conductor, control
-from dcache_manager.preflight import Unanswered, Unsuitable
-from dcache_manager.progress import Progress
+from dcache_manager.jobs.progress import Progress
+from dcache_manager.rebalance.conductor import Cancelled, Conductor, control
+from dcache_manager.rebalance.preflight import Unanswered, Unsuitable
+from django_dcache.commands import Value
 from django_dcache.errors import Conflict
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item
 from django_dcache.flows.add import add
 from django_dcache.flows.count import count
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import touch, write
-from django_dcache.keys import RESERVED, parse_wire_key
+from django_dcache.model.keys import RESERVED, parse_wire_key
+from django_dcache.model.topology import Layout, Phase
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet, LocalNode, ManualClock, ScriptedNode
-from django_dcache.topology import Layout, Phase
-from django_dcache.wire import Value
 
 from .conductors import changed, connected
 

@@ -11,7 +11,8 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from dcache_manager import invalidation, samples
+from dcache_manager import metrics as samples
+from dcache_manager.invalidation import log as invalidation
 from dcache_manager.models import Event, Invalidation, Job, NodeSample, Step
 from dcache_manager.tasks import expire, sample
 from django_dcache.testing import LocalFleet

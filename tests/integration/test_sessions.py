@@ -12,8 +12,8 @@ from django.db import connection
 from django.test import override_settings
 
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
 from django_dcache.flows.read import fetch
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy
 
 FAST = {"timeout": 0.15, "connect_timeout": 0.15, "freshness": 0.3}

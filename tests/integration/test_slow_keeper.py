@@ -1,8 +1,8 @@
 """A keeper that takes its time must not keep a process from what the other keepers know."""
 
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
-from django_dcache.flows.state import bump
+from django_dcache.flows.consensus import bump
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy
 
 OPTIONS = {"freshness": 0.5, "timeout": 0.2}

@@ -8,32 +8,33 @@ import pytest
 from django.core.cache import cache
 from django.test import override_settings
 
-from dcache_manager import invalidation
-from dcache_manager.conductor import Conductor
+from dcache_manager.invalidation import log as invalidation
+from dcache_manager.jobs.progress import Progress
 from dcache_manager.models import Invalidation
-from dcache_manager.pace import Pace
-from dcache_manager.progress import Progress
-from dcache_manager.regions import Regions
+from dcache_manager.rebalance.conductor import Conductor
+from dcache_manager.settings import Regions
 from dcache_manager.snapshot.batch import Item
-from dcache_manager.snapshot.bookmark import Bookmark
 from dcache_manager.snapshot.dump import Dump
 from dcache_manager.snapshot.file import Reader, Writer
 from dcache_manager.snapshot.filler import Filler
 from dcache_manager.snapshot.format import Header
 from dcache_manager.snapshot.load import Load, NoLog
-from dcache_manager.snapshot.recent import Recent
-from django_dcache import invalidate, keys
+from dcache_manager.snapshot.recent_invalidations import Recent
+from dcache_manager.snapshot.resume_point import Bookmark
+from dcache_manager.throttle import Pace
+from django_dcache import invalidate
 from django_dcache.conf import parse
 from django_dcache.errors import Conflict
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item as Value
+from django_dcache.flows.consensus import agree, bump
 from django_dcache.flows.read import fetch
-from django_dcache.flows.state import agree, bump
 from django_dcache.flows.write import write
-from django_dcache.state import prefix_slot
+from django_dcache.model import keys
+from django_dcache.model.state import prefix_slot
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Standing
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet, ScriptedNode
-from django_dcache.topology import Phase
-from django_dcache.view import Standing
 
 from .sites import until
 

@@ -5,12 +5,14 @@ from time import monotonic
 
 import pytest
 
-from django_dcache import keys
 from django_dcache.conf import parse
-from django_dcache.direct import TakeFlow, many, one
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Item
 from django_dcache.flows.write import write
+from django_dcache.model import keys
+from django_dcache.runtime import shortcut as one
+from django_dcache.runtime import shortcut_many as many
+from django_dcache.runtime.fleet import Fleet
+from django_dcache.runtime.plan import TakeFlow
 
 NAME = keys.name("key")
 WRITES = {

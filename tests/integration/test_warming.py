@@ -13,15 +13,16 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils.timezone import now
 
-from dcache_manager import owner
-from dcache_manager.claims import PATIENCE
+from dcache_manager.jobs import owner
+from dcache_manager.jobs.row_lease import PATIENCE
 from dcache_manager.models import Job
 from dcache_manager.tasks import warm, warm_due
-from dcache_manager.warming import Fragment, View, jobs, registry
+from dcache_manager.warming import Fragment, View, registry
+from dcache_manager.warming import runs as jobs
+from dcache_manager.warming.distributed import BrokerAway, run_slice, send
 from dcache_manager.warming.hot import hot
 from dcache_manager.warming.registry import Warmer, find, warmer
-from dcache_manager.warming.relay import BrokerAway, run_slice, send
-from dcache_manager.warming.shift import BUSY
+from dcache_manager.warming.worker_turn import BUSY
 from django_dcache import invalidate
 from django_dcache.testing import LocalFleet
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dcache_manager.cli import COMMANDS, root
+from dcache_manager.cli.main import COMMANDS, root
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from django_dcache.direct import speed
+from django_dcache.engines.memcached import speed
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCE = CHECKOUT / "speed"

@@ -69,4 +69,4 @@ def test_metadata(wheel):
     files = {name.partition(".dist-info/")[2]: wheel.read(name).decode() for name in shipped(wheel, metadata=True)}
     assert "License-Expression: BSD-3-Clause" in files["METADATA"]
     assert files["licenses/LICENSE"] == (CHECKOUT / "LICENSE").read_text()
-    assert "dcache-admin = dcache_manager.cli:main" in files["entry_points.txt"]
+    assert "dcache-admin = dcache_manager.cli.main:main" in files["entry_points.txt"]

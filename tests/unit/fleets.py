@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from django_dcache.state import Control, FleetState, Generations
-from django_dcache.topology import PHASES, Layout, Node, Phase, Topology
+from django_dcache.model.state import Control, FleetState, Generations
+from django_dcache.model.topology import PHASES, Layout, Node, Phase, Topology
 
 names = st.sampled_from([f"n{i}" for i in range(8)])
 

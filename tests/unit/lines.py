@@ -5,14 +5,14 @@ from itertools import count
 
 from django_dcache.conf import parse
 from django_dcache.errors import ConnectionLost, NodeUnreachable
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Learn
-from django_dcache.keys import RESERVED
-from django_dcache.state import FleetState
+from django_dcache.model.keys import RESERVED
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Topology
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import ManualClock
 from django_dcache.testing.dialogue import Splitter, command_block
-from django_dcache.topology import Topology
-from django_dcache.transport.health import Breaker
+from django_dcache.transport.breaker import Breaker
 from django_dcache.transport.pool import Limits, Pool
 
 WALL = 1_700_000_000.0

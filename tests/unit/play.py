@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from consistency.simulation.node import Node as Memory
+from django_dcache.commands import Store
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Learn, Load, Owe, Pause
-from django_dcache.keys import RESERVED, wire_key
-from django_dcache.placement import Placement
-from django_dcache.state import FleetState, state_key
+from django_dcache.model.keys import RESERVED, wire_key
+from django_dcache.model.placement import Placement
+from django_dcache.model.state import FleetState, state_key
+from django_dcache.model.topology import Layout, Node, Phase, Topology
+from django_dcache.model.view import View
 from django_dcache.testing import ManualClock
-from django_dcache.topology import Layout, Node, Phase, Topology
-from django_dcache.view import View
-from django_dcache.wire import Store
 
 WALL = 1_700_000_000.0
 FLEET = "f"

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcache_manager.bar import PAUSE, Lines, describe
-from dcache_manager.progress import Progress
-from dcache_manager.steering import state
+from dcache_manager.cli.progress_bar import PAUSE, Lines, describe
+from dcache_manager.jobs.progress import Progress
+from dcache_manager.rebalance.control import state
+from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import ManualClock
-from django_dcache.topology import Layout, Node, Topology
 
 STABLE = Topology(1, Layout((Node.at("10.0.0.1"),)))
 MOVING = STABLE.begin(Layout((Node.at("10.0.0.1"), Node.at("10.0.0.2"))))

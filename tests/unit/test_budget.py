@@ -2,7 +2,7 @@
 
 from contextvars import copy_context
 
-from django_dcache import budget
+from django_dcache.runtime import budget
 
 
 def test_outside_of_requests_nothing_is_limited():

@@ -7,8 +7,8 @@ import pytest
 
 from django_dcache.conf import Configuration, parse
 from django_dcache.errors import ConfigurationError
-from django_dcache.state import FleetState
-from django_dcache.topology import Layout, Node, Topology
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Layout, Node, Topology
 
 HERE = "10.0.0.1:11211"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dcache_manager.doctor import _clock, _of_a_node
-from dcache_manager.survey import Words
+from dcache_manager.inspection.doctor import _clock, _of_a_node
+from dcache_manager.inspection.node_query import Words
 
 SOUND_STATS = {
     "evictions": "0",

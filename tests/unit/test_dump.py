@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.dump import DumpRefused, Item, dump, lines, pages
+from dcache_manager.inspection.key_listing import DumpRefused, Item, dump, lines, pages
 from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable
+from django_dcache.model.topology import Node
 from django_dcache.testing import CLOSE, SILENCE, ScriptedNode
-from django_dcache.topology import Node
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.pool import Limits
 

@@ -3,11 +3,11 @@
 import click
 import pytest
 
-from dcache_manager.edits import Edits, name_of, planned, wanted
-from dcache_manager.target import Target
+from dcache_manager.inspection.target import Target
+from dcache_manager.rebalance.layout_change import Edits, name_of, planned, wanted
 from django_dcache.conf import parse
 from django_dcache.errors import ConfigurationError, InvalidTopology
-from django_dcache.topology import Layout, Node, Topology
+from django_dcache.model.topology import Layout, Node, Topology
 
 A, B, C = Node.at("10.0.0.1"), Node.at("10.0.0.2:5000", "b"), Node.at("10.0.0.3")
 TWO, THREE = Topology(4, Layout((A, B))), Layout((A, B, C))

@@ -5,16 +5,16 @@ import threading
 
 import pytest
 
+from django_dcache.commands import Get, Value
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Brief, Item, Learn, Owe, Urgent
 from django_dcache.flows.read import fetch, fetch_or_load
 from django_dcache.flows.write import write
-from django_dcache.keys import position
-from django_dcache.state import FleetState
-from django_dcache.topology import Layout, Node, Topology
-from django_dcache.transport.health import State
-from django_dcache.view import Standing
-from django_dcache.wire import Get, Value
+from django_dcache.model.keys import position
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Layout, Node, Topology
+from django_dcache.model.view import Standing
+from django_dcache.transport.breaker import State
 from unit.lines import about_state, closed, make_fleet, pool
 
 K = b"k"

@@ -2,12 +2,12 @@
 
 import pytest
 
+from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Item
 from django_dcache.flows.add import TRIES, WAIT, add
-from django_dcache.topology import Phase
-from django_dcache.view import Bump
-from django_dcache.wire import Answer, Get, Refused, Remove, Store, Token, Value
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
 from unit.play import Keepers, Play, name_for, topology, view_of
 
 DONE, MISS, TAKEN = Answer.DONE, Answer.MISS, Answer.NOT_STORED

@@ -2,11 +2,11 @@
 
 import pytest
 
+from django_dcache.commands import Answer, Arithmetic, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import NodeDown, NodeTimeout
 from django_dcache.flows.count import PULL_WAIT, PULLS, NotANumber, count
-from django_dcache.topology import Phase
-from django_dcache.view import Bump
-from django_dcache.wire import Answer, Arithmetic, Get, Refused, Remove, Store, Token, Value
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
 from unit.play import Keepers, Play, name_for, topology, view_of
 
 DONE, MISS = Answer.DONE, Answer.MISS

@@ -2,11 +2,12 @@
 
 import pytest
 
+from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
+from django_dcache.engines.memcached.protocol import MONTH
 from django_dcache.errors import LeaseLost, NodeDown, NodeTimeout
 from django_dcache.flows.fill import fill
-from django_dcache.topology import Phase
-from django_dcache.view import Bump
-from django_dcache.wire import MONTH, Answer, Get, Refused, Remove, Store, Token, Value
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
 from unit.play import WALL, Play, names_for, topology, view_of
 
 DONE, MISS = Answer.DONE, Answer.MISS

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from django_dcache.commands import Answer, Get, Remove, Store, Token, Value
 from django_dcache.errors import Conflict, NodeTimeout, NoMajority
-from django_dcache.flows.move import (
+from django_dcache.flows.resize import (
     LEASE_TTL,
     Key,
     Moved,
@@ -19,9 +20,8 @@ from django_dcache.flows.move import (
     publish,
     read_reports,
 )
-from django_dcache.state import FleetState, conductor_key, progress_key
-from django_dcache.topology import Phase
-from django_dcache.wire import Answer, Get, Remove, Store, Token, Value
+from django_dcache.model.state import FleetState, conductor_key, progress_key
+from django_dcache.model.topology import Phase
 from unit.play import FLEET, Keepers, Play, layout, names_for, topology, view_of
 
 DONE, MISS = Answer.DONE, Answer.MISS

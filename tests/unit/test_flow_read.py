@@ -2,12 +2,12 @@
 
 import pytest
 
+from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import LeaseLost, NodeDown, NodeTimeout
 from django_dcache.flows import Brief, Item
 from django_dcache.flows.read import LEASE_PATIENCE, LEASE_WAIT, fetch, fetch_or_load
-from django_dcache.topology import Phase
-from django_dcache.view import Bump
-from django_dcache.wire import Answer, Get, Refused, Remove, Store, Token, Value
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
 from unit.play import Keepers, Play, name_for, names_for, topology, view_of
 
 HIT = Value(b"x", 16)

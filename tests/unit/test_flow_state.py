@@ -6,13 +6,13 @@ from zlib import crc32
 
 import pytest
 
+from django_dcache.commands import Answer, Flush, Get, Store, Token, Value
 from django_dcache.errors import ConnectionLost, NodeTimeout
 from django_dcache.flows import Brief, Urgent
-from django_dcache.flows.state import ATTEMPTS, WHOLE_NODE_AT, agree, bump, clear, majority, prove
-from django_dcache.state import FleetState, state_key
-from django_dcache.topology import Phase, Topology
-from django_dcache.view import Bump
-from django_dcache.wire import Answer, Flush, Get, Store, Token, Value
+from django_dcache.flows.consensus import ATTEMPTS, WHOLE_NODE_AT, agree, bump, clear, majority, prove
+from django_dcache.model.state import FleetState, state_key
+from django_dcache.model.topology import Phase, Topology
+from django_dcache.model.view import Bump
 from unit.play import Keepers, Play, layout, topology, view_of
 
 KEY = state_key("f")

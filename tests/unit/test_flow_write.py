@@ -2,12 +2,12 @@
 
 import pytest
 
+from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Touch, Value
 from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable
 from django_dcache.flows import Item, Urgent
 from django_dcache.flows.write import FILLS, touch, write
-from django_dcache.topology import Phase
-from django_dcache.view import Bump
-from django_dcache.wire import Answer, Get, Refused, Remove, Store, Token, Touch, Value
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
 from unit.play import Keepers, Play, name_for, names_for, topology, view_of
 
 DONE, MISS = Answer.DONE, Answer.MISS

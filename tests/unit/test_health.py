@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from django_dcache.testing import ManualClock
-from django_dcache.transport.health import FAILURES, FIRST_PROBE, LAST_PROBE, Breaker, State
+from django_dcache.transport.breaker import FAILURES, FIRST_PROBE, LAST_PROBE, Breaker, State
 
 
 @pytest.fixture

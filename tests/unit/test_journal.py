@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dcache_manager.journal import FileJournal, Nowhere
-from dcache_manager.progress import Progress
+from dcache_manager.jobs.journal import FileJournal, Nowhere
+from dcache_manager.jobs.progress import Progress
 
 
 @pytest.fixture

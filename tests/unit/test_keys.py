@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidKey
-from django_dcache.keys import MAX_KEY_BYTES, MAX_NAME_BYTES, RESERVED, name, parse_wire_key, position, wire_key
+from django_dcache.model.keys import MAX_KEY_BYTES, MAX_NAME_BYTES, RESERVED, name, parse_wire_key, position, wire_key
 
 LIMIT = 10**8
 """Generations have at most eight digits."""

@@ -1,6 +1,6 @@
 """How fast keys are moved."""
 
-from dcache_manager.pace import FIRST, LEAST, MOST, Pace
+from dcache_manager.throttle import FIRST, LEAST, MOST, Pace
 from django_dcache.testing import ManualClock
 
 

@@ -5,14 +5,14 @@ import socket
 
 import pytest
 
+from django_dcache.commands import Get, Refused, Store, Value
 from django_dcache.errors import ConnectionLost, NodeTimeout, ProtocolViolation
+from django_dcache.model.topology import Node
 from django_dcache.testing import ManualClock
-from django_dcache.topology import Node
+from django_dcache.transport.breaker import Breaker, State
 from django_dcache.transport.connection import Connection
-from django_dcache.transport.health import Breaker, State
 from django_dcache.transport.pipeline import Exchange, Pipeline
 from django_dcache.transport.pool import Limits, Pool
-from django_dcache.wire import Get, Refused, Store, Value
 
 
 class Bench:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_dcache.placement import Placement, Replicas, Round
-from django_dcache.topology import PHASES, Layout, Node, Phase, Topology
+from django_dcache.model.placement import Placement, Replicas, Round
+from django_dcache.model.topology import PHASES, Layout, Node, Phase, Topology
 
 
 def made_up(seed, out=0.2):

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from dcache_manager.plan import edit, plan
+from dcache_manager.rebalance.plan import edit, plan
 from django_dcache.errors import InvalidTopology
-from django_dcache.topology import Layout, Node, Topology
+from django_dcache.model.topology import Layout, Node, Topology
 
 THREE = Layout(tuple(Node(name, f"10.0.0.{number}:11211") for number, name in enumerate("abc", 1)))
 NEW = Node("d", "10.0.0.4:11211")

@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_dcache.errors import TooManyPrefixes
-from django_dcache.flows.state import bump_prefix, prove
-from django_dcache.keys import MAX_NAME_BYTES, name, parse_wire_key, plain, position, wire_key
-from django_dcache.state import MAX_PREFIXES, FleetState, prefix_slot
-from django_dcache.view import Standing
+from django_dcache.flows.consensus import bump_prefix, prove
+from django_dcache.model.keys import MAX_NAME_BYTES, name, parse_wire_key, plain, position, wire_key
+from django_dcache.model.state import MAX_PREFIXES, FleetState, prefix_slot
+from django_dcache.model.view import Standing
 from unit.play import HOLD, Keepers, Play, topology, view_of
 
 ABC = FleetState(topology("abc"))

@@ -5,8 +5,8 @@ from celery import current_app
 from django.test import override_settings
 
 import dcache_manager.tasks  # noqa: F401
-from dcache_manager.beat import schedule
-from dcache_manager.regions import Regions, parse
+from dcache_manager.messaging.schedule import schedule
+from dcache_manager.settings import Regions, parse
 from django_dcache.errors import ConfigurationError
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.options import Choices
-from dcache_manager.render import Answer, Column, cell, encode, printable, size, span, telling, write
+from dcache_manager.cli.options import Choices
+from dcache_manager.cli.output import Answer, Column, cell, encode, printable, size, span, telling, write
 
 COLUMNS = [Column("name", "NAME"), Column("items", "ITEMS", right=True)]
 

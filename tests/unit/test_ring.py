@@ -8,7 +8,7 @@ from hashlib import md5
 import pytest
 
 from django_dcache.errors import InvalidTopology
-from django_dcache.ring import MODES, Ring
+from django_dcache.model.ring import MODES, Ring
 
 POINTS = [int.from_bytes(md5(b":1:session:%d" % i).digest()[:4], "little") for i in range(20_000)]
 TEN = [(f"10.0.0.{i}", 1) for i in range(1, 11)]

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.sieve import Sieve
-from django_dcache.flows.move import Key
-from django_dcache.keys import RESERVED, wire_key
-from django_dcache.placement import Placement
-from django_dcache.topology import Phase
+from dcache_manager.rebalance.key_filter import Sieve
+from django_dcache.flows.resize import Key
+from django_dcache.model.keys import RESERVED, wire_key
+from django_dcache.model.placement import Placement
+from django_dcache.model.topology import Phase
 from unit.fleets import topologies
 from unit.play import names_for, topology, view_of
 

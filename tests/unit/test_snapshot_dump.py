@@ -3,8 +3,8 @@
 import pytest
 
 from dcache_manager.snapshot.dump import read
+from django_dcache.commands import Answer, Get, Value
 from django_dcache.errors import Conflict, NodeTimeout
-from django_dcache.wire import Answer, Get, Value
 from unit.play import Play, topology, view_of
 
 VIEW = view_of(topology("ab"))

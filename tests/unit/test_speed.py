@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_dcache.direct import batch, speed
-from django_dcache.direct.known import Known, Spot
+from django_dcache.engines.memcached import batch, speed
+from django_dcache.runtime.plan import Known, Spot
 
 try:
     import dcache_speed

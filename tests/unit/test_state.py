@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidTopology, UnknownFormat
-from django_dcache.state import FORMAT, Control, FleetState, Generations, conductor_key, progress_key, state_key
-from django_dcache.topology import Layout, Node, Topology
+from django_dcache.model.state import FORMAT, Control, FleetState, Generations, conductor_key, progress_key, state_key
+from django_dcache.model.topology import Layout, Node, Topology
 from unit.fleets import names, states, topologies
 
 SLOTS = range(8)

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.steps import STEP_KEYS, pieces, split
+from dcache_manager.rebalance.distributed.steps import STEP_KEYS, pieces, split
 
 
 @given(st.dictionaries(st.integers(0, 255), st.integers(1, 1000)), st.integers(1, 20), st.integers(0, 255))

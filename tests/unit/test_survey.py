@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.sighting import look
-from dcache_manager.survey import MAX_WORD_BYTES, Words, ask, parse, survey
-from dcache_manager.target import Target
+from dcache_manager.inspection.fleet_report import look
+from dcache_manager.inspection.node_query import MAX_WORD_BYTES, Words, ask, parse, survey
+from dcache_manager.inspection.target import Target
 from django_dcache.conf import parse as parse_options
 from django_dcache.errors import ConnectionLost, NodeTimeout, ProtocolViolation, UnknownFormat
-from django_dcache.state import FleetState
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import CLOSE, SILENCE, Dribble, ScriptedNode
-from django_dcache.topology import Layout, Node, Topology
 from django_dcache.transport.pool import Limits
 
 KEY = b"_dc:default:state"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidTopology
-from django_dcache.topology import MAX_NODES, PHASES, Layout, Node, Phase, Topology, strict
+from django_dcache.model.topology import MAX_NODES, PHASES, Layout, Node, Phase, Topology, strict
 from unit.fleets import topologies
 
 A, B, C = (Node.at(f"10.0.0.{i}") for i in (1, 2, 3))

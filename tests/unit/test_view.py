@@ -2,9 +2,9 @@
 
 import pytest
 
-from django_dcache.state import FleetState
-from django_dcache.topology import Phase
-from django_dcache.view import Standing
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Standing
 from unit.play import HOLD, name_for, topology, view_of
 
 ABC = FleetState(topology("abc", epoch=5))

@@ -10,10 +10,10 @@ from django.core.cache import BaseCache
 from django.test import override_settings
 
 from dcache_manager.warming import Entry, View, registry
+from dcache_manager.warming.counts import MOST_FAILURES, Tally
 from dcache_manager.warming.items import Item, NotStored, Outcome
 from dcache_manager.warming.registry import find, warmer, warmers
-from dcache_manager.warming.run import Runner, WarmerFailed
-from dcache_manager.warming.tally import MOST_FAILURES, Tally
+from dcache_manager.warming.runner import Runner, WarmerFailed
 from django_dcache.errors import ConfigurationError
 from django_dcache.testing import ManualClock
 

@@ -7,25 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_dcache.errors import ProtocolViolation
-from django_dcache.wire import (
+from django_dcache.commands import Answer, Arithmetic, Flush, Get, Refused, Remove, Store, Token, Touch, Value
+from django_dcache.engines.memcached.protocol import (
     MAX_LINE_BYTES,
     MAX_VALUE_BYTES,
     MONTH,
-    Answer,
-    Arithmetic,
-    Flush,
-    Get,
-    Refused,
-    Remove,
     ReplyParser,
-    Store,
-    Token,
-    Touch,
-    Value,
     encode,
     wire_ttl,
 )
+from django_dcache.errors import ProtocolViolation
 
 FIRST, SERIAL = 40, 7
 """The opaque number of the first command, and the connection's serial number."""

@@ -2,9 +2,9 @@
 
 import click
 
-from ..exits import Exit
-from ..options import Choices
-from ..render import Answer, encode
+from ..cli.exit_codes import Exit
+from ..cli.options import Choices
+from ..cli.output import Answer, encode
 from .facts import Facts
 
 

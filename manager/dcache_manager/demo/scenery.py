@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django_dcache.conf import parse
-from django_dcache.fleet import Fleet
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet
 
 from . import entries

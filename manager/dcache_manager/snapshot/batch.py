@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from django_dcache.errors import NodeFailure, ProtocolViolation
-from django_dcache.keys import digest, point_and_slot
-from django_dcache.view import View
+from django_dcache.model.keys import digest, point_and_slot
+from django_dcache.model.view import View
 
-from .lane import Lane, carry
+from .node_batch import Lane, carry
 
 _lease = re.compile(rb"^HD c(\d{1,20}) O(\d{1,10})( W)?( Z)?\r$", re.MULTILINE)
 

@@ -6,26 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django_dcache.errors import ConfigurationError
-from django_dcache.fleet import Fleet
+from django_dcache.runtime.fleet import Fleet
 
-from .. import owner
-from ..bar import reporter
-from ..options import Choices
-from ..pace import Pace
-from ..progress import Progress
-from ..render import count
-from ..resize import confirm
-from ..sighting import look
-from ..target import Target, find
-from .bookmark import Bookmark
+from ..cli.options import Choices
+from ..cli.output import count
+from ..cli.progress_bar import reporter
+from ..inspection.fleet_report import look
+from ..inspection.target import Target, find
+from ..jobs import owner
+from ..jobs.progress import Progress
+from ..rebalance.service import confirm
+from ..throttle import Pace
 from .dump import Dump
 from .file import Contents, Reader, Writer
 from .format import Header
 from .load import Load, Loaded, NoLog
+from .resume_point import Bookmark
 from .words import describe, tell_dump, tell_load
 
 if TYPE_CHECKING:
-    from .recent import Recent
+    from .recent_invalidations import Recent
 
 
 def dump(choices: Choices, file: Path, prefix: str, max_rate: float | None) -> int:
@@ -114,12 +114,12 @@ def _log(choices: Choices, reader: Reader) -> "Recent | None":
     """The log of invalidations, if the project keeps one."""
     from django.apps import apps
 
-    from ..regions import regions
+    from ..settings import regions
 
     known = regions()
     if not known or not apps.is_installed("dcache_manager"):
         return None
-    from .recent import Recent
+    from .recent_invalidations import Recent
 
     log = Recent(reader.header.fleet, reader.header.began, known)
     if not log.reaches:

@@ -4,20 +4,20 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from django_dcache.commands import Get, Value
 from django_dcache.errors import Conflict, NodeFailure
-from django_dcache.fleet import Fleet
 from django_dcache.flows import Flow
-from django_dcache.keys import plain
-from django_dcache.placement import Route
-from django_dcache.topology import Phase
-from django_dcache.view import View
-from django_dcache.wire import Get, Value
+from django_dcache.model.keys import plain
+from django_dcache.model.placement import Route
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import View
+from django_dcache.runtime.fleet import Fleet
 
-from ..dump import DumpRefused, pages
-from ..exits import NothingReachable
-from ..pace import Pace
-from ..progress import Progress
-from ..sieve import Sieve
+from ..cli.exit_codes import NothingReachable
+from ..inspection.key_listing import DumpRefused, pages
+from ..jobs.progress import Progress
+from ..rebalance.key_filter import Sieve
+from ..throttle import Pace
 from .file import Writer
 from .format import MAX_VALUE_BYTES, legal
 

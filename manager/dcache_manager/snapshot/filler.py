@@ -3,16 +3,16 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from django_dcache.direct.known import begin
 from django_dcache.errors import Conflict, NoMajority
-from django_dcache.fleet import Fleet
-from django_dcache.keys import SLOTS, wire_key
-from django_dcache.state import FleetState
-from django_dcache.topology import Phase
-from django_dcache.view import WHOLE_NODE, Standing, View
+from django_dcache.model.keys import SLOTS, wire_key
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import WHOLE_NODE, Standing, View
+from django_dcache.runtime.fleet import Fleet
+from django_dcache.runtime.plan import begin
 
 from .batch import Batch, Filled, Item, Ring
-from .lane import Lane, Marks
+from .node_batch import Lane, Marks
 
 PATIENCE = 10.0
 """Seconds for a majority of keepers to answer again."""

@@ -24,7 +24,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from django_dcache.errors import DCacheError
-from django_dcache.keys import MAX_NAME_BYTES, RESERVED
+from django_dcache.model.keys import MAX_NAME_BYTES, RESERVED
 
 VERSION = 1
 MAGIC = b"\x89dcache\r\n"

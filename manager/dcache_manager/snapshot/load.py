@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from django_dcache.engines.memcached.protocol import wire_ttl
 from django_dcache.errors import NodeFailure
-from django_dcache.fleet import Fleet
-from django_dcache.wire import wire_ttl
+from django_dcache.runtime.fleet import Fleet
 
-from ..pace import Pace
-from ..progress import Progress
+from ..jobs.progress import Progress
+from ..throttle import Pace
 from .batch import Item
-from .bookmark import Bookmark
 from .dump import renamed
 from .file import Reader
 from .filler import Filler
 from .format import Records
+from .resume_point import Bookmark
 
 Positions: TypeAlias = "array[int]"
 """Of items in a frame."""

@@ -4,19 +4,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from django_dcache.errors import NodeFailure
-from django_dcache.fleet import Fleet
+from django_dcache.runtime.fleet import Fleet
 
-from ..exits import Exit
-from ..options import Choices
-from ..progress import Progress
-from ..render import Answer, count, printable, size, span, write
-from ..target import Target
+from ..cli.exit_codes import Exit
+from ..cli.options import Choices
+from ..cli.output import Answer, count, printable, size, span, write
+from ..inspection.target import Target
+from ..jobs.progress import Progress
 from .dump import Dumped
 from .file import Contents, Writer
 from .load import Loaded
 
 if TYPE_CHECKING:
-    from .recent import Recent
+    from .recent_invalidations import Recent
 
 
 def describe(progress: Progress) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 from django.core.cache import caches
 
 from django_dcache.errors import InvalidKey, NodeFailure
-from django_dcache.fleet import Fleet
-from django_dcache.keys import RESERVED, parse_wire_key, plain
-from django_dcache.view import View
+from django_dcache.model.keys import RESERVED, parse_wire_key, plain
+from django_dcache.model.view import View
+from django_dcache.runtime.fleet import Fleet
 
-from ..dump import facts, pages
+from ..inspection.key_listing import facts, pages
 from .registry import Warmer
 
 

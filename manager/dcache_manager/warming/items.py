@@ -14,10 +14,10 @@ from typing import Any, Self
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
+from django_dcache.commands import LEASE_SECONDS
 from django_dcache.errors import DCacheError
-from django_dcache.wire import LEASE_SECONDS
 
-from .look import Sight, look
+from .presence import Sight, look
 
 POLL = 0.1
 """Seconds between two looks whether somebody else is done."""

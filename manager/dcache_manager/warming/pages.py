@@ -23,7 +23,7 @@ from django.utils.cache import get_cache_key
 from django_dcache.errors import ConfigurationError, DCacheError
 
 from .items import Item, NotStored, Outcome
-from .look import Sight, look
+from .presence import Sight, look
 
 MARK = "dcache.warming"
 """In `request.META` of a warmer's requests, where no visitor can put it: for views that count visits."""

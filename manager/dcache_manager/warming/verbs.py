@@ -4,13 +4,14 @@ import time
 
 from django_dcache.errors import ConfigurationError
 
-from ..exits import Exit, JobFailed, TimedOut
+from ..cli.exit_codes import Exit, JobFailed, TimedOut
+from ..cli.options import Choices
+from ..inspection.target import Target
 from ..models import Job
-from ..options import Choices
-from ..target import Target
-from . import jobs, relay
-from .drive import POLL, describe
-from .shift import counted
+from . import distributed as relay
+from . import runs as jobs
+from .service import POLL, describe
+from .worker_turn import counted
 
 
 def follow(job: Job, choices: Choices, seconds: float | None) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from django_dcache.commands import Answer, Command, Get, Store, Token, Value
 from django_dcache.flows import Flow, Learn, Owe, Urgent
 from django_dcache.flows.fill import fill
 from django_dcache.flows.read import Found
-from django_dcache.keys import RESERVED
-from django_dcache.placement import Round, Route
-from django_dcache.topology import Phase
-from django_dcache.view import Place, Standing, View
-from django_dcache.wire import Answer, Command, Get, Store, Token, Value
+from django_dcache.model.keys import RESERVED
+from django_dcache.model.placement import Round, Route
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Place, Standing, View
 
 from .process import HOLD
 from .roles import Flows, Operation

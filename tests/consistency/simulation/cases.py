@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from django_dcache.keys import position
-from django_dcache.placement import Replicas
-from django_dcache.topology import Layout, Node, Phase, Topology
+from django_dcache.model.keys import position
+from django_dcache.model.placement import Replicas
+from django_dcache.model.topology import Layout, Node, Phase, Topology
 
 FORWARD = (Phase.PREPARE, Phase.COPY, Phase.FLIP, Phase.SETTLE, Phase.STABLE)
 ROLLBACK = (Phase.PREPARE, Phase.COPY, Phase.PREPARE, Phase.STABLE)

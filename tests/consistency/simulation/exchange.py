@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from django_dcache.commands import Command, Refused, Reply, Store
 from django_dcache.errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NodeUnreachable, NotServed
-from django_dcache.keys import RESERVED, wire_key
-from django_dcache.wire import Command, Refused, Reply, Store
+from django_dcache.model.keys import RESERVED, wire_key
 
 from .node import Node
 from .process import Round

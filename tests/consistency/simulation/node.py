@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django_dcache.keys import RESERVED, wire_key
-from django_dcache.wire import (
+from django_dcache.commands import (
     LEASE_SECONDS,
-    MONTH,
     Answer,
     Arithmetic,
     Command,
@@ -19,6 +17,8 @@ from django_dcache.wire import (
     Touch,
     Value,
 )
+from django_dcache.engines.memcached.protocol import MONTH
+from django_dcache.model.keys import RESERVED, wire_key
 
 
 @dataclass(slots=True)

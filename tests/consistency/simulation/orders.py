@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from django_dcache.state import FleetState, state_key
-from django_dcache.topology import Phase, Topology
-from django_dcache.view import View
-from django_dcache.wire import Store
+from django_dcache.commands import Store
+from django_dcache.model.state import FleetState, state_key
+from django_dcache.model.topology import Phase, Topology
+from django_dcache.model.view import View
 
 from .cases import CASES, FAULTS
 from .exchange import Delivery

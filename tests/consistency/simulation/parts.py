@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from django_dcache.flows import Item, move
-from django_dcache.wire import Get
+from django_dcache.commands import Get
+from django_dcache.flows import Item
+from django_dcache.flows import resize as move
 
 from .process import FOR_EVER, Process, Round, Script
 

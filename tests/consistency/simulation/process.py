@@ -1,4 +1,4 @@
-"""A process as its flows see it: `django_dcache.fleet.Fleet`, with simulated time in place of sockets and locks.
+"""A process as its flows see it: `runtime.fleet.Fleet`, with simulated time in place of sockets and locks.
 
 `run` is a generator that yields what only the world can do: carry a round, or let time pass.
 """
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from django_dcache.commands import Command
 from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Urgent
-from django_dcache.flows.state import prove
-from django_dcache.placement import Placement
-from django_dcache.state import FleetState
-from django_dcache.topology import Topology
-from django_dcache.view import View
-from django_dcache.wire import Command
+from django_dcache.flows.consensus import prove
+from django_dcache.model.placement import Placement
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Topology
+from django_dcache.model.view import View
 
 FRESHNESS = 0.5
 TIMEOUT = 0.25

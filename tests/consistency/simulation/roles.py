@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 from django_dcache.codec import INTEGER
 from django_dcache.errors import Conflict, NodeFailure, NoMajority
-from django_dcache.flows import Flow, Item, move
+from django_dcache.flows import Flow, Item
+from django_dcache.flows import resize as move
 from django_dcache.flows.add import add
+from django_dcache.flows.consensus import prove
 from django_dcache.flows.count import count
 from django_dcache.flows.read import fetch, fetch_or_load
-from django_dcache.flows.state import prove
 from django_dcache.flows.write import touch, write
-from django_dcache.topology import Layout, Phase
-from django_dcache.view import View
+from django_dcache.model.topology import Layout, Phase
+from django_dcache.model.view import View
 
 from .history import Counter, History, Lock
 from .process import Process, Script, Sleep
@@ -189,7 +190,7 @@ def _carry_all(view: View, scene: Scene, carry: Callable[..., Flow[move.Moved]])
 
 
 def conductor(scene: Scene, process: Process, path: tuple[Phase, ...], target: Layout, hold: float) -> Script:
-    """dcache_manager.conductor, without its lease: publish, wait until everybody knows, do the work of the phase."""
+    """rebalance.conductor, without its lease: publish, wait until everybody knows, do the work of the phase."""
     yield Sleep(scene.world.chance.random() * 0.6 + 0.2)
     yield from process.prove()
     fence = yield from _insist(process, move.new_fence)

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from django_dcache.commands import Command, Remove, Store
 from django_dcache.errors import LeaseLost
-from django_dcache.wire import Command, Remove, Store
 
 from .cases import Faults
 from .exchange import Delivery, Exchange, Replies

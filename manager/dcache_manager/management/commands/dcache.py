@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dcache_manager.cli import main, run
+from dcache_manager.cli.main import main, run
 
 
 class Command(BaseCommand):

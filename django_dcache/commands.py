@@ -1,0 +1,109 @@
+"""What a flow may ask of a node, and what a node may answer: small values, in no engine's words.
+
+An engine turns commands into bytes and bytes into replies (`engines/`); flows speak in these only.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+LEASE_SECONDS = 30
+"""How long the stub that a lease leaves behind lives."""
+
+
+class Token(NamedTuple):
+    """The right to replace one exact item; valid only on the connection that issued it."""
+
+    cas: int
+    connection: int
+
+
+class Get(NamedTuple):
+    """Read. With `lease`, a miss leaves a stub behind and the first asker gets the right to fill it.
+
+    With `peek` the node does not count it as a use of the item.
+    """
+
+    name: bytes
+    generation: int = 0
+    value: bool = True
+    ttl: bool = False
+    token: bool = False
+    lease: bool = False
+    peek: bool = False
+
+
+class Store(NamedTuple):
+    """Write. `ttl` is what `wire_ttl` made; with `add` only if absent; with `token` only over that very item."""
+
+    name: bytes
+    generation: int
+    data: bytes
+    flags: int = 0
+    ttl: int = 0
+    add: bool = False
+    token: Token | None = None
+
+
+class Remove(NamedTuple):
+    """Delete, with `token` only that very item."""
+
+    name: bytes
+    generation: int = 0
+    token: Token | None = None
+
+
+class Touch(NamedTuple):
+    """Give an existing item a new TTL."""
+
+    name: bytes
+    generation: int
+    ttl: int
+
+
+class Flush(NamedTuple):
+    """Forget everything the node holds."""
+
+
+class Arithmetic(NamedTuple):
+    """Add `delta` (signed, 64 bits, wrapping) to a number; the TTL stays."""
+
+    name: bytes
+    generation: int
+    delta: int
+
+
+Command = Get | Store | Remove | Touch | Arithmetic | Flush
+
+
+class Answer(Enum):
+    """Replies without a value."""
+
+    DONE = b"HD"
+    MISS = b"EN"
+    NOT_STORED = b"NS"
+    """`add` found an item, or a stub."""
+    CONFLICT = b"EX"
+    """The token is void: the item changed since."""
+
+
+class Value(NamedTuple):
+    """An item. `data` is None where only its existence was asked for."""
+
+    data: bytes | None
+    flags: int = 0
+    ttl: int = -1
+    """Seconds left; -1: never expires."""
+    token: Token | None = None
+    won: bool = False
+    """A miss, and the right to fill it is the asker's."""
+    stub: bool = False
+    """A miss that somebody is about to fill (or the asker, if `won`)."""
+
+
+class Refused(NamedTuple):
+    """The node understood and said no, for instance to a value above its item limit."""
+
+    reason: str
+
+
+Reply = Answer | Value | Refused

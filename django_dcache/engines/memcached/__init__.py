@@ -1,0 +1,1 @@
+"""memcached 1.6.18 or later, by its meta protocol."""

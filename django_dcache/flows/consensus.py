@@ -1,0 +1,215 @@
+"""Reading and changing the fleet state on the keepers (design §5), and the bump that makes a lost write harmless."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import NamedTuple
+from zlib import crc32
+
+from ..commands import Answer, Flush, Get, Store, Value
+from ..errors import InvalidTopology, NodeFailure, TooManyPrefixes, UnknownFormat
+from ..model.state import MAX_PREFIXES, FleetState, prefix_slot, state_key
+from ..model.topology import Topology
+from ..model.view import WHOLE_NODE, Slot, View
+from . import Batches, Brief, Flow, Learn, Owe, Urgent
+
+WHOLE_NODE_AT = 48
+"""So many slots of one node bumped at once, and all of them are: the node is away, not a reply lost."""
+ATTEMPTS = 6
+
+
+class Agreement(NamedTuple):
+    """What the keepers hold now."""
+
+    state: FleetState
+    majority: bool
+    """Whether a majority of the keepers of every layout holds it."""
+
+
+def majority(topology: Topology, names: Collection[str]) -> bool:
+    """Whether `names` has a majority of every group of keepers. Of one or two, one is enough (design §5)."""
+    return all(sum(name in names for name in group) >= _needed(len(group)) for group in topology.keepers)
+
+
+def _needed(keepers: int) -> int:
+    return 1 if keepers <= 2 else keepers // 2 + 1
+
+
+def _witnessed(topology: Topology, names: Collection[str]) -> bool:
+    """Whether `names` is enough to have seen whatever a majority of every group was told: one group's majority."""
+    return any(group and sum(name in names for name in group) >= _needed(len(group)) for group in topology.keepers)
+
+
+def prove(view: View) -> Flow[bool]:
+    """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered.
+
+    In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and prefixes settled.
+    """
+    asked_at = view.clock()
+    due = view.ripe() | view.debts if view.prefixes else view.debts
+    digest = crc32(view.state.encode())
+    key = state_key(view.fleet)
+    # One keeper that is slow must not cost the time to learn what the others know.
+    replies = yield Brief({keeper: [Get(key, value=False)] for keeper in _keepers(view.state.topology)})
+    same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
+    answered = {node for node, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
+    if answered <= same and not due and view.epoch:
+        proven = _witnessed(view.state.topology, same)
+        if proven:
+            yield Learn(view.state, asked_at, majority(view.state.topology, same))
+        return proven
+    try:
+        found = yield from agree(view, lambda state: state.bumped(due), everywhere=not view.epoch)
+    except UnknownFormat:
+        return False  # As good as no answer: the site goes on by what it knows, and only dcache-admin says why.
+    return found.majority
+
+
+def _planted(state: FleetState) -> FleetState:
+    """Nothing known anywhere: what the settings say becomes epoch 1."""
+    return replace(state, topology=replace(state.topology, epoch=1)) if state.topology.epoch == 0 else state
+
+
+def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
+    """Make whatever `lost` slots hold unreachable, for everybody, before a write is acknowledged (design §5).
+
+    False: no majority could be told, and the bump is a debt of this process now; or the fleet is more than one epoch
+    ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
+    """
+    lost = set(lost)
+    wanted = {slot: view.generation(*slot) + 1 for slot in lost}
+    away = {node for node, _ in lost}
+    crowds = {
+        node
+        for node in away
+        if sum(n == node for n, _ in lost) + sum(n == node and s != WHOLE_NODE for n, s in view.bumps) >= WHOLE_NODE_AT
+    }
+
+    def change(state: FleetState) -> FleetState:
+        for node in crowds:
+            slots = [slot for slot in wanted if slot[0] == node]
+            if any(state.generation(*slot) < wanted[slot] for slot in slots):
+                state = state.bumped_whole(node)
+        return state.bumped(wanted)
+
+    try:
+        told = yield from agree(view, change, avoid=away, round_type=Urgent)
+    except UnknownFormat:
+        told = Agreement(view.state, False)
+    if not told.majority:
+        yield Owe(wanted)
+    return told.majority and told.state.topology.epoch <= view.epoch + 1
+
+
+def bump_prefix(view: View, made_prefix: str) -> Flow[bool]:
+    """Make every key that begins with `made_prefix` unreadable: for this process at once, for every other within
+    `freshness`. False: too few keepers could be told. Raises TooManyPrefixes.
+
+    An odd generation is one that not everybody has learned of; `prove` makes it even (docs/adr/0010).
+    """
+    slot = prefix_slot(made_prefix)
+    if view.untouched(slot):
+        return True
+    wanted = (view.generation(*slot) + 1) | 1
+
+    def change(state: FleetState) -> FleetState:
+        if len(state.prefixes) >= MAX_PREFIXES and made_prefix not in state.prefixes:
+            raise TooManyPrefixes(repr(made_prefix))
+        return state.bumped({slot: wanted})
+
+    try:
+        return (yield from agree(view, change, round_type=Urgent)).majority
+    except UnknownFormat:
+        return False
+
+
+def agree(
+    view: View,
+    change: Callable[[FleetState], FleetState],
+    *,
+    also: Collection[str] = (),
+    avoid: Collection[str] = (),
+    everywhere: bool = False,
+    round_type: Callable[[Batches], Batches] = dict,
+) -> Flow[Agreement]:
+    """Merge the keepers' documents, `change` the result, and write it back wherever it differs.
+
+    `also`: nodes that will be keepers once the change is made. `avoid`: keepers known to be away, left out as long as
+    the rest is enough. `everywhere`: all nodes, so that a process that knows only some of them finds its way; only
+    keepers count. Raises whatever `change` raises, and UnknownFormat.
+    """
+    key = state_key(view.fleet)
+    state = view.state
+    reached: set[str] = set()
+    for _ in range(ATTEMPTS):
+        topology = state.topology
+        names = set(topology.nodes) if everywhere else _keepers(topology)
+        names |= set(also)
+        if majority(topology, names - set(avoid)):
+            names -= set(avoid)
+        asked_at = view.clock()
+        asks = {name: [Get(key, token=True)] for name in names}
+        replies = yield Brief(asks) if round_type is dict else round_type(asks)
+        held = {name: _document(reply) for name, (reply,) in replies.items()}
+        answered = {name for name, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
+        merged = state
+        for document in held.values():
+            merged = merged.merge(document) if document else merged
+        if _keepers(merged.topology) - names - set(avoid):
+            state = merged  # The fleet has moved on: ask those who keep it now.
+            continue
+        witnessed = merged.topology.epoch > 0 and _witnessed(merged.topology, answered)
+        # Learning in two steps: up to `asked_at` the old generations were the newest (view.py, `empty`).
+        yield Learn(merged, asked_at if witnessed else None, held=False)
+        if merged.topology.epoch == 0 and not majority(merged.topology, answered):
+            return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
+        wanted = change(_planted(merged))
+        data = wanted.encode()
+        stores = {name: [_store(key, data, replies[name][0])] for name in answered if held[name] != wanted}
+        outcome = (yield round_type(stores)) if stores else {}
+        conflicts = {
+            name for name, (reply,) in outcome.items() if reply in (Answer.CONFLICT, Answer.NOT_STORED, Answer.MISS)
+        }
+        reached = {name for name in answered if name not in stores or outcome[name][0] is Answer.DONE}
+        state = merged
+        if majority(merged.topology, reached) and majority(wanted.topology, reached):
+            yield Learn(wanted, asked_at)
+            return Agreement(wanted, True)
+        if not conflicts:
+            break
+    return Agreement(state, False)
+
+
+def clear(view: View) -> Flow[bool]:
+    """Empty every node and plant the state again. A node that can't be asked loses its slots instead."""
+    names = [name for name, node in view.state.topology.nodes.items() if not node.out]
+    replies = yield {name: [Flush()] for name in names}
+    lost = {name for name, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
+
+    def change(state: FleetState) -> FleetState:
+        for name in lost:
+            state = state.bumped_whole(name)
+        return state
+
+    found = yield from agree(view, change, avoid=lost, everywhere=True, round_type=Urgent)
+    return found.majority or not lost
+
+
+def _store(key: bytes, data: bytes, reply: object) -> Store:
+    token = reply.token if isinstance(reply, Value) else None
+    return Store(key, 0, data, flags=crc32(data), add=token is None, token=token)
+
+
+def _document(reply: object) -> FleetState | None:
+    """A keeper's document; None if it holds none, or one that makes no sense (then it gets ours)."""
+    if not isinstance(reply, Value) or reply.data is None:
+        return None
+    try:
+        return FleetState.decode(reply.data)
+    except UnknownFormat:
+        raise  # A newer release wrote it: it must not be replaced by what this one understands.
+    except InvalidTopology:
+        return None
+
+
+def _keepers(topology: Topology) -> set[str]:
+    return {name for group in topology.keepers for name in group}

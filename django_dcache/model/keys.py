@@ -1,0 +1,107 @@
+"""From Django's made key to the bytes a node sees, and back.
+
+made key  ── name() ──▶  name (≤ 240 bytes)  ── wire_key(generation) ──▶  wire key (≤ 250 bytes)
+
+The *name* is what is placed and stored; the *wire key* adds the generation of the slot on one node. None of the marks
+below can be spelled by a user: a made key is UTF-8, and the byte 0xFF never occurs in UTF-8.
+
+    FF <generation> ; <name>        a name in a slot that was bumped
+    FF ~ <generation> ; <made key>  the name of a key below a prefix that was bumped (docs/adr/0010); placed as before
+    FF # <32 hex> <64 hex>          the name of a key too long to leave room for a generation: md5 (its place on the
+                                    ring, so that a mover needs nothing else) and SHA-256 (its identity)
+"""
+
+import re
+from hashlib import md5, sha256
+from struct import Struct
+from typing import NamedTuple
+
+from ..errors import InvalidKey
+
+MAX_KEY_BYTES = 250
+MAX_NAME_BYTES = 240
+RESERVED = b"_dc:"
+SLOTS = 256
+
+_legal = re.compile(rb"[^\x00-\x20\x7f]{1,250}").fullmatch
+_mark = b"\xff"
+_long = b"\xff#"
+_below = re.compile(rb"\xff~\d+;").match
+point_and_slot = Struct("<IB").unpack_from
+
+
+class Position(NamedTuple):
+    """Where a name lives: `point` on the ring (32 bits) and `slot` of its nodes (0 to 255)."""
+
+    point: int
+    slot: int
+
+
+def name(made_key: str, generation: int = 0) -> bytes:
+    """The name of `made_key`, whose prefixes have that `generation`.
+
+    Raises InvalidKey for what memcached would refuse, or split into other commands.
+    """
+    try:
+        encoded = made_key.encode()
+    except UnicodeEncodeError:
+        raise InvalidKey(f"{made_key!r} can't be encoded as UTF-8") from None
+    if not _legal(encoded):
+        raise InvalidKey(_complaint(made_key, encoded))
+    if encoded.startswith(RESERVED):
+        raise InvalidKey(f"{made_key!r} begins with {RESERVED.decode()!r}, which holds the fleet state")
+    marked = b"\xff~%d;%b" % (generation, encoded) if generation else encoded
+    if len(marked) > MAX_NAME_BYTES:
+        return _long + f"{md5(encoded).hexdigest()}{sha256(marked).hexdigest()}".encode()
+    return marked
+
+
+def _complaint(made_key: str, encoded: bytes) -> str:
+    if not encoded:
+        return "the empty key"
+    if len(encoded) > MAX_KEY_BYTES:
+        return f"{made_key!r} has {len(encoded)} bytes, the limit is {MAX_KEY_BYTES}"
+    return f"{made_key!r} contains a space or a control character"
+
+
+def position(name: bytes, hash_tags: bool = False) -> Position:
+    """The place of `name`: ketama's point (md5, first 32 bits, little-endian) and a slot from other bits of the digest.
+
+    With `hash_tags`, a part between `{` and the next `}` is all that is hashed, so that related keys share a node.
+    """
+    return Position._make(point_and_slot(digest(name, hash_tags)))
+
+
+def digest(name: bytes, hash_tags: bool = False) -> bytes:
+    """What decides where `name` lives; `point_and_slot` takes its position from it."""
+    if name.startswith(_mark):
+        if name.startswith(_long):
+            return bytes.fromhex(name[2:34].decode())
+        name = plain(name)
+    return md5(_tag(name) if hash_tags else name, usedforsecurity=False).digest()
+
+
+def _tag(name: bytes) -> bytes:
+    head, brace, rest = name.partition(b"{")
+    tag, closing, _ = rest.partition(b"}")
+    return tag if brace and closing and tag else name
+
+
+def plain(name: bytes) -> bytes:
+    """A name without the generation of its prefixes: the made key, unless that is too long."""
+    mark = _below(name)
+    return name[mark.end() :] if mark else name
+
+
+def wire_key(name: bytes, generation: int) -> bytes:
+    """What a node stores `name` under while its slot has `generation`."""
+    return b"\xff%d;%b" % (generation, name) if generation else name
+
+
+def parse_wire_key(key: bytes) -> tuple[bytes, int]:
+    """The (name, generation) of a stored key, for instance from a metadump."""
+    if key.startswith(_mark) and not key.startswith(_long):
+        number, semicolon, rest = key[1:].partition(b";")
+        if semicolon and number.isdigit():
+            return rest, int(number)
+    return key, 0

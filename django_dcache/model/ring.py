@@ -1,0 +1,121 @@
+"""The ketama continuum: built once, then frozen and searched.
+
+A node has labels `name-0`, `name-1`, …, and the md5 of each label holds four *points* of 32 bits, little-endian. A key
+is owned by the node of the first point at or after its own, wrapping at 2**32. So far libmemcached, twemproxy and
+uhashring agree, and uhashring computes the points. Where they do not agree the rule is ours:
+
+labels per node
+    uhashring shares out 40·n labels by weight in whole numbers, libmemcached in float32: of 25 equal nodes each has 40
+    labels, or 39 (libmemcached/hosts.cc, update_continuum(); the same line is in twemproxy's nc_ketama.c). In both the
+    weight of one node changes the labels of all, so that keys move between nodes nobody touched. Therefore mode
+    `ketama` gives 40 labels for each unit of weight, whoever else is there; mode `libmemcached` is exact. The two are
+    one ring when every weight is 1, but for the few fleet sizes (25, 47, 50, …) where float32 falls just short of 40.
+
+equal points
+    uhashring keeps the node it saw last. libmemcached fills its continuum in the order of its servers, sorts it with
+    glibc's qsort, which is stable, and takes the first. Here, too, the node listed first wins, and the other point
+    stays behind it, where `walk` finds it. (Twemproxy first sorts its servers: the shorter name, then the lesser.)
+
+lookup
+    libmemcached takes the first point ≥ the key's, uhashring the first one above it. Keys spelled like a label differ.
+
+names
+    libmemcached labels a node `host-i` when its port is 11211, otherwise `host:port-i`, an IPv6 host without brackets,
+    and a unix socket `/path:0-i`. Names are the topology's affair; mode `libmemcached` needs these.
+"""
+
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import floor
+
+from uhashring import HashRing
+
+from ..errors import InvalidTopology
+
+LABELS_PER_WEIGHT = 40
+SPACE = 2**32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ring:
+    """`points` in rising order, and in `names` whose each is. `nodes` are all names, in the order they were given."""
+
+    nodes: tuple[str, ...]
+    points: "array[int]"
+    names: tuple[str, ...]
+
+    @classmethod
+    def build(cls, weights: Sequence[tuple[str, int]], mode: str = "ketama") -> "Ring":
+        """The ring of these (name, weight) pairs. Of two equal points the node that comes first here wins.
+
+        Raises InvalidTopology for an unknown mode and when no node has any label.
+        """
+        if mode not in MODES:
+            raise InvalidTopology(f"ring mode {mode!r} is unknown; choose one of {', '.join(MODES)}")
+        labels = MODES[mode]([weight for _, weight in weights])
+        nodes = tuple(name for name, _ in weights)
+        continuum = sorted((point, index) for index, name in enumerate(nodes) for point in _points(name, labels[index]))
+        if not continuum:
+            raise InvalidTopology("a ring needs at least one node with a weight")
+        return cls(nodes, array("I", [point for point, _ in continuum]), tuple(nodes[index] for _, index in continuum))
+
+    def index(self, point: int) -> int:
+        """The place in `points` and `names` of the first point ≥ `point`, wrapping."""
+        index = bisect_left(self.points, point)
+        return index if index < len(self.points) else 0
+
+    def owner(self, point: int) -> str:
+        """The name of the node that owns `point`."""
+        return self.names[self.index(point)]
+
+    def walk(self, point: int) -> Iterator[str]:
+        """Every node once, in ring order from the owner of `point`."""
+        seen: set[str] = set()
+        start = self.index(point)
+        # Negative places wrap by themselves.
+        for place in range(start - len(self.names), start):
+            name = self.names[place]
+            if name not in seen:
+                seen.add(name)
+                yield name
+                if len(seen) == len(self.nodes):
+                    return
+        # In mode libmemcached a node of very little weight has no label at all. It owns nothing but can hold replicas.
+        yield from (name for name in self.nodes if name not in seen)
+
+    def share(self) -> dict[str, float]:
+        """The fraction of the hash space, 0.0 to 1.0, that each node owns, in the order the nodes were given."""
+        owned = dict.fromkeys(self.nodes, 0)
+        previous = self.points[-1] - SPACE
+        for point, name in zip(self.points, self.names, strict=True):
+            owned[name] += point - previous
+            previous = point
+        return {name: size / SPACE for name, size in owned.items()}
+
+
+def _points(name: str, labels: int) -> list[int]:
+    # One node at a time: uhashring keeps one owner a point, and inserts into a sorted list (quadratic in the points).
+    ring = HashRing({name: {"vnodes": labels}}, hash_fn="ketama")
+    return [point for point, _ in ring.get_points()]
+
+
+def _ketama(weights: Sequence[int]) -> list[int]:
+    return [LABELS_PER_WEIGHT * weight for weight in weights]
+
+
+def _libmemcached(weights: Sequence[int]) -> list[int]:
+    # C: floor((float) (pct * 160 / 4 * (float) live_servers + 0.0000000001)). All of it is in float but the last sum.
+    total, count = _float32(sum(weights)), _float32(len(weights))
+    shares = [_float32(_float32(weight) / total) for weight in weights]
+    return [floor(_float32(_float32(_float32(share * 160) / 4 * count) + 1e-10)) for share in shares]
+
+
+def _float32(number: float) -> float:
+    rounded: float = struct.unpack("f", struct.pack("f", number))[0]
+    return rounded
+
+
+MODES: dict[str, Callable[[Sequence[int]], list[int]]] = {"ketama": _ketama, "libmemcached": _libmemcached}

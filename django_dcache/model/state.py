@@ -1,0 +1,170 @@
+"""The fleet state: what every process must agree on, as a value that merges by maximum.
+
+Each keeper holds one copy of this document under one reserved key. Everything in it only grows, so any copies can be
+merged in any order: what a majority was told, a majority will tell.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import InvalidTopology, UnknownFormat
+from .keys import RESERVED, SLOTS
+from .topology import Topology, strict
+
+FORMAT = 1
+MAX_GENERATION = 10**8
+MAX_PREFIXES = 256
+"""Made prefixes whose generation the state holds: they stay in it for ever."""
+_prefix = " "
+_slots = frozenset(map(str, range(SLOTS)))
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The generations of one node's slots: `floor` for all of them, `above` for those bumped since."""
+
+    floor: int = 0
+    above: dict[int, int] = field(default_factory=dict)
+
+    def of(self, slot: int) -> int:
+        return self.above.get(slot, self.floor)
+
+    def merge(self, other: "Generations") -> "Generations":
+        floor = max(self.floor, other.floor)
+        slots = self.above.keys() | other.above.keys()
+        above = {slot: max(self.of(slot), other.of(slot)) for slot in slots}
+        return Generations(floor, {slot: value for slot, value in above.items() if value > floor})
+
+    def at_least(self, slot: int, value: int) -> "Generations":
+        return self.merge(Generations(0, {slot: value}))
+
+    def bump_all(self) -> "Generations":
+        """Every slot is new."""
+        return Generations(max([self.floor, *self.above.values()]) + 1)
+
+
+NONE = Generations()
+
+
+def prefix_slot(made_prefix: str) -> tuple[str, int]:
+    """Where the generation of a made prefix is kept: as that of the one slot of a node that can't exist, because no
+    node's name begins with a space. So it is merged, proven and paid like any other, by older releases too."""
+    return _prefix + made_prefix, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What an operator last asked of the conductor: "run", "pause" or "cancel"; the higher serial wins."""
+
+    serial: int = 0
+    wish: str = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetState:
+    topology: Topology
+    generations: dict[str, Generations] = field(default_factory=dict)
+    fence: int = 0
+    """The token of the newest conductor; an older one may not publish any more."""
+    control: Control = Control()
+
+    def generation(self, node: str, slot: int) -> int:
+        found = self.generations.get(node)
+        return found.of(slot) if found else 0
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The made prefixes that were ever bumped."""
+        return tuple(node[1:] for node in self.generations if node.startswith(_prefix))
+
+    def merge(self, other: "FleetState") -> "FleetState":
+        """The maximum of both. Of two topologies of one epoch the newer conductor's counts."""
+        if self == other:
+            return self
+        names = self.generations.keys() | other.generations.keys()
+        return FleetState(
+            max(self.topology, other.topology, key=_rank),
+            {n: self.generations.get(n, NONE).merge(other.generations.get(n, NONE)) for n in sorted(names)},
+            max(self.fence, other.fence),
+            max(self.control, other.control, key=lambda control: (control.serial, control.wish)),
+        )
+
+    def bumped(self, wanted: dict[tuple[str, int], int]) -> "FleetState":
+        """With at least the wanted generation in each (node, slot)."""
+        generations = dict(self.generations)
+        for (node, slot), value in wanted.items():
+            generations[node] = generations.get(node, NONE).at_least(slot, value)
+        return replace(self, generations=generations)
+
+    def bumped_whole(self, node: str) -> "FleetState":
+        """With every slot of `node` new: nothing it holds can be read any more."""
+        return replace(self, generations=self.generations | {node: self.generations.get(node, NONE).bump_all()})
+
+    def encode(self) -> bytes:
+        document = {
+            "format": FORMAT,
+            "topology": self.topology.to_json(),
+            "generations": {
+                node: {"floor": g.floor, "above": {str(slot): value for slot, value in sorted(g.above.items())}}
+                for node, g in sorted(self.generations.items())
+            },
+            "fence": self.fence,
+            "control": {"serial": self.control.serial, "wish": self.control.wish},
+        }
+        return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> "FleetState":
+        """The state in a keeper's document. Raises InvalidTopology for anything else: a keeper is hostile input."""
+        try:
+            document = json.loads(data, object_pairs_hook=_once)
+        except (ValueError, RecursionError):
+            raise InvalidTopology("the fleet state is not JSON") from None
+        fields = {"format": int, "topology": dict, "generations": dict, "fence": int, "control": dict}
+        if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
+            raise UnknownFormat(f"format {document['format']!r:.40}, this release knows {FORMAT}")
+        want = strict(document, fields)
+        control = strict(want["control"], {"serial": int, "wish": str})
+        if not (0 <= want["fence"] < 2**53 and 0 <= control["serial"] < 2**53):
+            raise InvalidTopology("a fence or a serial out of range")
+        if control["wish"] not in ("run", "pause", "cancel"):
+            raise InvalidTopology(f"unknown wish {control['wish']!r}")
+        generations = {node: _generations(entry) for node, entry in want["generations"].items()}
+        return cls(Topology.from_json(want["topology"]), generations, want["fence"], Control(**control))
+
+
+def _generations(entry: Any) -> Generations:
+    want = strict(entry, {"floor": int, "above": dict})
+    if not all(slot in _slots and type(value) is int for slot, value in want["above"].items()):
+        raise InvalidTopology("a slot that is none, or whose generation is no number")
+    if not all(0 <= value < MAX_GENERATION for value in (want["floor"], *want["above"].values())):
+        raise InvalidTopology("a generation out of range")
+    return Generations(want["floor"]).merge(Generations(0, {int(slot): v for slot, v in want["above"].items()}))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise InvalidTopology("a field that occurs twice")
+    return document
+
+
+def _rank(topology: Topology) -> tuple[int, int, str]:
+    # The last part decides only between fleets planted at the same moment from different settings.
+    return topology.epoch, topology.fence, json.dumps(topology.to_json(), sort_keys=True)
+
+
+def state_key(fleet: str) -> bytes:
+    """The reserved key of the document on every keeper."""
+    return RESERVED + fleet.encode() + b":state"
+
+
+def conductor_key(fleet: str) -> bytes:
+    """The reserved key of the conductor's lease on every keeper."""
+    return RESERVED + fleet.encode() + b":conductor"
+
+
+def progress_key(fleet: str) -> bytes:
+    """The reserved key of the running resize's last report."""
+    return RESERVED + fleet.encode() + b":progress"

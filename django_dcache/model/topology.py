@@ -1,0 +1,215 @@
+"""The fleet as a value: nodes, how keys are spread over them, and how far a resize has come.
+
+A topology is frozen, numbered by `epoch` (which only grows) and swapped whole; a bad document changes nothing.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from ..errors import InvalidTopology
+
+KEEPERS = 5
+MAX_NODES = 1000
+MAX_WEIGHT = 100
+RING_MODES = ("ketama", "libmemcached")
+DEFAULT_PORT = 11211
+
+_name = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:/\[\]-]{0,99}").fullmatch
+_host_and_port = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})").fullmatch
+
+
+class Phase(StrEnum):
+    """How far a resize has come (design §7). Between two phases every client must have seen the first."""
+
+    STABLE = "stable"
+    PREPARE = "prepare"
+    COPY = "copy"
+    FLIP = "flip"
+    SETTLE = "settle"
+
+
+PHASES = tuple(Phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One memcached process. Its identity is `name`; `address` ("host:port" or "unix:/path") may change."""
+
+    name: str
+    address: str
+    weight: int = 1
+    zone: str = ""
+    out: bool = False
+    """Taken out of service: it keeps its place on the ring, and its share is served by the other replicas."""
+
+    @classmethod
+    def at(cls, address: str, name: str = "", weight: int = 1, zone: str = "") -> "Node":
+        """A node from an address as users write it; the name defaults to the address with `:11211` elided."""
+        if not isinstance(address, str):
+            raise InvalidTopology(f"address is {address!r}, want a string")
+        if not address.startswith("unix:"):
+            if address.startswith("/"):
+                address = f"unix:{address}"
+            elif not _host_and_port(address):
+                address = f"{address}:{DEFAULT_PORT}"
+        return cls(name or address.removeprefix("unix:").removesuffix(f":{DEFAULT_PORT}"), address, weight, zone)
+
+    def __post_init__(self) -> None:
+        # What is not refused here is planted on the keepers, where every process would refuse to read it.
+        for attribute, kind in (("name", str), ("address", str), ("zone", str), ("out", bool)):
+            if not isinstance(getattr(self, attribute), kind):
+                raise InvalidTopology(f"a node's {attribute} is {getattr(self, attribute)!r}, want {kind.__name__}")
+        # A unix socket's name is its path, which begins with a slash.
+        if not _name(self.name.removeprefix("/")):
+            raise InvalidTopology(f"{self.name!r} is no node name: letters, digits and ._:/[]- only")
+        if not self.address.startswith("unix:/"):
+            match = _host_and_port(self.address)
+            if not match or not 0 < int(match["port"]) < 65536:
+                raise InvalidTopology(f"{self.address!r} is no address: want host:port or unix:/path", node=self.name)
+        if type(self.weight) is not int or not 1 <= self.weight <= MAX_WEIGHT:
+            raise InvalidTopology(f"weight {self.weight!r} is not a whole number from 1 to 100", node=self.name)
+
+    @property
+    def endpoint(self) -> str | tuple[str, int]:
+        """What a socket connects to: a path, or (host, port)."""
+        if self.address.startswith("unix:"):
+            return self.address.removeprefix("unix:")
+        host, _, port = self.address.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way to spread keys: the nodes, how many replicas each key has, and the ring's mode."""
+
+    nodes: tuple[Node, ...]
+    replicas: int = 1
+    ring: str = "ketama"
+
+    def __post_init__(self) -> None:
+        if not self.nodes:
+            raise InvalidTopology("a fleet needs at least one node")
+        if len(self.nodes) > MAX_NODES:
+            raise InvalidTopology(f"{len(self.nodes)} nodes; the limit is {MAX_NODES}")
+        for attribute in ("name", "address"):
+            seen = [getattr(node, attribute) for node in self.nodes]
+            if twice := sorted({value for value in seen if seen.count(value) > 1}):
+                raise InvalidTopology(f"two nodes share the {attribute} {', '.join(twice)}")
+        if type(self.replicas) is not int or not 1 <= self.replicas <= 9:
+            raise InvalidTopology(f"replicas is {self.replicas!r}, want a whole number from 1 to 9")
+        if self.ring not in RING_MODES:
+            raise InvalidTopology(f"ring mode {self.ring!r} is unknown; choose one of {', '.join(RING_MODES)}")
+
+    def node(self, name: str) -> Node | None:
+        return next((node for node in self.nodes if node.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What runs now. In phase stable `layout` is all there is; otherwise keys are moving from `layout` to `target`."""
+
+    epoch: int
+    layout: Layout
+    phase: Phase = Phase.STABLE
+    target: Layout | None = None
+    fence: int = 0
+    """The fencing token of the conductor that published this."""
+
+    def __post_init__(self) -> None:
+        # Epoch 0 is a topology from settings that no keeper has seen yet.
+        if type(self.epoch) is not int or not 0 <= self.epoch < 2**53:
+            raise InvalidTopology(f"epoch {self.epoch!r} is not a whole number")
+        if type(self.fence) is not int or not 0 <= self.fence < 2**53:
+            raise InvalidTopology(f"fence {self.fence!r} is not a whole number")
+        if (self.phase is Phase.STABLE) != (self.target is None):
+            raise InvalidTopology(f"phase {self.phase} {'has' if self.target else 'lacks'} a target layout")
+        if self.target:
+            old = {node.name: node.address for node in self.layout.nodes}
+            moved = [n.name for n in self.target.nodes if old.get(n.name, n.address) != n.address]
+            if moved:
+                raise InvalidTopology(f"{', '.join(moved)} changes its address; a new process needs a new name")
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        return (self.layout, self.target) if self.target else (self.layout,)
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """Every node that may be spoken to, by name."""
+        return {node.name: node for layout in self.layouts for node in layout.nodes}
+
+    @property
+    def keepers(self) -> tuple[tuple[str, ...], ...]:
+        """The names of the nodes that hold the fleet state: one group a layout, each of which needs its majority."""
+        return tuple(tuple(node.name for node in layout.nodes if not node.out)[:KEEPERS] for layout in self.layouts)
+
+    def step(self, phase: Phase, fence: int = 0) -> "Topology":
+        """The next epoch, one phase on or back. Settle is followed by stable with the target as the layout."""
+        if phase is Phase.STABLE:
+            layout = self.target if self.phase is Phase.SETTLE and self.target else self.layout
+            return Topology(self.epoch + 1, layout, fence=fence)
+        return replace(self, epoch=self.epoch + 1, phase=phase, fence=fence)
+
+    def served_by(self, layout: Layout, fence: int = 0) -> "Topology":
+        """The next epoch, stable, with `layout` at once: for changes that move no key, such as taking a node out."""
+        return Topology(self.epoch + 1, layout, fence=fence)
+
+    def begin(self, target: Layout, fence: int = 0) -> "Topology":
+        """The next epoch, in which keys begin to move to `target`."""
+        return Topology(self.epoch + 1, self.layout, Phase.PREPARE, target, fence)
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"epoch": self.epoch, "phase": str(self.phase), "fence": self.fence}
+        document["layout"] = _layout_to_json(self.layout)
+        if self.target:
+            document["target"] = _layout_to_json(self.target)
+        return document
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Topology":
+        """The topology in a parsed JSON document. Raises InvalidTopology, and never a partial one."""
+        want = strict(document, {"epoch": int, "phase": str, "fence": int, "layout": dict}, {"target": dict})
+        try:
+            phase = Phase(want["phase"])
+        except ValueError:
+            raise InvalidTopology(f"unknown phase {want['phase']!r}") from None
+        target = want.get("target")
+        return cls(
+            want["epoch"],
+            _layout_from_json(want["layout"]),
+            phase,
+            _layout_from_json(target) if target is not None else None,
+            want["fence"],
+        )
+
+
+def _layout_to_json(layout: Layout) -> dict[str, Any]:
+    nodes = []
+    for node in layout.nodes:
+        entry: dict[str, Any] = {"name": node.name, "address": node.address, "weight": node.weight, "zone": node.zone}
+        nodes.append(entry | {"out": True} if node.out else entry)
+    return {"nodes": nodes, "replicas": layout.replicas, "ring": layout.ring}
+
+
+def _layout_from_json(document: Any) -> Layout:
+    want = strict(document, {"nodes": list, "replicas": int, "ring": str})
+    fields = {"name": str, "address": str, "weight": int, "zone": str}
+    nodes = tuple(Node(**strict(entry, fields, {"out": bool})) for entry in want["nodes"])
+    return Layout(nodes, want["replicas"], want["ring"])
+
+
+def strict(document: Any, required: dict[str, type], optional: dict[str, type] | None = None) -> dict[str, Any]:
+    """`document` itself, once it is an object with just these fields of just these types. Raises InvalidTopology."""
+    known = required | (optional or {})
+    if not isinstance(document, dict):
+        raise InvalidTopology(f"want an object with {', '.join(required)}, got {type(document).__name__}")
+    if missing := required.keys() - document.keys():
+        raise InvalidTopology(f"missing {', '.join(sorted(missing))}")
+    if unknown := document.keys() - known.keys():
+        raise InvalidTopology(f"unknown field {', '.join(sorted(map(str, unknown)))}")
+    for key, value in document.items():
+        if type(value) is not known[key]:
+            raise InvalidTopology(f"{key} is {type(value).__name__}, want {known[key].__name__}")
+    return document

@@ -1,0 +1,119 @@
+"""Which event loop runs what: a loop needs connections and a proof of its own, and takes them along when it ends."""
+
+import asyncio
+import os
+import threading
+from asyncio import AbstractEventLoop, get_running_loop
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from contextvars import Context
+from typing import Any, cast
+
+from ..flows import Flow, Result
+from ..flows.consensus import prove
+from ..model.view import View
+from ..transport.aio import LoopTransport
+from .aio_flow import Running
+from .fleet import Fleet
+
+
+async def run(
+    fleet: Fleet, flow: Callable[..., Flow[Result]], *arguments: Any, deadline: float | None = None
+) -> Result:
+    """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies."""
+    runner = runner_of(fleet)
+    view = await runner.view()
+    return cast(Result, await Running(runner, flow(view, *arguments), deadline).outcome())
+
+
+class Runner:
+    """What one event loop needs to run the flows of one fleet."""
+
+    def __init__(self, fleet: Fleet):
+        self.fleet = fleet
+        self.transport = LoopTransport(fleet.transport, fleet.options.async_connections)
+        self.left: set[Running] = set()
+        """Flows whose callers are gone."""
+        self.guard: AsyncGenerator[None, None] | None = None
+        self._proof: asyncio.Task[None] | None = None
+
+    async def view(self) -> View:
+        """The view, proven within `freshness` if a majority of keepers can be asked.
+
+        One flow asks for all tasks of the loop; they wait for it only if the proof they have is too old.
+        """
+        fleet = self.fleet
+        for _ in range(3):  # Again, if this process stood still meanwhile.
+            if fleet.clock() < fleet.renew_at:
+                break
+            if self._proof is None:
+                self._proof = get_running_loop().create_task(self._prove(), context=Context())
+            if fleet.proven:
+                break
+            await asyncio.shield(self._proof)
+        return fleet.view
+
+    async def _prove(self) -> None:
+        self.transport.sweep()
+        began = self.fleet.clock()
+        try:
+            self.fleet.tried_to_prove(await Running(self, prove(self.fleet.view)).outcome(), began)
+        except Exception:
+            self.fleet.tried_to_prove(False, began)
+            raise
+        finally:
+            self._proof = None
+
+    async def end(self) -> None:
+        """Before the loop ends: see to what is under way, which has deadlines, and give the connections back."""
+        if self.left:
+            await asyncio.wait([running.woken() for running in self.left], timeout=self.fleet.options.operation)
+        self.transport.close()
+
+
+_lock = threading.Lock()  # protects changes of _runners
+_runners: dict[AbstractEventLoop, dict[Fleet, Runner]] = {}
+_inherited: list[Any] = []
+
+
+def runner_of(fleet: Fleet) -> Runner:
+    """The one of this fleet on the running loop."""
+    loop = get_running_loop()
+    try:
+        return _runners[loop][fleet]
+    except KeyError:
+        pass
+    with _lock:
+        for other in [other for other in _runners if other.is_closed()]:
+            for left_behind in _runners.pop(other).values():
+                left_behind.transport.forget()
+        runner = _runners.setdefault(loop, {})[fleet] = Runner(fleet)
+    runner.guard = _guard(loop, runner)
+    with suppress(StopIteration):
+        runner.guard.__anext__().send(None)  # Only one that has begun is closed with its loop.
+    return runner
+
+
+async def _guard(loop: AbstractEventLoop, runner: Runner) -> AsyncGenerator[None, None]:
+    """A loop that ends in good order closes its asynchronous generators: the one hook there is."""
+    try:
+        yield
+    finally:
+        await runner.end()
+        with _lock:
+            _runners[loop].pop(runner.fleet)
+            if not _runners[loop]:
+                del _runners[loop]
+
+
+def _after_fork_in_child() -> None:
+    """The parent's loops go on in the parent and share with us what they listen to: here they are only kept."""
+    global _lock, _runners
+    for runners in _runners.values():
+        for runner in runners.values():
+            runner.transport.forget()
+    _inherited.append(_runners)
+    _lock, _runners = threading.Lock(), {}
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

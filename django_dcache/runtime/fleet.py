@@ -1,0 +1,244 @@
+"""The one door: every operation of a process on its fleet passes `Fleet.run`.
+
+It proves the view, gives the flow its deadline, carries its rounds, remembers what it learned, and decides what
+becomes of its connections.
+"""
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from ..commands import Arithmetic
+from ..conf import Configuration
+from ..flows import Brief, Flow, Learn, Load, Owe, Pause, Result, Urgent
+from ..flows.consensus import prove
+from ..model.placement import Placement
+from ..model.state import FleetState
+from ..model.topology import Topology
+from ..model.view import View
+from ..transport.pool import Limits
+from ..transport.sync import Session, Transport
+from . import budget
+
+log = logging.getLogger("django_dcache")
+
+
+class Fleet:
+    """A fleet as one process sees it. Safe under threads and forks; one per alias (`registry.fleet`)."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ):
+        self.configuration, self.clock = configuration, clock
+        options = self.options = configuration.options
+        limits = Limits(
+            options.timeout, options.connect_timeout, options.idle_connections, options.tls, options.address_remap
+        )
+        self.transport = Transport(limits, clock)
+        seed = Topology(0, configuration.layout)
+        self.view = View(
+            configuration.fleet,
+            FleetState(seed),
+            Placement(seed, options.zone),
+            clock,
+            wall_clock,
+            options.freshness + options.operation,
+            hash_tags=options.hash_tags,
+        )
+        self.transport.serve(seed.nodes)
+        self.counters: Counter[str] = Counter()
+        """What happened in this process, for metrics: unproven, failures, …"""
+        self.renew_at = float("-inf")
+        """When the view is to be proven again (monotonic)."""
+        self._learning = threading.Lock()  # protects the exchange of `view`
+        self._proving = threading.Lock()  # held by the one caller that asks the keepers
+        _fleets.add(self)
+
+    def run(self, flow: Callable[..., Flow[Result]], *arguments: Any, deadline: float | None = None) -> Result:
+        """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies.
+
+        `deadline` (monotonic) is for an operation that has used up a part of its time already.
+        """
+        began = self._begin()
+        return self._drive(flow(self.view, *arguments), deadline, began)
+
+    def _begin(self) -> float:
+        """The moment from which an operation has its time: before its view is taken, so that a process that stands
+        still in between has no time left to act by what others have stopped counting on."""
+        began = self.clock()
+        for _ in range(3):  # Again, if this process stood still while it asked.
+            if began < self.renew_at:
+                break
+            self.proven_view()
+            began = self.clock()
+        return began
+
+    @property
+    def proven(self) -> bool:
+        """Whether the view was proven within `freshness`."""
+        return self.clock() - self.view.proven_at < self.options.freshness
+
+    def staleness_bound(self) -> float:
+        """Seconds by which what is read now may lag an acknowledged write, at most, as far as this process can prove.
+
+        At most `freshness` and one timeout while a majority of keepers answers; growing while none does (then
+        `on_unproven` decides); infinite before the first answer. Without failing nodes or moving keys the lag is none.
+        """
+        return self.clock() - self.view.proven_at + self.options.timeout
+
+    def proven_view(self) -> View:
+        """The view, proven within `freshness` if a majority of keepers can be asked.
+
+        A proof older than half of that is renewed by one caller while the others go on; one too old is waited for.
+        """
+        if self.proven and self._proving.locked():
+            return self.view
+        # By `with` alone: an interrupt between an acquire() and its try would leave the lock shut for good.
+        with self._proving:
+            if self.clock() >= self.renew_at:
+                proven, began = False, self.clock()
+                try:
+                    proven = self._drive(prove(self.view))
+                finally:
+                    self.tried_to_prove(proven, began)
+        return self.view
+
+    def tried_to_prove(self, proven: bool, began: float) -> None:
+        """What came of an attempt. Said after it: whoever comes meanwhile has to find its view too old, and to wait."""
+        if proven:
+            return
+        # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
+        self.renew_at = began + max(self.options.freshness / 2, 2 * self.options.timeout)
+        self.counters["unproven"] += 1
+        if self.counters["unproven"] == 1 or not self.proven:
+            log.warning(
+                "Too few keepers of fleet %r answered to prove its state; going on by epoch %d (on_unproven=%r).",
+                self.configuration.fleet,
+                self.view.epoch,
+                self.options.on_unproven,
+                extra={"action": "state_unproven", "fleet": self.configuration.fleet, "epoch": self.view.epoch},
+            )
+
+    def _drive(
+        self, flow: Generator[Any, Any, Result], deadline: float | None = None, began: float | None = None
+    ) -> Result:
+        session = Session(self.transport)
+        began = self.clock() if began is None else began
+        if deadline is None:
+            deadline = began + budget.allowance(self.options.timeout, self.options.request_budget)
+        advance: Callable[[Any], Any] = flow.send
+        step: Any = None
+        answer: Any = None
+        raised: BaseException | None = None
+        try:
+            while True:
+                step = advance(answer)
+                advance, answer = flow.send, None
+                if isinstance(step, Urgent):
+                    answer = session.carry(step, self.clock() + self.options.timeout)
+                elif isinstance(step, Brief):
+                    now = self.clock()
+                    answer = session.carry(step, now + (deadline - now) / 2)
+                elif isinstance(step, dict):
+                    answer = session.carry(step, deadline)
+                elif isinstance(step, Learn):
+                    self.learn(step)
+                elif isinstance(step, Owe):
+                    self.owe(step)
+                elif isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                elif isinstance(step, Load):
+                    try:
+                        loaded = step.call()
+                    except BaseException as error:
+                        advance, answer = flow.throw, error
+                        raised = error
+                        began = self.clock()
+                    else:
+                        began = self._begin()
+                        answer = loaded, self.view
+                    deadline = began + budget.allowance(self.options.timeout, self.options.request_budget)
+        except StopIteration as stop:
+            session.release()
+            result: Result = stop.value
+            return result
+        except BaseException as error:
+            # An interrupt may come at any point (signal handler, greenlet timeout) and leave replies under way. What
+            # the application's own loader raised comes after the last of them.
+            if error is raised:
+                session.release()
+            else:
+                session.abandon()
+                self._broken_off(step)
+            raise
+        finally:
+            budget.spend(self.clock() - began)
+
+    def learn(self, step: Learn) -> None:
+        """Take over a state, and the proof that comes with it."""
+        with self._learning:
+            before = self.view
+            view = before.learn(step.state, step.proven_at, step.held)
+            if view.state.topology != before.state.topology:
+                self.transport.serve(view.state.topology.nodes)
+            if view.state.topology.layout.replicas > 1:
+                view = view.avoiding(self.transport.slow_nodes())
+            self.view = view
+        if step.proven_at is not None:
+            self.renew_at = max(self.renew_at, step.proven_at + self.options.freshness / 2)
+        if view.epoch != before.epoch:
+            log.info(
+                "Fleet %r is at epoch %d (%s).",
+                self.configuration.fleet,
+                view.epoch,
+                view.state.topology.phase,
+                extra={"action": "epoch_learned", "fleet": self.configuration.fleet, "epoch": view.epoch},
+            )
+
+    def owe(self, step: Owe) -> None:
+        with self._learning:
+            self.view = self.view.owing(step.wanted)
+        self.counters["bumps_owed"] += len(step.wanted)
+
+    def _broken_off(self, step: Any) -> None:
+        for commands in step.values() if isinstance(step, dict) else ():
+            for command in commands:
+                if type(command) is Arithmetic:
+                    route, slot = self.view.place(command.name)
+                    self.miscounted(route.first.write, slot)
+
+    def miscounted(self, copies: Sequence[str], slot: int) -> None:
+        """A count was broken off: it may be done on one copy and not on another, and when the first is lost the others
+        would hand out numbers once more. So they are disowned, by whatever this process does next."""
+        if copies[1:]:
+            self.owe(Owe({(node, slot): self.view.generation(node, slot) + 1 for node in copies[1:]}))
+            self.renew_at = float("-inf")
+
+    def close(self) -> None:
+        """Close the idle connections. A fleet stays usable: the next operation connects again."""
+        for pool in self.transport.pools().values():
+            pool.clear()
+
+    def after_fork(self) -> None:
+        """In a child: the parent's sockets and locks are not ours; what was learned stays, its proof too."""
+        self._learning, self._proving = threading.Lock(), threading.Lock()
+        self.transport.forget()
+
+
+_fleets: "weakref.WeakSet[Fleet]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for fleet in list(_fleets):
+        fleet.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,271 @@
+"""Carrying rounds: to every node first, then the replies as they come, under one deadline.
+
+Sending and receiving overlap on non-blocking sockets, so a pipeline of any length can't block on two full buffers.
+"""
+
+import select
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+
+from ..commands import Command, Get, Remove, Reply, Store
+from ..engines.memcached.protocol import ReplyParser, encode
+from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
+from ..model.topology import Node
+from .breaker import Breaker
+from .connection import Connection
+from .outliers import FORGIVENESS, slow
+from .pool import Limits, Pool
+
+Clock = Callable[[], float]
+
+
+class Transport:
+    """The pools of a fleet's nodes, for one process."""
+
+    def __init__(self, limits: Limits = Limits(), clock: Clock = monotonic):
+        self.limits, self.clock = limits, clock
+        self._pools: dict[str, Pool] = {}
+
+    def serve(self, nodes: Mapping[str, Node]) -> None:
+        """Speak to these nodes from now on. Connections of others are closed; one assignment swaps the set."""
+        pools = {}
+        for name, node in nodes.items():
+            known = self._pools.get(name)
+            # Weight, zone and state may change under a connection; another address is another process.
+            same = known is not None and known.node.address == node.address
+            pools[name] = known if known and same else Pool(node, self.limits, Breaker(self.clock))
+        gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
+        self._pools = pools
+        for pool in gone:
+            pool.clear()
+
+    def pool(self, name: str) -> Pool | None:
+        return self._pools.get(name)
+
+    def pools(self) -> Mapping[str, Pool]:
+        return self._pools
+
+    def slow_nodes(self) -> frozenset[str]:
+        """Those to avoid for reads. One that is avoided is forgiven a little at each look."""
+        names = slow({name: pool.latency for name, pool in self._pools.items()})
+        for name in names:
+            self._pools[name].latency *= FORGIVENESS
+        return names
+
+    def forget(self) -> None:
+        for pool in self._pools.values():
+            pool.forget()
+
+
+class Session:
+    """The connections of one running flow: one a node, kept until the flow ends, because tokens are bound to them."""
+
+    __slots__ = ("_transport", "_connections")
+
+    def __init__(self, transport: Transport):
+        self._transport = transport
+        self._connections: dict[str, tuple[Pool, Connection]] = {}
+
+    def carry(
+        self, batches: Mapping[str, Sequence[Command]], deadline: float
+    ) -> dict[str, Sequence[Reply | NodeFailure]]:
+        """The replies to each node's batch, in order; a failure in place of each that did not come by `deadline`."""
+        exchanges = [Exchange(self, name, commands) for name, commands in batches.items()]
+        # Connecting blocks: whoever needs no connection goes first.
+        for exchange in sorted(exchanges, key=self._connects) if len(exchanges) > 1 else exchanges:
+            exchange.begin(deadline)
+        waiting = [exchange for exchange in exchanges if not exchange.done]
+        if len(waiting) == 1:
+            self._gather_one(waiting[0], deadline)
+        elif waiting:
+            self._gather(waiting, deadline)
+        return {exchange.name: exchange.result() for exchange in exchanges}
+
+    def _connects(self, exchange: "Exchange") -> bool:
+        pool = self._transport.pool(exchange.name)
+        return exchange.name not in self._connections and (pool is None or not pool.idle)
+
+    def _gather_one(self, exchange: "Exchange", deadline: float) -> None:
+        while not exchange.done:
+            seconds = deadline - self._transport.clock()
+            connection = exchange.connection
+            if exchange.unsent:
+                self._gather([exchange], deadline)
+            elif seconds <= 0 or not connection.poller.poll(_milliseconds(seconds)):
+                exchange.expire()
+            else:
+                exchange.receive(deadline)
+
+    def _gather(self, waiting: list["Exchange"], deadline: float) -> None:
+        while waiting:
+            poller = select.poll()
+            by_descriptor = {}
+            for exchange in waiting:
+                descriptor = exchange.connection.fileno()
+                by_descriptor[descriptor] = exchange
+                poller.register(descriptor, select.POLLIN | (select.POLLOUT if exchange.unsent else 0))
+            # Without time left, take what has already arrived: one hung node must not cost the others their replies.
+            seconds = deadline - self._transport.clock()
+            ready = poller.poll(_milliseconds(max(0.0, seconds)))
+            if not ready:
+                for exchange in waiting:
+                    exchange.expire()
+                return
+            for descriptor, events in ready:
+                exchange = by_descriptor[descriptor]
+                if events & select.POLLOUT:
+                    exchange.send()
+                if events & ~select.POLLOUT and not exchange.done:
+                    exchange.receive(deadline)
+            waiting = [exchange for exchange in waiting if not exchange.done]
+            if seconds <= 0:  # There is no end to what a mad node sends.
+                for exchange in waiting:
+                    exchange.expire()
+                return
+
+    def take(self, name: str, deadline: float, fresh: bool = False) -> tuple[Pool, Connection]:
+        """This flow's connection to the node."""
+        held = self._connections.get(name)
+        if held and not fresh:
+            return held
+        pool = self._transport.pool(name)
+        if pool is None:
+            raise NotServed(node=name)
+        # Half of the time left, so that a node that can't be reached leaves some to the others.
+        held = pool, pool.take((deadline - self._transport.clock()) / 2, fresh)
+        self._connections[name] = held
+        return held
+
+    def drop(self, name: str) -> None:
+        """Close this flow's connection to the node: what it might still say is of no use to anybody."""
+        held = self._connections.pop(name, None)
+        if held:
+            held[1].close()
+
+    def release(self) -> None:
+        """The flow is complete, and so was every reply: the connections can serve others."""
+        while self._connections:
+            _, (pool, connection) = self._connections.popitem()
+            pool.give_back(connection)
+
+    def abandon(self) -> None:
+        """The flow was broken off at an unknown point: no connection of it may be used again."""
+        while self._connections:
+            _, (_, connection) = self._connections.popitem()
+            connection.close()
+
+
+class Exchange:
+    """One node's part of a round."""
+
+    __slots__ = (
+        *("name", "commands", "connection", "unsent", "done"),
+        *("_session", "_pool", "_parser", "_failure", "_fresh", "_began"),
+    )
+
+    def __init__(self, session: Session, name: str, commands: Sequence[Command]):
+        self.name, self.commands, self._session = name, commands, session
+        self.done, self._fresh = False, False
+        self._failure: NodeFailure | None = None
+        self.unsent: memoryview | None = None
+
+    def begin(self, deadline: float) -> None:
+        """Connect if needed, and send as much as the kernel takes."""
+        try:
+            self._pool, self.connection = self._session.take(self.name, deadline, self._fresh)
+            self._check(deadline)
+            first = self.connection.opaque
+            self.connection.opaque = (first + len(self.commands)) % 2**31
+            self._parser = ReplyParser(self.commands, first, self.connection.serial)
+            self._began = self._session._transport.clock()
+            data = b"".join([encode(command, first + i) for i, command in enumerate(self.commands)])
+            self.unsent = memoryview(data)
+            self.send()
+            if self._session._transport.clock() >= deadline:
+                raise NodeTimeout("sent too late", node=self.name)  # This process stood still in between.
+        except NodeFailure as failure:
+            self._fail(failure)
+
+    def _check(self, deadline: float) -> None:
+        # A pooled connection may have been closed by the node. A read is simply repeated on another when it fails; a
+        # write that was sent may still be executed long after its repetition was acknowledged, so the look comes first.
+        if self.connection.used and not self._fresh and not self._repeatable and not self.connection.quiet():
+            self._session.drop(self.name)
+            self._fresh = True
+            self._pool, self.connection = self._session.take(self.name, deadline, fresh=True)
+        # After that look: a node that has restarted numbers its leases from the beginning again.
+        serial = self.connection.serial
+        for command in self.commands:
+            if isinstance(command, (Store, Remove)) and command.token and command.token.connection != serial:
+                raise LeaseLost(node=self.name)
+        # The last look at the clock, after whatever blocked (names are resolved without a deadline): nothing may
+        # leave late, since whoever waited for this operation to end has stopped counting on it.
+        if self._session._transport.clock() >= deadline:
+            raise _too_late(self.name)
+
+    @property
+    def _repeatable(self) -> bool:
+        return all(type(command) is Get and not command.lease for command in self.commands)
+
+    def send(self) -> None:
+        try:
+            while self.unsent and (sent := self.connection.send(self.unsent)):
+                self.unsent = self.unsent[sent:]
+        except NodeFailure as failure:
+            self._fail(failure)
+
+    def receive(self, deadline: float) -> None:
+        try:
+            while not self.done:
+                data = self.connection.receive()
+                if data is None:
+                    return
+                if self._parser.feed(data):
+                    self._finish()
+                elif self._session._transport.clock() >= deadline:
+                    return
+        except ConnectionLost as failure:
+            if self.connection.used and not self._fresh and not self._parser.replies and self._repeatable:
+                # The node had closed it while it was idle.
+                self._session.drop(self.name)
+                self._fresh = True
+                self.begin(deadline)
+                return
+            self._fail(failure)
+        except ProtocolViolation as failure:
+            failure.node = self.name
+            self._fail(failure)
+
+    def expire(self) -> None:
+        self._fail(NodeTimeout(node=self.name))
+
+    def _finish(self) -> None:
+        self.done = True
+        self._pool.breaker.succeeded()
+        self._pool.answered(self._session._transport.clock() - self._began)
+        if self._parser.tainted:
+            self._session.drop(self.name)
+
+    def _fail(self, failure: NodeFailure) -> None:
+        self.done, self._failure = True, failure
+        if failure.sent:
+            self._session.drop(self.name)
+            pool = self._session._transport.pool(self.name)
+            if pool:
+                pool.breaker.failed()
+
+    def result(self) -> Sequence[Reply | NodeFailure]:
+        if self._failure is None:
+            return self._parser.replies
+        got: list[Reply | NodeFailure] = list(self._parser.replies) if hasattr(self, "_parser") else []
+        return got + [self._failure] * (len(self.commands) - len(got))
+
+
+def _milliseconds(seconds: float) -> int:
+    return -int(-seconds * 1000 // 1)
+
+
+def _too_late(name: str) -> NodeTimeout:
+    failure = NodeTimeout("nothing was sent", node=name)
+    failure.sent = False
+    return failure

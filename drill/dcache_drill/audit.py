@@ -1,0 +1,77 @@
+"""After the last fault: what every copy holds, what processes complained of, and what they leaked."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from time import monotonic
+from typing import Any
+
+from django_dcache import codec
+from django_dcache.commands import Get, Value
+from django_dcache.errors import NodeFailure
+from django_dcache.flows import Flow
+from django_dcache.model import keys
+from django_dcache.model.view import View
+
+from . import stamp
+from .arena import Arena
+from .checker import Violation
+from .history import Kind, Outcome, Recorder
+from .terms import PREFIX
+from .truth import SIZES, Family, key_name, key_number
+
+AUDITOR = 65535
+SOCKETS, MEMORY = 40, 48 * 2**20
+"""How much more a process may have at the end than after its first seconds."""
+
+
+def audit(arena: Arena) -> list[Violation]:
+    """Records every copy of every key as a read in calm (I8); what else it finds is returned."""
+    with closing(Recorder(arena.folder / f"history-{AUDITOR}")) as recorder:
+        _read_copies(arena, recorder)
+    return [Violation(**violation) for violation in _notes(arena)]
+
+
+def _read_copies(arena: Arena, recorder: Recorder) -> None:
+    fleet = arena.fleet
+    fleet.proven_view()
+    for family in (Family.REGISTER, Family.ROW):
+        for number in range(SIZES[family]):
+            key = key_number(family, number)
+            name = keys.name(f"{PREFIX}:1:{key_name(key)}")
+            began = monotonic()
+            for reply in fleet.run(copies, name).values():
+                if isinstance(reply, Value) and reply.data is not None and not reply.stub:
+                    found = stamp.read(codec.decode(reply.flags, reply.data))
+                    outcome = Outcome.CORRUPT if found is None else Outcome.OK if found.key == key else Outcome.FOREIGN
+                    version = found.version if found else 0
+                    recorder.add(Kind.READ, outcome, AUDITOR, key, version, began, monotonic(), 0, fleet.view.epoch)
+
+
+def copies(view: View, name: bytes) -> Flow[dict[str, Any]]:
+    """What each node that may be read for `name` holds."""
+    route, slot = view.place(name)
+    replies = yield {node: [Get(name, view.generation(node, slot))] for node in route.read}
+    return {node: reply for node, (reply,) in replies.items() if not isinstance(reply, NodeFailure)}
+
+
+def _notes(arena: Arena) -> Iterator[dict[str, Any]]:
+    for path in sorted(arena.folder.glob("notes-*")):
+        lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+        for line in lines:
+            if "complaint" in line:
+                text = f"process {path.name[6:]}: {line['complaint']} raised {line['error']}"
+                yield {"invariant": "I10 exceptions", "text": text, "at": line["at"]}
+        vitals = [line["vitals"] for line in lines if "vitals" in line]
+        if len(vitals) > 4:
+            early, late = vitals[2], vitals[-1]
+            for what, most in (("descriptors", SOCKETS), ("threads", 2), ("memory", MEMORY)):
+                if late[what] > early[what] + most:
+                    text = f"process {path.name[6:]}: {what} grew from {early[what]} to {late[what]}"
+                    yield {"invariant": "I11 leaks", "text": text, "at": late["at"]}
+    stderr = (arena.folder / "stderr").read_text().strip()
+    # An interrupt that falls into a destructor can't be raised by Python, which says so; it breaks nothing off.
+    stderr = re.sub(r"Exception ignored in:.*?\.Interrupt:?\s*", "", stderr, flags=re.DOTALL)
+    if stderr:
+        yield {"invariant": "I10 exceptions", "text": f"on stderr: {stderr[-4000:]}"}

@@ -1,0 +1,37 @@
+"""A process that leads one resize: `python -m dcache_drill.conduct SPEC`."""
+
+import json
+import logging
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from . import teeth
+from .terms import ALIAS, options
+
+
+def main(spec: dict[str, Any]) -> None:
+    logging.getLogger("django_dcache").addHandler(logging.NullHandler())
+    if spec["bug"]:
+        teeth.plant(spec["bug"])
+    from dcache_manager.jobs.journal import FileJournal
+    from dcache_manager.rebalance.conductor import Cancelled, Conductor
+    from django_dcache.conf import parse
+    from django_dcache.errors import Conflict, NodeFailure, NoMajority
+    from django_dcache.model.topology import Topology
+    from django_dcache.runtime.fleet import Fleet
+
+    fleet = Fleet(parse(ALIAS, spec["location"], options(spec)))
+    conductor = Conductor(fleet, FileJournal(Path(spec["folder"]) / "resizes.jsonl"))
+    # These are what it may say, and the next run goes on; the journal tells.
+    with suppress(Conflict, NoMajority, NodeFailure, Cancelled):
+        if spec["target"] is None:
+            conductor.cancel()
+        else:
+            target = {"epoch": 1, "phase": "stable", "fence": 0, "layout": spec["target"]}
+            conductor.run(Topology.from_json(target).layout)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,116 @@
+"""The root of dcache-admin: names of commands, imported when they are used; and what becomes of errors."""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+import django_dcache
+from django_dcache.errors import DCacheError
+
+from .exit_codes import Exit, exit_code
+from .options import Choices, Noun, global_options
+
+COMMANDS = {
+    "status": "One row per node: state, share, memory, hits.",
+    "ring": "Where keys live, and who owns how much.",
+    "node": "The nodes of the fleet: list, add, remove, drain, weight, down, up.",
+    "rebalance": "Change the fleet and move its keys while it serves.",
+    "verify": "Compare what the replicas of each key hold.",
+    "invalidate": "Make cached values unreadable, here and in every other region.",
+    "warm": "Fill the cache before anybody asks.",
+    "jobs": "What the journal says of resizes and of runs of warmers.",
+    "watch": "Take nodes that stay away out of service, and let them in again.",
+    "doctor": "Look for what is wrong, or will be.",
+    "local": "Real memcached processes on this machine, for trying things.",
+    "demo": "A site on three nodes, under load: a fourth one joins, one dies.",
+    "completion": "Print the completion script for SHELL.",
+}
+"""Each is `command` in the module of its name. Said here, so that help need not import them."""
+PLUGINS = "dcache_admin.commands"
+"""The entry point group of commands that other distributions bring, such as `drill`."""
+
+
+class Root(Noun):
+    """The group of all commands."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*COMMANDS, *_plugins()]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            plugin = _plugins().get(name)
+            return plugin.load() if plugin else None
+        command: click.Command = import_module(f"{__package__}.commands.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [*COMMANDS.items(), *((name, f"From {plugin.value}.") for name, plugin in _plugins().items())]
+            )
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, context, incomplete)
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    """Commands that other distributions bring, by name."""
+    return {plugin.name: plugin for plugin in entry_points(group=PLUGINS)}
+
+
+def _root() -> Root:
+    root = Root(
+        "dcache-admin",
+        help="Look at a fleet of memcached nodes, and change it while the site runs.",
+        context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DCACHE"},
+        no_args_is_help=True,
+    )
+    root.params[:] = global_options(root=True)
+    return click.version_option(django_dcache.__version__, message="%(prog)s %(version)s")(root)
+
+
+root = _root()
+
+
+def run(arguments: Sequence[str] | None = None, prog_name: str = "dcache-admin") -> int:
+    """Run one command line; its exit code. Errors are told on stderr, with --json also as the answer."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    choices = Choices(arguments=arguments)
+    try:
+        code: int | None = root.main(arguments, prog_name, standalone_mode=False, obj=choices)
+        return code or Exit.OK
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort as abort:
+        return Exit.INTERRUPTED if isinstance(abort.__cause__, KeyboardInterrupt) else Exit.REFUSED
+    except Exception as error:
+        _tell(error, choices)
+        return exit_code(error) if isinstance(error, DCacheError) else Exit.FAILED
+
+
+def _tell(error: Exception, choices: Choices) -> None:
+    if choices.verbose:
+        traceback.print_exception(error)
+    expected = isinstance(error, DCacheError)
+    message = str(error) if expected else f"{type(error).__name__}: {error} (-v shows where)"
+    click.echo(f"Error: {message}", err=True)
+    if choices.json:
+        envelope = {"schema": "dcache.error/v1", "alias": choices.cache, "epoch": getattr(error, "epoch", None)}
+        envelope |= {"phase": None, "generated_at": datetime.now(UTC).isoformat(timespec="seconds"), "items": []}
+        kind = {"error": type(error).__name__, "message": message}
+        click.echo(json.dumps(envelope | {"errors": [kind]}))
+
+
+def main(arguments: Sequence[str] | None = None, prog_name: str = "dcache-admin") -> NoReturn:
+    """The console script."""
+    sys.exit(run(arguments, prog_name))

@@ -1,0 +1,173 @@
+"""One answer, as a table for people or as an object for programs: the same rows. Only answers go to stdout."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from .options import Choices
+
+NOTHING = "–"
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..inspection.fleet_report import Sighting
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a command found out. `errors` have at least "error" (a class of errors.py) and "message"."""
+
+    subject: str
+    """The schema is dcache.SUBJECT/v1: fields may be added to it, never removed or changed."""
+    items: list[dict[str, Any]]
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    alias: str | None = None
+    epoch: int | None = None
+    phase: str | None = None
+    title: str = ""
+    """For people, above the table."""
+    more: dict[str, Any] = field(default_factory=dict)
+    """What is said once, beside the items."""
+
+    @classmethod
+    def about(cls, sighting: "Sighting", subject: str, items: list[dict[str, Any]], title: str = "") -> "Answer":
+        """An answer that rests on a look at the fleet, with what was wrong with that look."""
+        topology = sighting.topology
+        return cls(subject, items, sighting.errors(), sighting.alias, topology.epoch, str(topology.phase), title)
+
+    def envelope(self, now: datetime | None = None) -> dict[str, Any]:
+        return {
+            "schema": f"dcache.{self.subject}/v1",
+            "alias": self.alias,
+            "epoch": self.epoch,
+            "phase": self.phase,
+            "generated_at": (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+            "items": self.items,
+            "errors": self.errors,
+            **self.more,
+        }
+
+
+class Column(NamedTuple):
+    """How one field of the items is shown to people."""
+
+    field: str
+    heading: str
+    show: Callable[[Any], str] = str
+    right: bool = False
+
+
+def write(answer: Answer, columns: Sequence[Column], choices: Choices, errors: bool = True) -> None:
+    """The answer on stdout; its errors for people on stderr, unless the table tells them already."""
+    if choices.json:
+        click.echo(encode(answer.envelope()))
+        return
+    for line in answer.title.splitlines():
+        click.echo(printable(line))
+    if answer.items and columns:
+        _print(answer.items, columns)
+    for error in answer.errors if errors else ():
+        click.echo(f"{error['error']}: {printable(error['message'])}", err=True)
+
+
+def encode(envelope: dict[str, Any]) -> str:
+    """JSON on one line, in which no control character is left as it is."""
+    return json.dumps(envelope).replace("\x7f", "\\u007f")
+
+
+def table(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> "RenderableType":
+    """The items as a table without rules, which `awk` and people read alike."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        found.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
+    for item in items:
+        # Text, not markup: node names and keys may hold square brackets.
+        found.add_row(*(Text(cell(column, item), style=_style(column, item)) for column in columns))
+    return found
+
+
+def cell(column: Column, item: dict[str, Any]) -> str:
+    value = item.get(column.field)
+    return NOTHING if value is None or value == "" or value == [] else printable(column.show(value))
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, and whatever else would move a cursor, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _style(column: Column, item: dict[str, Any]) -> str:
+    if column.field not in ("state", "verdict"):
+        return ""
+    return {"up": "green", "ok": "green", "down": "red", "fail": "red"}.get(str(item.get(column.field)), "yellow")
+
+
+def telling(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> list[Column]:
+    """The columns that say something, for a screen: not those that are empty or repeat the one before."""
+    found: list[Column] = []
+    before: list[str] = []
+    for column in columns:
+        said = [cell(column, item) for item in items]
+        if said != before and any(text != NOTHING for text in said):
+            found.append(column)
+        before = said
+    return found
+
+
+def _print(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console(highlight=False).print(table(items, telling(items, columns)))
+        return
+    # A pipe has no width: nothing may be cut off, wrapped or padded for it.
+    console = Console(width=10_000, highlight=False)
+    with console.capture() as capture:
+        console.print(table(items, columns))
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
+
+
+# Values, as people read them
+
+
+def share(value: float) -> str:
+    return f"{value:.1%}"
+
+
+def count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def size(value: float) -> str:
+    power = next((power for power in range(4) if value < 1024 ** (power + 1)), 4)
+    return f"{value / 1024**power:.{min(power, 1)}f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+
+
+def span(seconds: float) -> str:
+    """A length of time, by its two largest units."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        if number or parts or unit == "s":
+            parts.append(f"{number}{unit}")
+    return " ".join(parts[:2])
+
+
+def age(moment: str) -> str:
+    """How long ago an ISO 8601 moment was."""
+    return span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
+def names(values: Sequence[str]) -> str:
+    return ", ".join(values)

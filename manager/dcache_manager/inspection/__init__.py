@@ -1,0 +1,1 @@
+"""What the nodes of a fleet say of themselves, and what is wrong with it."""

@@ -1,0 +1,1 @@
+"""The log of invalidations that every region follows."""

@@ -1,0 +1,56 @@
+"""A worker that looks into the log by itself, so that a region follows also while its broker is away.
+
+app.steps["worker"].add(dcache_manager.follower.Follower)
+"""
+
+import logging
+import random
+import threading
+from typing import Any
+
+from celery import bootsteps
+
+from ..settings import regions
+
+log = logging.getLogger("dcache_manager")
+
+EVERY = 1.0
+"""Seconds between two looks, more or less: the workers of a region should not all look at once."""
+
+
+class Follower(bootsteps.StartStopStep):
+    """A thread of the worker's first process, from its start to its end, whether it reaches a broker or not."""
+
+    def __init__(self, worker: Any, **options: Any):
+        super().__init__(worker, **options)
+        self._over = threading.Event()
+
+    def start(self, worker: Any) -> None:
+        threading.Thread(target=self._follow, name="dcache.follower", daemon=True).start()
+
+    def stop(self, worker: Any) -> None:
+        self._over.set()
+
+    def _follow(self) -> None:
+        complaint = ""
+        while not self._over.wait(EVERY * random.uniform(0.75, 1.25)):
+            said = _look()
+            if said and said != complaint:
+                log.warning("The log of invalidations can't be followed: %s", said, extra={"action": "follow_failed"})
+            complaint = said
+
+
+def _look() -> str:
+    """Apply what this region has missed; what went wrong."""
+    from django.db import connections
+
+    from .log import catch_up
+
+    try:
+        if known := regions():
+            catch_up(known)
+    except Exception as error:
+        return str(error) or type(error).__name__
+    finally:
+        connections.close_all()  # A child that is forked from this process must not get a connection of ours.
+    return ""

@@ -1,0 +1,54 @@
+"""The log of invalidations, as people and programs read it."""
+
+from typing import Any
+
+from django.db import DatabaseError
+
+from django_dcache.errors import ConfigurationError
+
+from ..cli.output import Column, age, names
+from ..models import Invalidation
+from ..settings import regions
+
+
+def entries(alias: str, limit: int) -> list[dict[str, Any]]:
+    """The last entries for an alias, the newest first. Raises ConfigurationError."""
+    known = regions()
+    if known is None:
+        raise ConfigurationError('nothing is logged: settings have no DCACHE = {"REGION": …, "REGIONS": […]}')
+    try:
+        found = list(Invalidation.objects.filter(alias=alias).prefetch_related("acknowledgements")[:limit])
+    except DatabaseError as error:
+        raise ConfigurationError(f"the log can't be read ({error}); `manage.py migrate` makes its tables") from None
+    return [_item(entry, known.everywhere) for entry in found]
+
+
+def _item(entry: Invalidation, everywhere: tuple[str, ...]) -> dict[str, Any]:
+    applied = {row.region for row in entry.acknowledgements.all() if row.applied}
+    missing = [] if entry.settled else [region for region in everywhere if region not in applied]
+    return {
+        "number": entry.pk,
+        "created": entry.created.astimezone().isoformat(timespec="seconds"),
+        "kind": entry.kind,
+        "made": entry.made,
+        "region": entry.region,
+        "applied": len(everywhere) - len(missing),
+        "regions": len(everywhere),
+        "acknowledged": f"{len(everywhere) - len(missing)}/{len(everywhere)}",
+        "missing": missing,
+    }
+
+
+def _made(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"
+
+
+columns = [
+    Column("number", "NUMBER", right=True),
+    Column("created", "AGE", age, right=True),
+    Column("kind", "KIND"),
+    Column("made", "WHAT", _made),
+    Column("region", "FROM"),
+    Column("acknowledged", "REGIONS"),
+    Column("missing", "MISSING", names),
+]

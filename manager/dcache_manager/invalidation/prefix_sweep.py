@@ -1,0 +1,60 @@
+"""Deleting every key with a prefix: each node is listed, and what matches is deleted as `delete()` would."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django_dcache.errors import NodeFailure
+from django_dcache.flows.write import write
+from django_dcache.model.keys import RESERVED, parse_wire_key, plain
+from django_dcache.model.topology import Phase
+from django_dcache.runtime.fleet import Fleet
+
+from ..inspection.key_listing import pages
+
+BATCH = 512
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did. It may be repeated at any time."""
+
+    deleted: int = 0
+    failed: int = 0
+    """Keys that somebody may still read."""
+    silent: list[str] = field(default_factory=list)
+    """Nodes that could not be listed: what lies on them may be read when they are back."""
+    moving: bool = False
+    """Keys were being moved: one of them may have been carried past the sweep."""
+
+    @property
+    def complete(self) -> bool:
+        return not (self.failed or self.silent or self.moving)
+
+
+def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: None) -> Swept:
+    """Delete the keys of `fleet` that begin with `made_prefix`. `tick` is called all the time."""
+    view, prefix, swept = fleet.proven_view(), made_prefix.encode(), Swept()
+    topology = view.state.topology
+    for node in topology.nodes.values():
+        if node.out:
+            continue
+        found: list[bytes] = []
+        try:
+            for page in pages(node, fleet.transport.limits):
+                tick()
+                found += [name for wire_key, *_ in page if _matches(name := parse_wire_key(wire_key)[0], prefix)]
+        except NodeFailure:
+            swept.silent.append(node.name)
+        for start in range(0, len(found), BATCH):
+            tick()
+            outcomes = fleet.run(write, dict.fromkeys(found[start : start + BATCH]))
+            swept.deleted += sum(outcome.existed for outcome in outcomes.values())
+            swept.failed += sum(not outcome.acknowledged for outcome in outcomes.values())
+    # In flip a key can get from a node not yet listed to one that was, and be retired where it came from.
+    swept.moving = topology.phase is not Phase.STABLE or fleet.proven_view().epoch != view.epoch
+    return swept
+
+
+def _matches(name: bytes, prefix: bytes) -> bool:
+    # The name of a very long key is a digest that begins with FF: it may be one of these, and a miss is always allowed.
+    return plain(name).startswith((prefix, b"\xff")) and not name.startswith(RESERVED)

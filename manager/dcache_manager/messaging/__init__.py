@@ -1,0 +1,1 @@
+"""Celery: publishing tasks, the schedule, a check of the broker."""

@@ -1,0 +1,1 @@
+"""A rebalance led and carried out by Celery workers."""

@@ -1,0 +1,65 @@
+"""Which of a node's keys are the business of a pass. Pure; every key there is goes through it."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+
+from django_dcache.flows.resize import Key
+from django_dcache.model.keys import RESERVED, SLOTS, digest, parse_wire_key, point_and_slot
+from django_dcache.model.placement import Route
+from django_dcache.model.view import View
+
+from ..inspection.key_listing import Raw
+
+Wanted = Callable[[Route, str], bool]
+"""Whether a key with this route, found on this node, is the business of a pass."""
+ALL = range(SLOTS)
+
+
+def fills(route: Route, node: str) -> bool:
+    """Joining copies are filled from here."""
+    return node in route.fill
+
+
+def joins(route: Route, node: str) -> bool:
+    """What lies here already is older than the resize."""
+    return node in route.joining
+
+
+def leaves(route: Route, node: str) -> bool:
+    """Nobody reads this copy any more."""
+    return node in route.first.purge
+
+
+BY_NAME: dict[str, Wanted] = {wanted.__name__: wanted for wanted in (fills, joins, leaves)}
+"""Each business, as a step of a job calls it."""
+
+
+class Sieve:
+    """Answers from a table: `wanted` is asked once for each part of the ring, not for each key."""
+
+    def __init__(self, view: View, node: str, wanted: Wanted, slots: range = ALL):
+        self._view, self._node, self._slots = view, node, slots
+        self._cuts = view.placement.cuts
+        routes = [view.placement.route(cut) for cut in self._cuts]
+        self._routes = [route if wanted(route, node) else None for route in (*routes, routes[0])]
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing on this node can be wanted: it need not even be asked."""
+        return not any(self._routes)
+
+    def sift(self, items: Iterable[Raw]) -> Iterator[tuple[Key, bytes]]:
+        """The wanted keys among `items`, each with what its node says of it.
+
+        Without those of an older generation, which are as good as gone, and without the fleet's own.
+        """
+        cuts, routes, slots, view = self._cuts, self._routes, self._slots, self._view
+        hash_tags = view.hash_tags
+        for wire_key, said in items:
+            name, generation = parse_wire_key(wire_key)
+            point, slot = point_and_slot(digest(name, hash_tags))
+            route = routes[bisect_left(cuts, point)]
+            if not route or slot not in slots or name.startswith(RESERVED):
+                continue
+            if generation == view.generation(self._node, slot):
+                yield Key(name, slot, route), said

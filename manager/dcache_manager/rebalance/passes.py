@@ -1,0 +1,168 @@
+"""Carrying keys from node to node, and sweeping up what lies where it does not belong.
+
+Every pass can be repeated, broken off or run twice at once: a key that has arrived is seen to be there and left alone.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from django_dcache.errors import NodeFailure
+from django_dcache.flows.resize import Key, Moved, carry, discard
+from django_dcache.runtime.fleet import Fleet
+
+from ..inspection.key_listing import DumpRefused, facts, pages
+from ..jobs.progress import Progress
+from ..throttle import Pace
+from .key_filter import ALL, Sieve, Wanted, fills
+
+BATCH = 0.015
+"""Seconds a batch of keys should take: a touch, an add or a count of a key in it waits 0.04 s for its lease at most."""
+BATCH_BYTES = 2 * 2**20
+
+
+class Listed(NamedTuple):
+    """A key that is the business of a pass. `accessed`: Unix time by the node's clock, 0 if it was never read."""
+
+    accessed: int
+    size: int
+    key: Key
+
+
+class Passes(Protocol):
+    """What a conductor lets do under each epoch: here, by a Mover, or by many workers, as a Crew."""
+
+    refused: set[str]
+    """Nodes that did not list their keys."""
+    away: set[str]
+    """Nodes that did not answer in the last pass."""
+
+    def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
+        """Fill every joining copy from `sources`, with `share` also under leases whose holders seem to be dead.
+
+        With `retire` (flip), what has arrived is deleted where it leaves.
+        """
+
+    def sweep(self, nodes: Sequence[str], wanted: Wanted) -> None:
+        """Delete from `nodes` the keys that are `wanted`."""
+
+
+class Mover:
+    """Passes over the nodes of a fleet under its present epoch.
+
+    `beat` is called all the time, also while a node is listed; `tick` only between batches: it may wait as it likes.
+    Of the keys found on a node only those in `slots` count, and of these only what `keep` leaves over; it is told how
+    many keys were seen there in all.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        pace: Pace,
+        progress: Progress,
+        tick: Callable[[], None],
+        beat: Callable[[], None],
+        slots: range = ALL,
+        keep: Callable[[list[Listed], int], list[Listed]] = lambda found, seen: found,
+    ):
+        self._slots, self._keep = slots, keep
+        self._fleet, self._pace, self._progress, self._tick, self._beat = fleet, pace, progress, tick, beat
+        self._epoch = fleet.view.epoch
+        self.refused: set[str] = set()
+        self.away: set[str] = set()
+
+    def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
+        total = Moved()
+        for source, batch in self._batches(sources, fills):
+            began = self._fleet.clock()
+            moved = self._fleet.run(carry, self._epoch, batch, share)
+            seconds = self._fleet.clock() - began
+            total += moved
+            if retire and moved.complete:
+                leaving = [key for key in batch if source in key.route.first.purge]
+                self._progress.swept += self._discard(source, leaving)
+            self._pace.took(len(batch), seconds)
+            self._count(moved, seconds)
+        return total
+
+    def sweep(self, nodes: Sequence[str], wanted: Wanted) -> None:
+        for node, batch in self._batches(nodes, wanted):
+            began = self._fleet.clock()
+            self._progress.swept += self._discard(node, batch)
+            self._pace.took(len(batch), self._fleet.clock() - began)
+
+    def _discard(self, node: str, keys: Sequence[Key]) -> int:
+        try:
+            return self._fleet.run(discard, self._epoch, node, keys)
+        except NodeFailure:
+            self.away.add(node)
+            return 0
+
+    def _count(self, moved: Moved, seconds: float) -> None:
+        progress = self._progress
+        progress.moved += moved.filled
+        progress.bytes += moved.bytes
+        progress.gone += moved.gone
+        progress.failed += moved.failed
+        progress.moving_seconds += seconds
+
+    def _batches(self, nodes: Sequence[str], wanted: Wanted) -> Iterator[tuple[str, list[Key]]]:
+        """The wanted keys of each node, hot ones first, in batches that are small in number and in bytes."""
+        progress = self._progress
+        progress.done = progress.listed = 0
+        self.away.clear()
+        for number, node in enumerate(nodes):
+            progress.doing = f"listing the keys of {node}"
+            self._tick()
+            keys = self._list(node, wanted)
+            progress.listed = progress.done + len(keys) * (len(nodes) - number)
+            progress.doing = f"{node}: {len(keys)} keys"
+            batch: list[Key] = []
+            size = 0
+            for listed in keys:
+                batch.append(listed.key)
+                size += listed.size
+                if len(batch) >= self._pace.batch or size >= BATCH_BYTES:
+                    yield node, self._counted(batch)
+                    batch, size = [], 0
+            if batch:
+                yield node, self._counted(batch)
+
+    def _counted(self, batch: list[Key]) -> list[Key]:
+        self._tick()
+        self._pace.spend(len(batch))
+        self._progress.done += len(batch)
+        return batch
+
+    def _list(self, name: str, wanted: Wanted) -> list[Listed]:
+        """Each wanted key on a node, hot ones first."""
+        view, progress = self._fleet.view, self._progress
+        sieve = Sieve(view, name, wanted, self._slots)
+        found: list[Listed] = []
+        seen = 0
+        if sieve.closed:
+            return found
+        try:
+            for page in pages(view.state.topology.nodes[name], self._fleet.transport.limits):
+                seen += len(page)
+                for key, said in sieve.sift(page):
+                    accessed, fetched, size = facts(said)
+                    found.append(Listed(accessed if fetched else 0, size, key))
+                self._beat()
+        except DumpRefused as refusal:
+            if name not in self.refused:
+                self.refused.add(name)
+                progress.notes.append(f"{name} does not list its keys ({refusal}); they move when they are read")
+        except NodeFailure as failure:
+            self.away.add(name)
+            note = f"{name} could not be asked for its keys: {failure}"
+            if note not in progress.notes:
+                progress.notes.append(note)
+        found = self._keep(found, seen)
+        found.sort(key=lambda listed: listed.accessed, reverse=True)
+        return found
+
+
+def pace(fleet: Fleet, rate: float | None, sleep: Callable[[float], None] = time.sleep) -> Pace:
+    """The one for moving keys, at most `rate` a second."""
+    return Pace(rate, min(BATCH, fleet.options.timeout / 5), fleet.clock, sleep)

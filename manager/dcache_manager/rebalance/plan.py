@@ -1,0 +1,106 @@
+"""What a resize would do, before anything is done: a printable, serialisable value. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django_dcache.errors import InvalidTopology
+from django_dcache.model.placement import Replicas
+from django_dcache.model.topology import Layout, Node, Topology
+
+SAMPLES = 4096
+"""Points of the hash space at which the share that moves is measured: ±1.5 percentage points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """From the layout that runs to the one that is wanted."""
+
+    epoch: int
+    current: Layout
+    desired: Layout
+
+    @property
+    def empty(self) -> bool:
+        return self.current == self.desired
+
+    @property
+    def changes(self) -> list[str]:
+        """What differs, a sentence each."""
+        old = {node.name: node for node in self.current.nodes}
+        new = {node.name: node for node in self.desired.nodes}
+        lines = [f"add {name} ({node.address}, weight {node.weight})" for name, node in new.items() if name not in old]
+        lines += [f"remove {name}" for name in old if name not in new]
+        for name in (name for name in old if name in new):
+            for what in ("weight", "zone", "address", "out"):
+                before, after = getattr(old[name], what), getattr(new[name], what)
+                if before != after:
+                    lines.append(f"{name}: {what} {before!r} becomes {after!r}")
+        for what in ("replicas", "ring"):
+            before, after = getattr(self.current, what), getattr(self.desired, what)
+            if before != after:
+                lines.append(f"{what} {before!r} becomes {after!r}")
+        if not lines and not self.empty:
+            lines.append("the order of the nodes changes")
+        return lines
+
+    @property
+    def moved_share(self) -> float:
+        """The part of all copies (0 to 1) that has to be filled anew."""
+        old, new = Replicas(self.current), Replicas(self.desired)
+        moved = copies = 0
+        for point in _samples():
+            before, after = old.of(point), new.of(point)
+            copies += len(after)
+            moved += sum(name not in before for name in after)
+        return moved / copies if copies else 0.0
+
+    @property
+    def per_node(self) -> list[dict[str, Any]]:
+        """Each node's share of the hash space as owner, before and after."""
+        before, after = Replicas(self.current).ring.share(), Replicas(self.desired).ring.share()
+        names = list(dict.fromkeys([*before, *after]))
+        return [
+            {"name": name, "owns_before": before.get(name, 0.0), "owns_after": after.get(name, 0.0)} for name in names
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        target = Topology(self.epoch, self.desired).to_json()["layout"]
+        return {
+            "epoch": self.epoch,
+            "changes": self.changes,
+            "moved_share": self.moved_share,
+            "nodes": self.per_node,
+            "target": target,
+        }
+
+
+def plan(topology: Topology, desired: Layout) -> Plan:
+    """The plan from what runs (or, while keys are moving, from where they are moving to) to `desired`."""
+    return Plan(topology.epoch, topology.layouts[-1], desired)
+
+
+def edit(
+    layout: Layout,
+    add: Iterable[Node] = (),
+    remove: Iterable[str] = (),
+    weights: Mapping[str, int] | None = None,
+    replicas: int | None = None,
+) -> Layout:
+    """`layout` with these changes. What is already so stays so; an unknown node is an InvalidTopology."""
+    nodes = {node.name: node for node in layout.nodes}
+    for name in sorted({*remove, *(weights or {})} - nodes.keys()):
+        raise InvalidTopology(f"there is no node {name!r}; there are {', '.join(nodes)}")
+    for node in add:
+        known = nodes.setdefault(node.name, node)
+        if known.address != node.address:
+            raise InvalidTopology(f"node {node.name!r} exists with the address {known.address}; choose another name")
+    for name, weight in (weights or {}).items():
+        nodes[name] = replace(nodes[name], weight=weight)
+    for name in remove:
+        del nodes[name]
+    return Layout(tuple(nodes.values()), replicas or layout.replicas, layout.ring)
+
+
+def _samples() -> range:
+    return range(2**32 // (2 * SAMPLES), 2**32, 2**32 // SAMPLES)

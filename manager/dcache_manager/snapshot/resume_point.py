@@ -1,0 +1,47 @@
+"""How far the load of one snapshot into one fleet has come, for the next run after this one was killed."""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..jobs.journal import FileJournal
+
+
+@dataclass(slots=True)
+class Bookmark:
+    """Frames before `next` have been loaded, but for those in `again`. What it says can be wrong by being too little:
+    an item that is there already is left alone."""
+
+    path: Path
+    next: int = 0
+    again: set[int] = field(default_factory=set)
+    """Frames of which something could not be stored."""
+    began: float = field(default_factory=time.time)
+    """Unix time. A node that has started since then has lost what was loaded."""
+
+    @classmethod
+    def of(cls, fleet: str, digest: str) -> "Bookmark":
+        """What is known of this snapshot: beside the fleet's journal, $XDG_STATE_HOME/dcache/FLEET.DIGEST.load."""
+        path = FileJournal.of(fleet).path.with_name(f"{fleet}.{digest[:32]}.load")
+        try:
+            known = json.loads(path.read_bytes())
+            return cls(path, int(known["next"]), {int(number) for number in known["again"]}, float(known["began"]))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return cls(path)
+
+    def wanted(self, frame: int) -> bool:
+        """Whether a frame is still to be loaded."""
+        return frame >= self.next or frame in self.again
+
+    def save(self) -> None:
+        """Raises OSError."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        part.write_text(json.dumps({"next": self.next, "again": sorted(self.again), "began": self.began}))
+        os.replace(part, self.path)
+
+    def forget(self) -> None:
+        """The load is complete: the next one begins at the beginning."""
+        self.path.unlink(missing_ok=True)
