@@ -9,14 +9,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
-from . import codec
-from .errors import ConfigurationError, DCacheError, InvalidKey
+from .errors import ConfigurationError, DCacheError, InvalidKey, UnreadableValue
 from .flows import Item
 from .operations import Operation, Operations
 from .runtime import aio_loop, aio_shortcut, budget, registry
 from .runtime import shortcut as one
 from .runtime import shortcut_many as many
 from .runtime.plan import TakeFlow
+from .values import codec_for
+from .values.plain import signed
 
 MANY = 500
 """Keys of one call that are one operation, with one deadline; so many take a hundredth of it."""
@@ -36,7 +37,7 @@ class DistributedCache(Operations):
             self.fleet = registry.fleet(fleet_alias(location), location, options)
         except ConfigurationError as error:
             raise ImproperlyConfigured(str(error)) from error
-        self._protocol = self.fleet.options.pickle_protocol
+        self._codec = codec_for(self.fleet.options)
 
     def _run(self, operation: Operation) -> Any:
         resume, answer = operation.send, None
@@ -81,25 +82,25 @@ class DistributedCache(Operations):
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         try:
-            found = one.get(self.fleet, self.make_key(key, version))
-            return default if found is None else codec.decode(*found)
+            found = one.get(self.fleet, made_key := self.make_key(key, version))
+            return default if found is None else self._codec.decode(made_key, *found)
         except TakeFlow as trouble:
             deadline = trouble.deadline
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
-        except codec.UnreadableValue:
+        except UnreadableValue:
             deadline = None
         return self._run(self._get(key, default, version, deadline))
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         try:
-            found = await aio_shortcut.get(self.fleet, self.make_key(key, version))
-            return default if found is None else codec.decode(*found)
+            found = await aio_shortcut.get(self.fleet, made_key := self.make_key(key, version))
+            return default if found is None else self._codec.decode(made_key, *found)
         except TakeFlow as trouble:
             deadline = trouble.deadline
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
-        except codec.UnreadableValue:
+        except UnreadableValue:
             deadline = None
         return await self._arun(self._get(key, default, version, deadline))
 
@@ -125,16 +126,15 @@ class DistributedCache(Operations):
         pairs = iter(made_keys.items())
         return iter(lambda: dict(islice(pairs, MANY)), {})
 
-    @staticmethod
     def _values(
-        found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any], rest: list[str]
+        self, found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any], rest: list[str]
     ) -> dict[Any, Any]:
         """By Django's keys. What can't be read is left to the flow."""
-        values, decode = {}, codec.decode
+        values, decode = {}, self._codec.decode
         for made_key, (flags, data) in found.items():
             try:
-                values[made_keys[made_key]] = decode(flags, data)
-            except codec.UnreadableValue:
+                values[made_keys[made_key]] = decode(made_key, flags, data)
+            except UnreadableValue:
                 rest.append(made_key)
         return values
 
@@ -179,11 +179,10 @@ class DistributedCache(Operations):
         ttl = self._ttl(timeout)
         if ttl is None:
             return bool(self._run(self._set(key, value, timeout, version)))
-        flags, data = codec.encode(value, self._protocol)
+        flags, data = self._codec.encode(made_key := self.make_key(key, version), value)
         try:
-            return one.store(self.fleet, self.make_key(key, version), flags, data, ttl) or self._failed(1)
+            return one.store(self.fleet, made_key, flags, data, ttl) or self._failed(1)
         except TakeFlow:
-            made_key = self._made(key, version)
             return bool(self._run(self._write({made_key: Item(flags, data, ttl)}))[made_key].successful)
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
@@ -200,7 +199,7 @@ class DistributedCache(Operations):
         if ttl is None:
             return [made_keys[made_key] for made_key in self._remove_many(made_keys)]
         failed: list[str] = []
-        for items in self._parts({name: codec.encode(data[key], self._protocol) for name, key in made_keys.items()}):
+        for items in self._parts({name: self._codec.encode(name, data[key]) for name, key in made_keys.items()}):
             failed += self._store_many(items, ttl)
         return [made_keys[made_key] for made_key in failed]
 
@@ -286,7 +285,7 @@ class DistributedCache(Operations):
             raise InvalidCacheKey(str(error)) from None
         if number is None:
             raise ValueError(f"Key {key!r} not found")
-        return codec.signed(number)
+        return signed(number)
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return int(await self._arun(self._incr(key, delta, version)))

@@ -7,6 +7,7 @@
     │   └── UnknownFormat       … because a newer release wrote it
     ├── Conflict                somebody else holds or has moved what this call wanted to change
     ├── TooManyPrefixes         the fleet state has no room for another prefix generation
+    ├── UnreadableValue         stored bytes that are no value, or not one that may be decoded here
     ├── NoMajority              too few keepers answered; the fleet state could not be read or written
     └── NodeFailure             no usable reply from one node
         ├── NodeUnreachable     no connection: nothing was sent
@@ -58,6 +59,10 @@ class Conflict(DCacheError):
 
 class TooManyPrefixes(DCacheError):
     """The fleet already keeps generations of as many made prefixes as it can; keep to a few in OPTIONS["prefixes"]."""
+
+
+class UnreadableValue(DCacheError):
+    """The stored bytes can't be turned into a value: written by other software, or by a newer version of a class."""
 
 
 class NoMajority(DCacheError):

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
 
-from . import codec
 from .commands import Value
 from .engines.memcached.protocol import wire_ttl
-from .errors import InvalidKey, NoReplica
+from .errors import InvalidKey, NoReplica, UnreadableValue
 from .flows import Flow, Item, Load
 from .flows.add import add
 from .flows.consensus import clear
@@ -23,6 +22,7 @@ from .flows.write import Outcome, touch, write
 from .model import keys
 from .model.view import View
 from .runtime.fleet import Fleet
+from .values import Codec
 
 ABSENT = object()
 
@@ -43,8 +43,7 @@ class Operations(BaseCache):
     """Of whom it needs the fleet."""
 
     fleet: Fleet
-    _protocol: int
-    """Of pickled values."""
+    _codec: Codec
 
     # Keys, values and timeouts
 
@@ -67,16 +66,16 @@ class Operations(BaseCache):
             return None
         return wire_ttl(timeout, self.fleet.view.wall_clock())
 
-    def _item(self, value: Any, ttl: int) -> Item:
-        flags, data = codec.encode(value, self._protocol)
+    def _item(self, made_key: str, value: Any, ttl: int) -> Item:
+        flags, data = self._codec.encode(made_key, value)
         return Item(flags, data, ttl)
 
-    def _decode(self, value: Value | None) -> Any:
+    def _decode(self, made_key: str, value: Value | None) -> Any:
         if value is None or value.data is None:
             return ABSENT
         try:
-            return codec.decode(value.flags, value.data)
-        except codec.UnreadableValue:
+            return self._codec.decode(made_key, value.flags, value.data)
+        except UnreadableValue:
             self.fleet.counters["unreadable"] += 1
             if self._raises:
                 raise
@@ -124,13 +123,13 @@ class Operations(BaseCache):
     def _get(self, key: Any, default: Any, version: int | None, deadline: float | None = None) -> Operation:
         made_key = self._made(key, version)
         found = yield from self._fetch((made_key,), deadline=deadline)
-        value = self._decode(found.get(made_key))
+        value = self._decode(made_key, found.get(made_key))
         return default if value is ABSENT else value
 
     def _get_many(self, keys: Iterable[Any], version: int | None, deadline: float | None = None) -> Operation:
         made = {key: self._made(key, version) for key in keys}
         found = (yield from self._fetch(made.values(), deadline=deadline)) if made else {}
-        values = {key: self._decode(found[made_key]) for key, made_key in made.items() if made_key in found}
+        values = {key: self._decode(made_key, found[made_key]) for key, made_key in made.items() if made_key in found}
         return {key: value for key, value in values.items() if value is not ABSENT}
 
     def _has_key(self, key: Any, version: int | None) -> Operation:
@@ -145,7 +144,7 @@ class Operations(BaseCache):
         def keep(value: Any) -> Item | None:
             nonlocal loaded
             loaded = value
-            return None if ttl is None or young else self._item(value, ttl)
+            return None if ttl is None or young else self._item(made_key, value, ttl)
 
         def load() -> Any:
             made = default() if callable(default) else default
@@ -160,7 +159,7 @@ class Operations(BaseCache):
         if loaded is not ABSENT:
             return loaded
         doubted = found and self._doubted(1)
-        value = ABSENT if doubted else self._decode(found)
+        value = ABSENT if doubted else self._decode(made_key, found)
         if value is not ABSENT:
             return value
         item = yield Run(_ask_application, (load,))
@@ -188,7 +187,7 @@ class Operations(BaseCache):
         made_key, ttl = self._made(key, version), self._ttl(timeout)
         if ttl is None:
             return (yield from self._write({made_key: None}))[made_key].acknowledged
-        return (yield from self._write({made_key: self._item(value, ttl)}))[made_key].successful
+        return (yield from self._write({made_key: self._item(made_key, value, ttl)}))[made_key].successful
 
     def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Operation:
         made, ttl = {key: self._made(key, version) for key in data}, self._ttl(timeout)
@@ -197,14 +196,14 @@ class Operations(BaseCache):
         if ttl is None:
             removed = yield from self._write(dict.fromkeys(made.values()))
             return [key for key, made_key in made.items() if not removed[made_key].acknowledged]
-        outcomes = yield from self._write({made[key]: self._item(value, ttl) for key, value in data.items()})
+        outcomes = yield from self._write({made[key]: self._item(made[key], value, ttl) for key, value in data.items()})
         return [key for key, made_key in made.items() if not outcomes[made_key].successful]
 
     def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
         made_key, ttl = self._made(key, version), self._ttl(timeout)
         if ttl is None:
             return not (yield from self._fetch((made_key,), False))
-        item = self._item(value, ttl)
+        item = self._item(made_key, value, ttl)
 
         def named(view: View) -> Any:
             return _refuse() if view.young(made_key) else add(view, _name(view, made_key), item)

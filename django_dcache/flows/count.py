@@ -1,10 +1,10 @@
 """Counters: incr and decr. One may be lost in a change of phase; it never runs backwards or counts twice."""
 
-from ..codec import signed
 from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Store, Value
 from ..engines.memcached.protocol import wire_ttl
 from ..errors import NodeFailure
 from ..model.view import Place, Standing, View
+from ..values.plain import signed
 from . import Flow, Pause, lost
 from .consensus import bump
 

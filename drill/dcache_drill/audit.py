@@ -7,12 +7,12 @@ from contextlib import closing
 from time import monotonic
 from typing import Any
 
-from django_dcache import codec
 from django_dcache.commands import Get, Value
 from django_dcache.errors import NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.model import keys
 from django_dcache.model.view import View
+from django_dcache.values import codec_for
 
 from . import stamp
 from .arena import Arena
@@ -36,14 +36,16 @@ def audit(arena: Arena) -> list[Violation]:
 def _read_copies(arena: Arena, recorder: Recorder) -> None:
     fleet = arena.fleet
     fleet.proven_view()
+    codec = codec_for(fleet.options)
     for family in (Family.REGISTER, Family.ROW):
         for number in range(SIZES[family]):
             key = key_number(family, number)
-            name = keys.name(f"{PREFIX}:1:{key_name(key)}")
+            made_key = f"{PREFIX}:1:{key_name(key)}"
+            name = keys.name(made_key)
             began = monotonic()
             for reply in fleet.run(copies, name).values():
                 if isinstance(reply, Value) and reply.data is not None and not reply.stub:
-                    found = stamp.read(codec.decode(reply.flags, reply.data))
+                    found = stamp.read(codec.decode(made_key, reply.flags, reply.data))
                     outcome = Outcome.CORRUPT if found is None else Outcome.OK if found.key == key else Outcome.FOREIGN
                     version = found.version if found else 0
                     recorder.add(Kind.READ, outcome, AUDITOR, key, version, began, monotonic(), 0, fleet.view.epoch)

@@ -10,7 +10,7 @@ from functools import cache
 from multiprocessing.sharedctypes import RawArray
 from typing import Any, NamedTuple
 
-from django_dcache.codec import BYTES, PICKLE, TEXT
+from django_dcache.values.plain import BYTES, PICKLE, TEXT
 
 HISTORY = 32
 """How many acknowledgements of a key are remembered, to tell by how much a stale read lags."""

@@ -80,7 +80,7 @@ def encode(command: Command, opaque: int) -> bytes:
     if type(command) is Touch:
         return b"mg %b T%d O%d\r\n" % (wire_key(command.name, command.generation), command.ttl, opaque)
     if type(command) is Arithmetic:
-        # `ma MD` stops at zero. Adding modulo 2^64 does not, so a counter may run below zero (codec.py reads it back).
+        # `ma MD` stops at zero. Adding modulo 2^64 does not, so a counter may run below zero (values/plain.py).
         key = wire_key(command.name, command.generation)
         return b"ma %b D%d v O%d\r\n" % (key, command.delta % _TWO_64, opaque)
     return b"flush_all\r\n"

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Sequence
 
-from django_dcache.codec import BYTES
 from django_dcache.errors import DCacheError
 from django_dcache.flows import Item
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
 from django_dcache.runtime.fleet import Fleet
+from django_dcache.values.plain import BYTES
 
 COUNT = 20_000
 SMALLEST, LARGEST = 50, 20_000  # bytes

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from django_dcache.codec import INTEGER
 from django_dcache.errors import Conflict, NodeFailure, NoMajority
 from django_dcache.flows import Flow, Item
 from django_dcache.flows import resize as move
@@ -15,6 +14,7 @@ from django_dcache.flows.read import fetch, fetch_or_load
 from django_dcache.flows.write import touch, write
 from django_dcache.model.topology import Layout, Phase
 from django_dcache.model.view import View
+from django_dcache.values.plain import INTEGER
 
 from .history import Counter, History, Lock
 from .process import Process, Script, Sleep

@@ -8,15 +8,11 @@ import pickle
 import re
 from typing import Any
 
-from .errors import DCacheError
+from ..errors import UnreadableValue
 
 BYTES, PICKLE, INTEGER, LONG, TEXT = 0, 1, 2, 4, 16
 _HALF, _WHOLE = 2**63, 2**64
 _number = re.compile(rb"-?\d+ *").fullmatch  # int() takes more; spaces are what counting down may leave
-
-
-class UnreadableValue(DCacheError):
-    """The stored bytes can't be turned into a value: written by other software, or by a newer version of a class."""
 
 
 def signed(number: int) -> int:
@@ -24,7 +20,7 @@ def signed(number: int) -> int:
     return number - _WHOLE if _HALF <= number < _WHOLE else number
 
 
-def encode(value: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> tuple[int, bytes]:
+def encode(made_key: str, value: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> tuple[int, bytes]:
     """(flags, bytes) of any picklable value. Raises what pickle raises."""
     kind = type(value)
     if kind is str:
@@ -39,7 +35,7 @@ def encode(value: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> tuple[int, by
     return PICKLE, pickle.dumps(value, protocol)
 
 
-def decode(flags: int, data: bytes) -> Any:
+def decode(made_key: str, flags: int, data: bytes) -> Any:
     """The value that was encoded. Raises UnreadableValue."""
     try:
         if flags == PICKLE:

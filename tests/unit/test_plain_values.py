@@ -9,7 +9,9 @@ from django.utils.safestring import SafeString, mark_safe
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_dcache.codec import BYTES, INTEGER, LONG, PICKLE, TEXT, UnreadableValue, decode, encode, signed
+from django_dcache.errors import UnreadableValue
+from django_dcache.values import plain
+from django_dcache.values.plain import BYTES, INTEGER, LONG, PICKLE, TEXT, signed
 
 LEAST, MOST = -(2**63), 2**63 - 1
 edges = [LEAST - 1, LEAST, LEAST + 1, -1, 0, 1, MOST, MOST + 1, 2**64 - 1, 2**64, 2**64 + 1, 10**5000, -(10**5000)]
@@ -38,6 +40,16 @@ class Hostile:
 
 def _raise(error):
     raise error
+
+
+def encode(value, *protocol):
+    """As under any key: a plain value does not depend on it."""
+    return plain.encode("key", value, *protocol)
+
+
+def decode(flags, data):
+    """The same, back."""
+    return plain.decode("key", flags, data)
 
 
 def back(value):
