@@ -25,7 +25,10 @@ SLOTS = 256
 
 _legal = re.compile(rb"[^\x00-\x20\x7f]{1,250}").fullmatch
 _mark = b"\xff"
-_long = b"\xff#"
+_long_name = re.compile(rb"\xff#([0-9a-f]{32})[0-9a-f]{64}").fullmatch
+_stored = re.compile(
+    rb"(?:\xff([1-9]\d{0,7});)?((?:\xff~[1-9]\d*;)?[^\x00-\x20\x7f\xff]{1,%d}|\xff#[0-9a-f]{96})" % MAX_NAME_BYTES
+).fullmatch
 _below = re.compile(rb"\xff~\d+;").match
 point_and_slot = Struct("<IB").unpack_from
 
@@ -52,7 +55,7 @@ def name(made_key: str, generation: int = 0) -> bytes:
         raise InvalidKey(f"{made_key!r} begins with {RESERVED.decode()!r}, which holds the fleet state")
     marked = b"\xff~%d;%b" % (generation, encoded) if generation else encoded
     if len(marked) > MAX_NAME_BYTES:
-        return _long + f"{md5(encoded).hexdigest()}{sha256(marked).hexdigest()}".encode()
+        return b"\xff#" + f"{md5(encoded, usedforsecurity=False).hexdigest()}{sha256(marked).hexdigest()}".encode()
     return marked
 
 
@@ -75,8 +78,8 @@ def position(name: bytes, hash_tags: bool = False) -> Position:
 def digest(name: bytes, hash_tags: bool = False) -> bytes:
     """What decides where `name` lives; `point_and_slot` takes its position from it."""
     if name.startswith(_mark):
-        if name.startswith(_long):
-            return bytes.fromhex(name[2:34].decode())
+        if long_name := _long_name(name):
+            return bytes.fromhex(long_name[1].decode())
         name = plain(name)
     return md5(_tag(name) if hash_tags else name, usedforsecurity=False).digest()
 
@@ -94,14 +97,20 @@ def plain(name: bytes) -> bytes:
 
 
 def wire_key(name: bytes, generation: int) -> bytes:
-    """What a node stores `name` under while its slot has `generation`."""
-    return b"\xff%d;%b" % (generation, name) if generation else name
+    """What a node stores `name` under while its slot has `generation`. Raises InvalidKey where that is too long: a node
+    would take the value for commands."""
+    key = b"\xff%d;%b" % (generation, name) if generation else name
+    if len(key) > MAX_KEY_BYTES:
+        raise InvalidKey(f"{key[:20]!r}… has {len(key)} bytes with its generation, the limit is {MAX_KEY_BYTES}")
+    return key
 
 
-def parse_wire_key(key: bytes) -> tuple[bytes, int]:
-    """The (name, generation) of a stored key, for instance from a metadump."""
-    if key.startswith(_mark) and not key.startswith(_long):
-        number, semicolon, rest = key[1:].partition(b";")
-        if semicolon and number.isdigit():
-            return rest, int(number)
-    return key, 0
+def parse_wire_key(key: bytes) -> tuple[bytes, int] | None:
+    """The (name, generation) of a key that a node says it holds; None for one that `wire_key` never makes.
+
+    Other software's keys may look like ours, and a node may say anything: what is returned here is safe to send.
+    """
+    match = _stored(key)
+    if match is None or len(match[2]) > MAX_NAME_BYTES:
+        return None
+    return match[2], int(match[1] or 0)

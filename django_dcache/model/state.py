@@ -13,7 +13,8 @@ from .keys import RESERVED, SLOTS
 from .topology import Topology, strict
 
 FORMAT = 1
-MAX_GENERATION = 10**8
+MAX_GENERATION = 10**7
+"""Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
 MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
 _prefix = " "

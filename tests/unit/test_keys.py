@@ -112,15 +112,57 @@ def test_parse_inverts(made_key, generation):
         assert parse_wire_key(wire_key(key, generation)) == (key, generation)
 
 
-@given(st.binary(max_size=250))
-@example(b"\xff")
-@example(b"\xff;")
-@example(b"\xff#")
-@example(b"\xff\xb2;a")
-def test_parse_takes_anything(stored):
-    """A stored key that is none of ours is its own name, and never an error."""
-    key, generation = parse_wire_key(stored)
-    assert stored.endswith(key) and 0 <= generation
+@given(st.binary(max_size=260) | st.binary(max_size=250).map(b"\xff".__add__))
+@example(b"\xff~1;a")
+@example(b"\xff7;\xff~1;a")
+@example(b"\xff7;\xff#" + b"0123456789abcdef" * 6)
+def test_what_a_node_lists(stored):
+    """Whatever a node says it holds is a key that we make ourselves, byte for byte, or none of ours."""
+    parsed = parse_wire_key(stored)
+    if parsed is not None:
+        assert wire_key(*parsed) == stored
+        assert len(parsed[0]) <= MAX_NAME_BYTES and min(stored) > 0x20 and 0x7F not in stored
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"\xff",
+        b"\xff#",
+        b"\xff#" + b"0" * 95 + b"g",
+        b"\xff;a",
+        b"\xff7;",
+        b"\xff0;a",
+        b"\xff007;a",
+        b"\xff7;\xff8;a",
+        b"\xff\xb2;a",
+        b"\xff" + b"9" * 5000 + b";a",
+        b"\xff123456789;a",
+        b"a b",
+        b"a\r\nflush_all",
+        b"a\xff",
+        b"k" * 241,
+        b"\xff~1;" + b"k" * 240,
+    ],
+    ids=lambda key: ascii(key[:20]),
+)
+def test_keys_of_other_software(stored):
+    """A listed key that this software never makes, or that would be several tokens, is none of ours."""
+    assert parse_wire_key(stored) is None
+
+
+@given(st.binary().map(b"\xff".__add__) | st.binary().map(b"\xff#".__add__))
+def test_every_name_has_a_place(foreign):
+    """Placing never fails, whatever bytes are called a name."""
+    assert 0 <= position(foreign).slot < 256
+
+
+@pytest.mark.parametrize("generation", [LIMIT, LIMIT**2])
+def test_a_wire_key_that_is_too_long(generation):
+    """A key that a node would refuse, and whose value it would take for commands, is never made."""
+    with pytest.raises(InvalidKey, match="limit is 250"):
+        wire_key(b"k" * MAX_NAME_BYTES, generation)
 
 
 @given(made_keys)

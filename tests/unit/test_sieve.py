@@ -53,6 +53,13 @@ def test_generations():
     assert sifted(MOVING, "a", name, wire_key(name, 1)) == [name]
 
 
+def test_keys_of_other_software():
+    """A key that no client of ours makes is passed over, and the keys after it are not."""
+    names = names_for(MOVING, 5, fill=("a",))
+    foreign = [b"\xff#", b"\xff" + b"9" * 5000 + b";a", b"k" * 241, b"a\r\nflush_all"]
+    assert sifted(MOVING, "a", *foreign, *names, wanted=lambda route, node: True) == names
+
+
 def test_reserved_keys():
     """The fleet's own keys are never wanted."""
     names = [RESERVED + b"f:%d" % number for number in range(50)]

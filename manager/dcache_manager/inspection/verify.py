@@ -73,9 +73,10 @@ class Verification:
             strays: list[Key] = []
             try:
                 for item in dump(node, self._fleet.transport.limits):
-                    key, generation = parse_wire_key(item.wire_key)
-                    if key.startswith(RESERVED):
+                    parsed = parse_wire_key(item.wire_key)
+                    if parsed is None or parsed[0].startswith(RESERVED):
                         continue
+                    key, generation = parsed
                     route, slot = view.place(key)
                     if generation != view.generation(name, slot) or _digest(key) % sample:
                         continue

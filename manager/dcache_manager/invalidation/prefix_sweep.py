@@ -42,7 +42,8 @@ def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: Non
         try:
             for page in pages(node, fleet.transport.limits):
                 tick()
-                found += [name for wire_key, *_ in page if _matches(name := parse_wire_key(wire_key)[0], prefix)]
+                parsed = filter(None, (parse_wire_key(wire_key) for wire_key, _ in page))
+                found += [name for name, _ in parsed if _matches(name, prefix)]
         except NodeFailure:
             swept.silent.append(node.name)
         for start in range(0, len(found), BATCH):

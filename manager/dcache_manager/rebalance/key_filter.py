@@ -51,12 +51,15 @@ class Sieve:
     def sift(self, items: Iterable[Raw]) -> Iterator[tuple[Key, bytes]]:
         """The wanted keys among `items`, each with what its node says of it.
 
-        Without those of an older generation, which are as good as gone, and without the fleet's own.
+        Without those of an older generation, which are as good as gone, those of other software, and the fleet's own.
         """
         cuts, routes, slots, view = self._cuts, self._routes, self._slots, self._view
         hash_tags = view.hash_tags
         for wire_key, said in items:
-            name, generation = parse_wire_key(wire_key)
+            parsed = parse_wire_key(wire_key)
+            if parsed is None:
+                continue
+            name, generation = parsed
             point, slot = point_and_slot(digest(name, hash_tags))
             route = routes[bisect_left(cuts, point)]
             if not route or slot not in slots or name.startswith(RESERVED):

@@ -70,8 +70,11 @@ def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: 
             for page in pages(node, fleet.transport.limits):
                 tick()
                 for wire_key, said in page:
+                    parsed = parse_wire_key(wire_key)
+                    if parsed is None:
+                        continue
                     # What was invalidated by its prefix is still what somebody wanted.
-                    name = plain(parse_wire_key(wire_key)[0])
+                    name = plain(parsed[0])
                     # The name of a very long key is a digest: it may be one of these.
                     if not name.startswith((beginning, b"\xff")) or name.startswith(RESERVED):
                         continue
