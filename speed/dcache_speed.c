@@ -1,7 +1,7 @@
 /* The parts of django-dcache's short cut that are done once for every key. Pure functions: no socket, no clock, no lock.
 
    django_dcache/direct/batch.py says what each of them does, and does it where this module is missing;
-   tests/unit/test_speed.py proves them equal. Only the stable ABI of Python 3.11 is used, so that one wheel fits all.
+   tests/unit/engines/memcached/test_speed.py proves them equal. Only the stable ABI of Python 3.11 is used, so that one wheel fits all.
 
    References taken out of lists, tuples and dicts are borrowed: nothing in here runs code that could drop them before
    their container goes, because keys of dicts are plain strings or pools, which compare by identity.

@@ -4,5 +4,5 @@ import os
 
 import django
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "support.settings"
 django.setup()

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from acceptance.console import Console, interrupt, read_until
 from dcache_manager.cli.main import COMMANDS
 from django_dcache.testing import CLOSE, LocalFleet, LocalNode, ScriptedNode
+from support.command_line import Console, interrupt, read_until
 
 STATUS = ["name", "address", "zone", "weight", "state", "since", "owns", "items", "bytes", "limit_bytes", "hit_ratio"]
 STATUS += ["evictions", "connections", "version"]

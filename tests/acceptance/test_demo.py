@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from acceptance.console import CHECKOUT, Console, read_until
+from support.checkout import CHECKOUT
+from support.command_line import Console, read_until
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from acceptance.shopfront import Visitor, serve
 from django_dcache.testing import LocalFleet
+from support.example_shop import Visitor, serve
 
 
 @pytest.fixture(scope="module", params=["gunicorn", "uvicorn"])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from acceptance.console import Console
 from django_dcache.testing import LocalFleet
+from support.command_line import Console
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from acceptance.shopfront import Visitor, serve
 from django_dcache.testing import LocalFleet
+from support.example_shop import Visitor, serve
 
 SETTINGS = """
 from shop.settings import *

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from acceptance.console import Console
 from django_dcache.testing import LocalFleet
-from integration.sites import until
+from support.command_line import Console
+from support.waiting import until
 
 ITEMS = 9000
 

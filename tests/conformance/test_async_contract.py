@@ -2,14 +2,14 @@
 
 import asyncio
 import inspect
+from pathlib import Path
 
 import pytest
 
-from conformance import test_contract
-from conformance.twins import METHODS, twins
 from django_dcache.backend import DistributedCache
+from support.async_twins import METHODS, twins
 
-globals().update(twins(test_contract, asyncio.new_event_loop))
+globals().update(twins(Path(__file__).with_name("test_contract.py"), asyncio.new_event_loop))
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

@@ -1,8 +1,8 @@
 """The contract for lost keys, on event loops."""
 
 import asyncio
+from pathlib import Path
 
-from conformance import test_lossy_contract
-from conformance.twins import twins
+from support.async_twins import twins
 
-globals().update(twins(test_lossy_contract, asyncio.new_event_loop))
+globals().update(twins(Path(__file__).with_name("test_lossy_contract.py"), asyncio.new_event_loop))

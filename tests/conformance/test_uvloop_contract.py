@@ -1,9 +1,10 @@
 """The contract on uvloop."""
 
+from pathlib import Path
+
 import pytest
 
-from conformance import test_contract
-from conformance.twins import twins
+from support.async_twins import twins
 
 uvloop = pytest.importorskip("uvloop")
-globals().update(twins(test_contract, uvloop.new_event_loop))
+globals().update(twins(Path(__file__).with_name("test_contract.py"), uvloop.new_event_loop))

@@ -7,8 +7,8 @@ import dataclasses
 
 import pytest
 
-from tests.consistency.simulation.broken import RULES
-from tests.consistency.simulation.orders import BOTH, NEW, NOWHERE, OLD, Play, explore, sample
+from support.simulation.broken import RULES
+from support.simulation.orders import BOTH, NEW, NOWHERE, OLD, Play, explore, sample
 
 STABLE, PREPARE, COPY, FLIP, SETTLE, AFTER = range(6)
 WHERE = {PREPARE: OLD, COPY: OLD, FLIP: BOTH, SETTLE: NEW, AFTER: NEW}

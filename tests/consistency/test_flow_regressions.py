@@ -13,9 +13,9 @@ from django_dcache.flows.write import write
 from django_dcache.model.keys import position
 from django_dcache.model.state import FleetState
 from django_dcache.model.view import Standing
-from tests.consistency.simulation.cases import CASES
-from tests.consistency.simulation.orders import topology_at
-from tests.consistency.simulation.process import HOLD, Process
+from support.simulation.cases import CASES
+from support.simulation.orders import topology_at
+from support.simulation.process import HOLD, Process
 
 SILENT = NodeTimeout()
 

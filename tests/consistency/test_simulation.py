@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.consistency.simulation.broken import RULES
-from tests.consistency.simulation.cases import CASES
-from tests.consistency.simulation.simulate import simulate
+from support.simulation.broken import RULES
+from support.simulation.cases import CASES
+from support.simulation.simulate import simulate
 
 STANDING = [name for name, case in CASES.items() if not case.path]
 MOVING = [name for name, case in CASES.items() if case.path]

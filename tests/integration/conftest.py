@@ -32,7 +32,7 @@ def proxy(node: LocalNode) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def tables() -> Iterator[None]:
-    """The manager's tables, empty, in the database of tests/settings.py."""
+    """The manager's tables, empty, in the database of support/settings.py."""
     call_command("migrate", "dcache_manager", verbosity=0)
     yield
     call_command("migrate", "dcache_manager", "zero", verbosity=0)

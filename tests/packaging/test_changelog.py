@@ -1,13 +1,13 @@
 """What the changelog claims."""
 
 import re
-from pathlib import Path
 
 import django_dcache
+from support.checkout import CHECKOUT
 
 HEADINGS = re.findall(
     r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$",
-    (Path(__file__).parents[2] / "CHANGELOG.md").read_text(),
+    (CHECKOUT / "CHANGELOG.md").read_text(),
     flags=re.MULTILINE,
 )
 

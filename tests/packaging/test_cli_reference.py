@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
 
 from dcache_manager.cli.main import COMMANDS, root
-
-CHECKOUT = Path(__file__).parents[2]
+from support.checkout import CHECKOUT
 
 
 def test_reference_is_the_code():

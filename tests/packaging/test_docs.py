@@ -11,7 +11,8 @@ import pytest
 
 from django_dcache import conf
 from django_dcache.testing import LocalFleet
-from tests.packaging.transcripts import CHECKOUT, Shell, blocks, steps
+from support.checkout import CHECKOUT
+from support.transcripts import Shell, blocks, steps
 
 PAGES = sorted(
     str(page.relative_to(CHECKOUT))

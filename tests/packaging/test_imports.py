@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[2]
+from support.checkout import CHECKOUT
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import django

@@ -6,15 +6,14 @@ import sys
 import tarfile
 import tomllib
 from configparser import ConfigParser
-from pathlib import Path
 from shutil import copytree, ignore_patterns
 from zipfile import ZipFile
 
 import pytest
 
 from django_dcache.engines.memcached import speed
+from support.checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
 SOURCE = CHECKOUT / "speed"
 BUILD = "import sys, setuptools.build_meta as backend; print(backend.build_{kind}(sys.argv[1]))"
 PROJECT = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]

@@ -3,13 +3,13 @@
 import subprocess
 import sys
 from configparser import ConfigParser
-from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
 from zipfile import ZipFile
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from support.checkout import CHECKOUT
+
 ROOTS = {"django_dcache": CHECKOUT / "django_dcache", "dcache_manager": CHECKOUT / "manager" / "dcache_manager"}
 BUILD = "import sys, setuptools.build_meta as backend; backend.build_wheel(sys.argv[1])"
 LEFT_OVERS = ignore_patterns("__pycache__")

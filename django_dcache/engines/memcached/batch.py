@@ -1,6 +1,6 @@
 """What is done once for every key of a batch: pure functions, which the extra `speed` has once more in C.
 
-tests/unit/test_speed.py proves both equal. `places`, here, are the keys as `Known` has them.
+tests/unit/engines/memcached/test_speed.py proves both equal. `places`, here, are the keys as `Known` has them.
 """
 
 import re

@@ -1,0 +1,96 @@
+"""A fleet is resized while processes read, write and count on it through Django, and nobody notices.
+
+DCACHE_TEST_SCALE=full: 20,000 keys, and a conductor killed ten times (minutes); else 4,000 keys and two kills.
+
+On a machine so busy that replies come too late the promise is another one: what may be wrong is forgotten, and counted.
+The tests print how many slots were, and at full scale there may be none.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dcache_manager.cli.exit_codes import Exit
+from dcache_manager.jobs.progress import Progress
+from dcache_manager.rebalance.conductor import Conductor
+from django_dcache.testing import LocalFleet
+from support.conductors import Lead, changed, connected
+from support.load.assertions import COUNTERS, KEYS, OPTIONS, UNSEEN, assert_unnoticed
+from support.load.node_contents import inspect
+from support.load.processes import Load
+from support.scale import FULL
+
+KILLS = 10 if FULL else 2
+MEMORY = 256
+
+Fleets = Callable[..., LocalFleet]
+
+
+def test_grow_and_shrink_under_load(fleet: Fleets) -> None:
+    """From 3 nodes to 4 and back to 3 under load nothing is stale, lost or left behind, and no call raises."""
+    nodes = fleet(3, memory=MEMORY)
+    addresses = list(nodes.addresses)
+    changes = {"add": [nodes.add().address]}, {"remove": [addresses[0]]}
+    with connected(addresses, OPTIONS) as ours, Load(addresses, OPTIONS, KEYS, COUNTERS) as load:
+        for change in changes:
+            progress = Conductor(ours).run(changed(ours, **change))
+            print(f"{progress.moved} keys moved at {progress.rate:.0f} a second")
+            assert progress.moved
+            assert not progress.notes
+        assert_unnoticed(nodes, load)
+
+
+def test_killed_conductor(fleet: Fleets, tmp_path: Path) -> None:
+    """However often the conductor is killed with -9, at whatever moment, the next run goes on and nothing is lost."""
+    nodes, chance = fleet(3, memory=MEMORY), random.Random(11)
+    addresses = list(nodes.addresses)
+    kills, done = 0, 0
+    change = ["--add", nodes.add().address]
+    with Load(addresses, OPTIONS, KEYS, COUNTERS) as load:
+        while kills < KILLS or not done:
+            with Lead(addresses, OPTIONS, tmp_path, *change) as lead:
+                code = lead.ended(chance.uniform(0, 4) if kills < KILLS else 120)
+            if code is None:
+                kills += 1
+                expire_lease(nodes)
+            elif code == Exit.OK:
+                done += 1
+                change = ["--remove", nodes.addresses[done // 2]] if done % 2 else ["--add", nodes.add().address]
+            else:
+                assert "Too few keepers" in lead.said[-1], lead.said  # A busy machine has killed it, so to speak.
+        assert_unnoticed(nodes, load)
+
+
+@pytest.mark.parametrize("phase", ["copy", "flip"] if FULL else ["copy"])
+def test_replicas_under_load_while_a_node_dies(fleet: Fleets, phase: str) -> None:
+    """With two replicas a source that dies in copy, or a joining node that dies in flip, makes nothing stale beyond
+    `freshness`, loses no key and raises nothing."""
+    options = OPTIONS | {"replicas": 2}
+    nodes = fleet(3, memory=MEMORY)
+    addresses, added = list(nodes.addresses), nodes.add()
+    victim = nodes.nodes[1] if phase == "copy" else added
+
+    def report(progress: Progress) -> None:
+        if progress.phase == phase:
+            victim.kill()
+
+    with connected(addresses, options) as ours, Load(addresses, options, KEYS, COUNTERS) as load:
+        Conductor(ours, report=report).run(changed(ours, add=[added.address]))
+        assert not victim.running
+        findings = load.stop()
+        found = inspect(ours, nodes.nodes, load.truth)
+        print(f"{dict(findings.events)}, worst lag {findings.worst_lag:.3f} s")
+        for never in UNSEEN:
+            assert not findings.events[never], findings.wrong
+        assert findings.worst_lag <= OPTIONS["freshness"] + OPTIONS["timeout"]
+        assert findings.worst_miss_ratio < 0.01
+        assert not found.different and not found.strays
+        assert not [missing for missing in found.missing if not missing.endswith(victim.address)]
+
+
+def expire_lease(nodes: LocalFleet) -> None:
+    """What six seconds do to a dead conductor's lease."""
+    for node in nodes.nodes:
+        node.ask(b"md _dc:default:conductor\r\n")

@@ -1,0 +1,122 @@
+"""What lies on the nodes when a load is over, compared with what should."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import NamedTuple
+
+from django_dcache.engines.memcached.protocol import MONTH
+from django_dcache.model import keys
+from django_dcache.model.view import View
+from django_dcache.runtime.fleet import Fleet
+from django_dcache.testing import LocalNode
+from support.load.truth import NEVER, Truth, counter_name, flags, key_name, stored
+
+PREFIX = b":1:"
+TTL_SLACK = 3.0
+"""Seconds. Nodes count whole ones: what one says is up to one off, and each of two moves takes over what one said."""
+LONG_TTL_SLACK = 8.0
+"""Beyond 30 days a TTL is sent as a moment by the wall clock, and nodes read that clock differently too."""
+
+
+class Copy(NamedTuple):
+    """One item on one node. `ttl`: seconds left when it was read, -1: never expires."""
+
+    node: str
+    generation: int
+    data: bytes
+    flags: int
+    ttl: int
+    read_at: float
+
+    def ttl_error(self, expires: float) -> float:
+        """Seconds by which the TTL is too long."""
+        if self.ttl == -1 or expires == NEVER:
+            return 0.0 if self.ttl == -1 and expires == NEVER else NEVER
+        return self.ttl - (expires - self.read_at)
+
+
+@dataclass
+class Inspection:
+    copies: dict[bytes, list[Copy]]
+    """By name."""
+    strays: list[str] = field(default_factory=list)
+    """Copies on nodes that do not own them."""
+    checked: int = 0
+    excused: int = 0
+    """Keys in slots that were bumped: they may be gone."""
+    missing: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+    """Copies with another value, other flags or another TTL than were written."""
+    ttl_errors: list[float] = field(default_factory=list)
+    """Seconds by which each TTL is too long."""
+
+    def counter(self, counter: int) -> list[Copy]:
+        """The copies of a counter."""
+        return self.copies.get(PREFIX + counter_name(counter).encode(), [])
+
+
+def inspect(fleet: Fleet, nodes: Iterable[LocalNode], truth: Truth, moves: int = 2) -> Inspection:
+    """Everything on the running nodes against the truth. `moves`: how often a key may have been moved."""
+    slack = TTL_SLACK + moves - 2
+    view = fleet.proven_view()
+    found = Inspection(_copies(nodes))
+    for name, copies in found.copies.items():
+        route, slot = view.place(name)
+        owners = route.read
+        for copy in copies:
+            # What has an older generation is out of everybody's reach, wherever it lies.
+            if copy.node not in owners and copy.generation == view.generation(copy.node, slot):
+                found.strays.append(f"{name!r} on {copy.node}")
+    for key in range(truth.keys):
+        look, name = truth.look(key), PREFIX + key_name(key).encode()
+        if not look.certain(monotonic()):
+            continue
+        for copy in _owned(found, view, name):
+            off = copy.ttl_error(look.expires)
+            found.ttl_errors.append(off)
+            same = (copy.data, copy.flags) == (stored(key, truth.version(key)), flags(key))
+            if not same or abs(off) > (slack if copy.ttl <= MONTH else LONG_TTL_SLACK):
+                found.different.append(f"{name!r} {copy._replace(data=copy.data[:40])}, TTL {off:+.1f} s off")
+    for counter in range(truth.counters):
+        _owned(found, view, PREFIX + counter_name(counter).encode())
+    return found
+
+
+def _owned(found: Inspection, view: View, name: bytes) -> Iterable[Copy]:
+    """The reachable copies of a key that must be there."""
+    route, slot = view.place(name)
+    found.checked += 1
+    for node in route.read:
+        generation = view.generation(node, slot)
+        copies = [copy for copy in found.copies.get(name, ()) if (copy.node, copy.generation) == (node, generation)]
+        if not copies and any(bumped.of(slot) for bumped in view.state.generations.values()):
+            found.excused += 1
+        elif not copies:
+            found.missing.append(f"{name!r} on {node}")
+        yield from copies
+
+
+def _copies(nodes: Iterable[LocalNode]) -> dict[bytes, list[Copy]]:
+    copies: dict[bytes, list[Copy]] = defaultdict(list)
+    for node in nodes:
+        if not node.running:
+            continue
+        wire_keys = [key for key in node.items() if not key.startswith(keys.RESERVED)]
+        read_at = monotonic()
+        answer = node.ask(b"".join(b"mg %b k v f t\r\n" % key for key in wire_keys), timeout=30.0)
+        position = 0
+        while position < len(answer):
+            end = answer.index(b"\r\n", position)
+            kind, *parts = answer[position:end].split(b" ")
+            position = end + 2
+            if kind != b"VA":
+                continue
+            size, (key, flag, ttl) = int(parts[0]), parts[1:4]
+            data, position = answer[position : position + size], position + size + 2
+            if b"Z" in parts or b"W" in parts:
+                continue
+            name, generation = keys.parse_wire_key(key[1:])
+            copies[name].append(Copy(node.address, generation, data, int(flag[1:]), int(ttl[1:]), read_at))
+    return copies

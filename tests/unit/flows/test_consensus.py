@@ -1,0 +1,366 @@
+"""Reading and changing the fleet state on the keepers."""
+
+import json
+from dataclasses import replace
+from zlib import crc32
+
+import pytest
+
+from django_dcache.commands import Answer, Flush, Get, Store, Token, Value
+from django_dcache.errors import ConnectionLost, NodeTimeout
+from django_dcache.flows import Brief, Urgent
+from django_dcache.flows.consensus import ATTEMPTS, WHOLE_NODE_AT, agree, bump, clear, majority, prove
+from django_dcache.model.state import FleetState, state_key
+from django_dcache.model.topology import Phase, Topology
+from django_dcache.model.view import Bump
+from support.played_flows import Keepers, Play, layout, topology, view_of
+
+KEY = state_key("f")
+ABC = view_of(topology("abc"))
+SLOT = ("a", 7)
+BUMPED = ABC.state.bumped({SLOT: 1})
+NEWER = replace(BUMPED, topology=topology("abc", epoch=6))
+FRESH = view_of(Topology(0, layout("a", "b", "c")), proven_at=float("-inf"))
+
+every_garbage = pytest.mark.parametrize(
+    "garbage", [b"", b"garbage", b"{}", b"[1]", b"\xff" * 100], ids=lambda garbage: f"{garbage[:7]!r}"
+)
+FUTURE = json.dumps({"format": 2}).encode()
+
+
+def same(state):
+    return state
+
+
+def holding(state, *, silent=(), **others):
+    """Keepers a, b and c hold `state`, or what is said of each."""
+    documents = dict.fromkeys("abc", state.encode()) | others
+    return Keepers(ABC, silent=silent, documents=documents)
+
+
+# Majorities
+
+
+@pytest.mark.parametrize(
+    ("keepers", "enough"),
+    [("a", 1), ("ab", 1), ("abc", 2), ("abcd", 3), ("abcde", 3), ("abcdefg", 3)],
+)
+def test_majority(keepers, enough):
+    """More than half of the first five nodes; of one or two, one is enough."""
+    fleet = topology(keepers)
+    assert majority(fleet, keepers[:enough])
+    assert not majority(fleet, keepers[: enough - 1])
+
+
+def test_strangers_do_not_count():
+    """Nodes that keep nothing make no majority."""
+    assert not majority(topology("abcdefg"), "fg")
+
+
+def test_majority_while_moving():
+    """While keys move, the keepers of both layouts need a majority each."""
+    moving = topology("abc", "cde", Phase.COPY)
+    assert majority(moving, "bcd")
+    assert not majority(moving, "abc") and not majority(moving, "cde")
+
+
+# Proving
+
+
+def test_a_quiet_fleet():
+    """When nothing has changed a proof is one small command to each keeper, and as old as its question."""
+    keepers = holding(ABC.state)
+    for name in "abc":
+        keepers.put(name, None)
+        item = Store(KEY, 0, ABC.state.encode(), crc32(ABC.state.encode()))
+        keepers.answer({name: [item]})
+    keepers.asked.clear()
+    play = Play(prove(ABC), keepers=keepers)
+    assert play.result is True and keepers.asked == [Brief]
+    assert [(step.state, step.proven_at) for step in play.learned] == [(ABC.state, ABC.clock.now)]
+
+
+def test_news():
+    """What any keeper knows more of is learned, and given to those that lack it."""
+    keepers = holding(ABC.state, b=NEWER.encode())
+    play = Play(prove(ABC), keepers=keepers)
+    assert play.result is True
+    assert play.learned[-1].state == NEWER
+    assert all(keepers.state(name) == NEWER for name in "abc")
+
+
+def test_a_keeper_that_lost_its_document():
+    """A keeper that restarted empty is given the document again."""
+    keepers = holding(NEWER, b=None)
+    assert Play(prove(ABC), keepers=keepers).result is True
+    assert keepers.state("b") == NEWER
+
+
+@pytest.mark.parametrize("silent", ["b", "c"])
+def test_one_keeper_is_silent(silent):
+    """Two of three keepers are enough for a proof."""
+    assert Play(prove(ABC), keepers=holding(NEWER, silent=silent)).learned[-1].state == NEWER
+
+
+def test_no_majority():
+    """One of three keepers proves nothing, but what it knows is learned."""
+    play = Play(prove(ABC), keepers=holding(NEWER, silent="bc"))
+    assert play.result is False
+    assert {step.proven_at for step in play.learned} == {None}
+    assert play.learned[-1].state == NEWER
+
+
+def test_nobody_answers():
+    """Without any answer nothing is learned or planted."""
+    keepers = holding(ABC.state, silent="abc")
+    assert Play(prove(ABC), keepers=keepers).result is False
+    keepers = Keepers(FRESH, silent="abc", documents=dict.fromkeys("abc"))
+    assert Play(prove(FRESH), keepers=keepers).result is False
+    assert not any(map(keepers.document, "abc"))
+
+
+@every_garbage
+def test_garbage_on_one_keeper(garbage):
+    """A keeper whose document makes no sense is given ours."""
+    keepers = holding(NEWER, b=garbage)
+    assert Play(prove(ABC), keepers=keepers).result is True
+    assert keepers.state("b") == NEWER
+
+
+@every_garbage
+def test_garbage_everywhere(garbage):
+    """A fleet whose keepers all hold garbage is given what this process knows."""
+    keepers = Keepers(ABC, documents=dict.fromkeys("abc", garbage))
+    assert Play(prove(ABC), keepers=keepers).result is True
+    assert all(keepers.state(name) == ABC.state for name in "abc")
+
+
+@pytest.mark.parametrize("silent", ["", "c"])
+def test_a_newer_release(silent):
+    """A document of a newer release proves nothing, raises nothing, and is never replaced."""
+    keepers = holding(ABC.state, a=FUTURE, b=FUTURE, silent=silent)
+    assert Play(prove(ABC), keepers=keepers).result is False
+    assert keepers.document("a") == keepers.document("b") == FUTURE
+
+
+def test_debts_are_paid():
+    """What is owed is told with the next proof."""
+    keepers = holding(ABC.state)
+    play = Play(prove(ABC.owing({SLOT: 1})), keepers=keepers)
+    assert play.result is True
+    assert all(keepers.state(name) == BUMPED for name in "abc")
+
+
+# Planting
+
+
+def test_planting():
+    """Where nothing is known anywhere, the settings become epoch 1."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
+    play = Play(prove(FRESH), keepers=keepers)
+    assert play.result is True and play.learned[-1].state.topology.epoch == 1
+    assert all(keepers.state(name).topology == Topology(1, layout("a", "b", "c")) for name in "abc")
+
+
+@pytest.mark.parametrize(("silent", "planted"), [("a", True), ("ab", False)])
+def test_planting_needs_a_majority(silent, planted):
+    """Nothing is planted unless a majority says that there is nothing."""
+    keepers = Keepers(FRESH, silent=silent, documents=dict.fromkeys("abc"))
+    assert Play(prove(FRESH), keepers=keepers).result is planted
+    assert (keepers.document("c") is not None) is planted
+
+
+def test_what_runs_comes_before_the_settings():
+    """A process whose settings differ from what runs learns what runs, also from nodes that its settings lack."""
+    running = FleetState(topology("bcd", epoch=9))
+    keepers = Keepers(FRESH, documents={"a": None} | dict.fromkeys("bcd", running.encode()))
+    play = Play(prove(FRESH), keepers=keepers)
+    assert play.result is True and play.learned[-1].state == running
+    assert all(keepers.state(name) == running for name in "bcd")
+
+
+# Agreeing
+
+
+def test_agreement():
+    """A change is made to the newest state and written to every keeper."""
+    keepers = holding(ABC.state, c=NEWER.encode())
+    play = Play(agree(ABC, lambda state: state.bumped({("b", 3): 2})), keepers=keepers)
+    assert play.result.majority
+    assert play.result.state == NEWER.bumped({("b", 3): 2}) == keepers.state("a") == keepers.state("c")
+
+
+def test_somebody_else_was_faster():
+    """A keeper that was written meanwhile is asked again, and both changes stay."""
+    view, token = ABC, Token(1, 1)
+    other = view.state.bumped({("c", 1): 1})
+    wanted, both = BUMPED, BUMPED.merge(other)
+
+    def asked(state):
+        return {name: {Get(KEY, token=True): Value(state.encode(), token=token)} for name in "abc"}
+
+    def told(state, **replies):
+        return {
+            name: {Store(KEY, 0, state.encode(), crc32(state.encode()), token=token): reply}
+            for name, reply in replies.items()
+        }
+
+    play = Play(
+        agree(view, lambda state: state.bumped({SLOT: 1})),
+        asked(view.state),
+        told(wanted, a=Answer.DONE, b=Answer.CONFLICT, c=Answer.CONFLICT),
+        asked(other),
+        told(both, a=Answer.DONE, b=Answer.DONE, c=Answer.DONE),
+    )
+    assert play.result == (both, True)
+
+
+def test_a_race_without_end():
+    """A call that always loses the race gives up."""
+    token = Token(1, 1)
+    data = BUMPED.encode()
+    asked = {name: {Get(KEY, token=True): Value(ABC.state.encode(), token=token)} for name in "abc"}
+    told = {name: {Store(KEY, 0, data, crc32(data), token=token): Answer.CONFLICT} for name in "abc"}
+    play = Play(agree(ABC, lambda state: state.bumped({SLOT: 1})), *(asked, told) * ATTEMPTS)
+    assert not play.result.majority
+
+
+@pytest.mark.parametrize(("replies", "majority"), [("DDL", True), ("DLL", False), ("LLL", False)])
+def test_lost_replies(replies, majority):
+    """What was told counts only where it was confirmed."""
+    words = {"D": Answer.DONE, "L": NodeTimeout()}
+    token, data = Token(1, 1), BUMPED.encode()
+    play = Play(
+        agree(ABC, lambda state: state.bumped({SLOT: 1})),
+        {name: {Get(KEY, token=True): Value(ABC.state.encode(), token=token)} for name in "abc"},
+        {
+            name: {Store(KEY, 0, data, crc32(data), token=token): words[word]}
+            for name, word in zip("abc", replies, strict=True)
+        },
+    )
+    assert play.result.majority is majority
+    assert (BUMPED in [step.state for step in play.learned]) is majority
+
+
+def test_both_groups_of_keepers():
+    """While keys move, a change needs a majority of the keepers of both layouts."""
+    view = view_of(topology("abc", "cde", Phase.COPY))
+    for silent, enough in (("a", True), ("ad", True), ("ab", False), ("de", False)):
+        keepers = Keepers(view, silent=silent)
+        assert Play(agree(view, lambda state: state.bumped({SLOT: 1})), keepers=keepers).result.majority is enough
+
+
+def test_what_a_change_raises():
+    """What the change raises comes out, and nothing is written."""
+
+    def refuse(state):
+        raise ValueError(state)
+
+    keepers = holding(ABC.state)
+    with pytest.raises(ValueError):
+        Play(agree(ABC, refuse), keepers=keepers)
+    assert keepers.state("a") == ABC.state
+
+
+def test_the_fleet_has_moved_on():
+    """A process that knows only the old keepers is led to the new ones."""
+    running = FleetState(topology("cde", epoch=9))
+    keepers = Keepers(ABC, documents=dict.fromkeys("ab") | dict.fromkeys("cde", running.encode()))
+    play = Play(agree(ABC, lambda state: state.bumped({SLOT: 1})), keepers=keepers)
+    assert play.result == (running.bumped({SLOT: 1}), True)
+    assert keepers.state("d") == play.result.state
+
+
+# Bumping
+
+
+def test_bump():
+    """A bump is told to a majority in time of its own, but not to the node that is away."""
+    keepers = holding(ABC.state)
+    play = Play(bump(ABC, [SLOT]), keepers=keepers)
+    assert play.result is True and keepers.asked == [Urgent, Urgent]
+    assert keepers.state("b") == keepers.state("c") == BUMPED
+    assert keepers.state("a") == ABC.state
+
+
+def test_bump_of_a_lone_node():
+    """Where the node that is away is the only keeper, it is asked all the same."""
+    view = view_of(topology("a"))
+    keepers = Keepers(view)
+    assert Play(bump(view, [SLOT]), keepers=keepers).result is True
+    assert keepers.state("a").generation(*SLOT) == 1
+
+
+def test_bump_that_cannot_be_told():
+    """A bump that no majority has heard of is owed."""
+    play = Play(bump(ABC, [SLOT, ("a", 9)]), keepers=holding(ABC.state, silent="bc"))
+    assert play.result is False
+    assert [step.wanted for step in play.owed] == [{SLOT: 1, ("a", 9): 1}]
+
+
+def test_bump_known_already():
+    """What somebody else has bumped past this process's view is not bumped again."""
+    keepers = holding(ABC.state.bumped({SLOT: 5}))
+    assert Play(bump(ABC, [SLOT]), keepers=keepers).result is True
+    assert keepers.state("b").generation(*SLOT) == 5
+
+
+def test_many_bumps_of_one_node():
+    """So many slots at once, and the whole node is bumped; one less, and each is."""
+    for count, floor in ((WHOLE_NODE_AT - 1, 0), (WHOLE_NODE_AT, 1)):
+        keepers = holding(ABC.state)
+        assert Play(bump(ABC, [("a", slot) for slot in range(count)]), keepers=keepers).result is True
+        assert keepers.state("b").generations["a"].floor == floor
+        assert min(keepers.state("b").generation("a", slot) for slot in range(count)) == 1
+
+
+def test_many_bumps_one_after_the_other():
+    """Bumps of the last moments count too."""
+    recent = {("a", slot): Bump(2000, 2000) for slot in range(WHOLE_NODE_AT - 1)}
+    keepers = holding(ABC.state)
+    Play(bump(replace(ABC, bumps=recent), [("a", 200)]), keepers=keepers)
+    assert keepers.state("b").generations["a"].floor == 1
+
+
+def test_bump_against_a_newer_release():
+    """A document of a newer release is not bumped: the bump is owed, and nothing is raised."""
+    keepers = holding(ABC.state, b=FUTURE, c=FUTURE)
+    play = Play(bump(ABC, [SLOT]), keepers=keepers)
+    assert play.result is False and play.owed[0].wanted == {SLOT: 1}
+    assert keepers.document("b") == FUTURE
+
+
+# Clearing
+
+
+def test_clear():
+    """Every node is flushed, then the state is planted again."""
+    keepers = Keepers(ABC, documents=dict.fromkeys("abc"))
+    play = Play(clear(ABC), {name: {Flush(): Answer.DONE} for name in "abc"}, keepers=keepers)
+    assert play.result is True
+    assert all(keepers.state(name) == ABC.state for name in "abc")
+
+
+@pytest.mark.parametrize("failure", [NodeTimeout(), ConnectionLost()])
+def test_clear_of_a_silent_node(failure):
+    """A node that could not be flushed loses all of its slots instead."""
+    keepers = Keepers(ABC, silent="a", documents={"a": ABC.state.encode(), "b": None, "c": None})
+    play = Play(
+        clear(ABC), {"a": {Flush(): failure}} | {name: {Flush(): Answer.DONE} for name in "bc"}, keepers=keepers
+    )
+    assert play.result is True
+    assert keepers.state("b").generations["a"].floor == 1
+
+
+def test_clear_leaves_out_what_is_out():
+    """A node that is out of service holds nothing anybody reads, and is left alone."""
+    nodes = layout("a", "b", "c").nodes
+    view = view_of(Topology(5, replace(layout("a", "b", "c"), nodes=(replace(nodes[0], out=True), *nodes[1:]))))
+    keepers = Keepers(view)
+    assert Play(clear(view), {name: {Flush(): Answer.DONE} for name in "bc"}, keepers=keepers).result is True
+
+
+def test_clear_that_fails():
+    """A fleet of which nothing answers is not cleared."""
+    flushes = {name: {Flush(): NodeTimeout()} for name in "abc"}
+    assert Play(clear(ABC), flushes, keepers=holding(ABC.state, silent="abc")).result is False

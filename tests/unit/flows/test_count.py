@@ -1,0 +1,248 @@
+"""Counting: which copies count, and that no number is ever handed out twice."""
+
+import pytest
+
+from django_dcache.commands import Answer, Arithmetic, Get, Refused, Remove, Store, Token, Value
+from django_dcache.errors import NodeDown, NodeTimeout
+from django_dcache.flows.count import PULL_WAIT, PULLS, NotANumber, count
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
+from support.played_flows import Keepers, Play, name_for, topology, view_of
+
+DONE, MISS = Answer.DONE, Answer.MISS
+OOM = Refused("SERVER_ERROR out of memory")
+NON_NUMERIC = Refused("CLIENT_ERROR cannot increment or decrement non-numeric value")
+ONE = view_of(topology("abc"))
+TWO = view_of(topology("abc", replicas=2))
+K = name_for(ONE, read=("a",))
+K2 = name_for(TWO, read=("a", "b"))
+MOVES = {phase: view_of(topology("ab", "abc", phase)) for phase in Phase if phase is not Phase.STABLE}
+MOVER = name_for(MOVES[Phase.PREPARE], read=("a",), joining=("c",))
+HERE, THERE = Token(5, 1), Token(9, 2)
+LEASED = {"c": {Get(MOVER, lease=True): Value(b"", token=THERE, won=True, stub=True)}}
+ARRIVED = {"c": {Get(MOVER, lease=True): Value(b"7", 2, token=THERE)}}
+BUSY = {"c": {Get(MOVER, lease=True): Value(b"", token=THERE, stub=True)}}
+SOURCE = {"a": {Get(MOVER, ttl=True, token=True): Value(b"7", 2, 50, HERE)}}
+NO_SOURCE = {"a": {Get(MOVER, ttl=True, token=True): MISS}}
+
+
+def adds(name, delta=1, generation=0):
+    return Arithmetic(name, generation, delta)
+
+
+def number(digits):
+    return Value(b"%d" % digits)
+
+
+# Stable
+
+
+@pytest.mark.parametrize(
+    ("stored", "total"), [(b"5", 5), (b"9 ", 9), (b"%d" % (2**64 - 1), -1), (b"%d" % 2**63, -(2**63))]
+)
+def test_count(stored, total):
+    """Counting is one command, and the answer is the number that was meant."""
+    assert Play(count(ONE, K, 1), {"a": {adds(K): Value(stored)}}).result == total
+
+
+def test_no_counter():
+    """Where there is no counter nothing is made."""
+    assert Play(count(ONE, K, 1), {"a": {adds(K): MISS}}).result is None
+
+
+def test_replicas_count_alike():
+    """Every replica counts in the same round, and the first one's answer is the result."""
+    play = Play(count(TWO, K2, 3), {"a": {adds(K2, 3): number(8)}, "b": {adds(K2, 3): number(4)}})
+    assert play.result == 8
+
+
+def test_first_replica_has_none():
+    """If the first replica has none, the next one's answer is the result."""
+    assert Play(count(TWO, K2, 1), {"a": {adds(K2): MISS}, "b": {adds(K2): number(4)}}).result == 4
+
+
+def test_not_a_number():
+    """What is no number is not counted with."""
+    with pytest.raises(NotANumber):
+        Play(count(ONE, K, 1), {"a": {adds(K): NON_NUMERIC}}, {"a": {Get(K): Value(b"word", 16)}})
+
+
+@pytest.mark.parametrize("there", [Value(b"", stub=True), Value(b"5", 2), MISS])
+def test_no_number_for_a_moment(there):
+    """A stub, or a number that came meanwhile, makes a counter absent and not a value of the wrong kind."""
+    assert Play(count(ONE, K, 1), {"a": {adds(K): NON_NUMERIC}}, {"a": {Get(K): there}}).result is None
+
+
+@pytest.mark.parametrize("reply", [NodeTimeout(), NodeDown(), OOM])
+def test_lost_count(reply):
+    """A count whose outcome nobody knows is disowned: there is no counter any more, rather than a wrong one."""
+    keepers = Keepers(ONE)
+    assert Play(count(ONE, K, 1), {"a": {adds(K): reply}}, keepers=keepers).result is None
+    assert keepers.state("b").generation("a", ONE.place(K).slot) == 1
+
+
+@pytest.mark.parametrize("reply", [NodeTimeout(), OOM])
+def test_lost_count_of_one_replica(reply):
+    """A replica that may have missed a count is disowned; the other one's answer counts."""
+    keepers = Keepers(TWO)
+    play = Play(count(TWO, K2, 1), {"a": {adds(K2): reply}, "b": {adds(K2): number(4)}}, keepers=keepers)
+    assert play.result == 4
+    assert keepers.state("c").generation("a", TWO.place(K2).slot) == 1
+
+
+def test_a_count_that_cannot_be_disowned():
+    """If too few keepers can be told, no number is handed out."""
+    keepers = Keepers(TWO, silent="abc")
+    play = Play(count(TWO, K2, 1), {"a": {adds(K2): NodeTimeout()}, "b": {adds(K2): number(4)}}, keepers=keepers)
+    assert play.result is None and play.owed
+
+
+# Bumped slots
+
+
+def standing(view, node, name, *, empty, closed):
+    now, slot = view.clock.now, view.place(name).slot
+    return view_of(view.state.bumped({(node, slot): 1}), bumps={(node, slot): Bump(now + empty, now + closed)})
+
+
+def test_an_empty_slot_does_not_count():
+    """In an empty slot there is nothing to count with."""
+    view = standing(TWO, "a", K2, empty=1, closed=2)
+    assert Play(count(view, K2, 1), {"b": {adds(K2): number(4)}}).result == 4
+    assert Play(count(standing(ONE, "a", K, empty=1, closed=2), K, 1)).result is None
+
+
+def test_a_closed_slot_is_deleted_from():
+    """What somebody may have stored in a closed slot is removed, not counted with."""
+    view = standing(TWO, "a", K2, empty=-1, closed=1)
+    play = Play(count(view, K2, 1), {"a": {Remove(K2, 1): MISS}, "b": {adds(K2): number(4)}})
+    assert play.result == 4
+
+
+def test_an_owed_slot_does_not_count():
+    """While others may read a copy that this process could not disown, no number is handed out."""
+    view = TWO.owing({("b", TWO.place(K2).slot): 1})
+    assert Play(count(view, K2, 1)).result is None
+
+
+# Keys on the move
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARE, Phase.COPY])
+def test_before_flip(phase):
+    """Until flip the old copy counts, and what joins is voided after it: it may have been filled just before."""
+    play = Play(count(MOVES[phase], MOVER, 1), {"a": {adds(MOVER): number(8)}}, {"c": {Remove(MOVER): DONE}})
+    assert play.result == 8
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARE, Phase.COPY])
+def test_no_counter_before_flip(phase):
+    """Until flip the old copy is the truth: what it does not have is not there."""
+    assert Play(count(MOVES[phase], MOVER, 1), {"a": {adds(MOVER): MISS}}).result is None
+
+
+def test_in_settle():
+    """In settle the old copy is purged, and the new one counts."""
+    play = Play(count(MOVES[Phase.SETTLE], MOVER, 1), {"a": {Remove(MOVER): MISS}}, {"c": {adds(MOVER): number(8)}})
+    assert play.result == 8
+
+
+COUNTED = ({"a": {Remove(MOVER): MISS}}, {"c": {adds(MOVER): number(8)}})
+FLIP = MOVES[Phase.FLIP]
+STORE = Store(MOVER, 0, b"7", 2, 50, token=THERE)
+
+
+def test_pull():
+    """In flip a counter is copied under a lease, its source is deleted as just what was copied, and then it counts."""
+    play = Play(
+        count(FLIP, MOVER, 1),
+        LEASED,
+        SOURCE,
+        {"c": {STORE: DONE}},
+        {"a": {Remove(MOVER, 0, HERE): DONE}},
+        *COUNTED,
+    )
+    assert play.result == 8
+
+
+def test_pulled_already():
+    """A counter whose source is gone has been pulled, and counts."""
+    assert Play(count(FLIP, MOVER, 1), ARRIVED, NO_SOURCE, *COUNTED).result == 8
+
+
+def test_filled_already():
+    """A counter that a reader has filled counts once its source is deleted."""
+    play = Play(count(FLIP, MOVER, 1), ARRIVED, SOURCE, {"a": {Remove(MOVER, 0, HERE): DONE}}, *COUNTED)
+    assert play.result == 8
+
+
+def test_source_counts_on():
+    """If somebody still counts on the source, the copy is taken back and pulled again."""
+    ahead = Value(b"8", 2, 50, Token(6, 1))
+    play = Play(
+        count(FLIP, MOVER, 1),
+        LEASED,
+        SOURCE,
+        {"c": {STORE: DONE}},
+        {"a": {Remove(MOVER, 0, HERE): Answer.CONFLICT}},
+        {"c": {Remove(MOVER): DONE}},
+        LEASED,
+        {"a": {Get(MOVER, ttl=True, token=True): ahead}},
+        {"c": {Store(MOVER, 0, b"8", 2, 50, token=THERE): DONE}},
+        {"a": {Remove(MOVER, 0, Token(6, 1)): DONE}},
+        *COUNTED,
+    )
+    assert play.result == 8
+
+
+def test_copy_that_fell_behind():
+    """A copy that differs from its source is voided before it counts."""
+    ahead = {"a": {Get(MOVER, ttl=True, token=True): Value(b"9", 2, 50, HERE)}}
+    play = Play(count(FLIP, MOVER, 1), ARRIVED, ahead, {"c": {Remove(MOVER): DONE}}, ARRIVED, NO_SOURCE, *COUNTED)
+    assert play.result == 8
+
+
+def test_no_counter_in_flip():
+    """Where neither copy has it there is no counter, and the lease is given back."""
+    play = Play(count(FLIP, MOVER, 1), LEASED, NO_SOURCE, {"c": {Remove(MOVER, 0, THERE): DONE}})
+    assert play.result is None
+
+
+def test_somebody_else_pulls():
+    """While somebody else holds the lease a caller waits, then voids it: whoever held it may be dead."""
+    assert Play(count(FLIP, MOVER, 1), BUSY, SOURCE, ARRIVED, NO_SOURCE, *COUNTED).pauses == [PULL_WAIT]
+    void = {"c": {Remove(MOVER, 0, THERE): DONE}}
+    play = Play(count(FLIP, MOVER, 1), *(BUSY, SOURCE) * (PULLS - 1), void, BUSY, SOURCE)
+    assert play.result is None and len(play.pauses) == PULLS
+
+
+@pytest.mark.parametrize("silent", ["a", "c"])
+def test_silence_in_flip(silent):
+    """If either copy is silent before it is pulled, nothing is counted."""
+    silence = {
+        "c": ({"c": {Get(MOVER, lease=True): NodeTimeout()}}, SOURCE),
+        "a": (LEASED, {"a": {Get(MOVER, ttl=True, token=True): NodeTimeout()}}),
+    }
+    assert Play(count(FLIP, MOVER, 1), *silence[silent]).result is None
+
+
+def test_last_second():
+    """A counter with less than a second to live is gone: its TTL reads 0, which would mean for ever."""
+    dying = {"a": {Get(MOVER, ttl=True, token=True): Value(b"7", 2, 0, HERE)}}
+    assert Play(count(FLIP, MOVER, 1), LEASED, dying, {"c": {Remove(MOVER, 0, THERE): DONE}}).result is None
+
+
+@pytest.mark.parametrize(("phase", "silent"), [(Phase.COPY, "a"), (Phase.COPY, "c"), (Phase.SETTLE, "a")])
+def test_lost_reply_of_what_moves(phase, silent):
+    """A reply lost while a counter moves disowns the silent copy and the joining one."""
+    view = MOVES[phase]
+    keepers = Keepers(view)
+    rounds = {
+        (Phase.COPY, "a"): ({"a": {adds(MOVER): NodeTimeout()}},),
+        (Phase.COPY, "c"): ({"a": {adds(MOVER): number(8)}}, {"c": {Remove(MOVER): NodeTimeout()}}),
+        (Phase.SETTLE, "a"): ({"a": {Remove(MOVER): NodeTimeout()}}, {"c": {adds(MOVER): MISS}}),
+    }[phase, silent]
+    play = Play(count(view, MOVER, 1), *rounds, keepers=keepers)
+    assert play.result == (8 if silent == "c" else None)
+    state, slot = keepers.state("b"), view.place(MOVER).slot
+    assert state.generation(silent, slot) == state.generation("c", slot) == 1

@@ -1,0 +1,353 @@
+"""Writing: the rounds of each phase, what it takes to be acknowledged, and what becomes of a lost reply."""
+
+import pytest
+
+from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Touch, Value
+from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable
+from django_dcache.flows import Item, Urgent
+from django_dcache.flows.write import FILLS, touch, write
+from django_dcache.model.topology import Phase
+from django_dcache.model.view import Bump
+from support.played_flows import Keepers, Play, name_for, names_for, topology, view_of
+
+DONE, MISS = Answer.DONE, Answer.MISS
+ITEM = Item(16, b"new", 60)
+OOM = Refused("SERVER_ERROR out of memory storing object")
+ONE = view_of(topology("abc"))
+TWO = view_of(topology("abc", replicas=2))
+K = name_for(ONE, read=("a",))
+K2 = name_for(TWO, read=("a", "b"))
+MOVES = {phase: view_of(topology("ab", "abc", phase)) for phase in Phase if phase is not Phase.STABLE}
+MOVER = name_for(MOVES[Phase.PREPARE], read=("a",), joining=("c",))
+MOVES2 = {phase: view_of(topology("ab", "abc", phase, replicas=2)) for phase in MOVES}
+STAYER = name_for(MOVES2[Phase.PREPARE], read=("a", "b"), joining=("c",))
+STAYS = tuple(node for node in "ab" if node in MOVES2[Phase.SETTLE].place(STAYER).route.read)[0]
+LEAVES = ({"a", "b"} - {STAYS}).pop()
+
+SILENCE = [NodeTimeout(node="a"), ConnectionLost(node="a"), NodeUnreachable(node="a"), NodeDown(node="a")]
+
+
+def store(name=K, generation=0, token=None):
+    return Store(name, generation, b"new", 16, 60, token=token)
+
+
+def slot_of(view, name):
+    return view.place(name).slot
+
+
+def outcome(play, name=K):
+    return play.result[name]
+
+
+# Stable
+
+
+def test_set():
+    """A set is one round of one command for each replica."""
+    assert outcome(Play(write(ONE, {K: ITEM}), {"a": {store(): DONE}})).successful
+    play = Play(write(TWO, {K2: ITEM}), {"a": {store(K2): DONE}, "b": {store(K2): DONE}})
+    assert outcome(play, K2).successful
+
+
+@pytest.mark.parametrize(("reply", "existed"), [(DONE, True), (MISS, False)])
+def test_delete(reply, existed):
+    """A delete is acknowledged whether there was something or not, and says which."""
+    done = outcome(Play(write(ONE, {K: None}), {"a": {Remove(K): reply}}))
+    assert done.acknowledged and done.existed is existed
+
+
+def test_delete_of_what_only_one_replica_has():
+    """Something was deleted if any replica had it."""
+    done = outcome(Play(write(TWO, {K2: None}), {"a": {Remove(K2): MISS}, "b": {Remove(K2): DONE}}), K2)
+    assert done.acknowledged and done.existed
+
+
+def test_many():
+    """Many changes cost one round: one batch for each node, sets and deletes together."""
+    a1, a2 = names_for(ONE, 2, read=("a",))
+    b = name_for(ONE, read=("b",))
+    play = Play(
+        write(ONE, {a1: ITEM, b: None, a2: ITEM}),
+        {"a": {store(a1): DONE, store(a2): DONE}, "b": {Remove(b): MISS}},
+    )
+    assert all(done.acknowledged for done in play.result.values())
+
+
+def test_nothing():
+    """No changes, no round."""
+    assert Play(write(ONE, {})).result == {}
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("reply", [OOM, Answer.NOT_STORED, Answer.CONFLICT, MISS])
+def test_refused_set(reply):
+    """A value that could not be stored does not leave the one before it behind, and the set has failed."""
+    done = outcome(Play(write(ONE, {K: ITEM}), {"a": {store(): reply}}, {"a": {Remove(K): DONE}}))
+    assert not done.successful and done.acknowledged
+
+
+def test_set_that_one_replica_refused():
+    """If one replica refuses, the value is removed from all of them."""
+    play = Play(
+        write(TWO, {K2: ITEM}),
+        {"a": {store(K2): DONE}, "b": {store(K2): OOM}},
+        {"a": {Remove(K2): DONE}, "b": {Remove(K2): MISS}},
+    )
+    assert not outcome(play, K2).successful and outcome(play, K2).acknowledged
+
+
+def test_only_what_was_refused_is_removed():
+    """Of many, only the refused ones are removed."""
+    a1, a2 = names_for(ONE, 2, read=("a",))
+    play = Play(
+        write(ONE, {a1: ITEM, a2: ITEM}),
+        {"a": {store(a1): DONE, store(a2): OOM}},
+        {"a": {Remove(a2): DONE}},
+    )
+    assert play.result[a1].successful and not play.result[a2].successful
+
+
+def test_refused_delete():
+    """A delete that a node refused did not happen: the old value is disowned before it is acknowledged."""
+    keepers = Keepers(ONE)
+    done = outcome(Play(write(ONE, {K: None}), {"a": {Remove(K): OOM}}, keepers=keepers))
+    assert done.acknowledged and not done.existed
+    assert keepers.state("b").generation("a", slot_of(ONE, K)) == 1
+
+
+def test_refused_set_whose_removal_is_refused():
+    """Nor does the old value stay if the node refuses to remove it too."""
+    keepers = Keepers(ONE)
+    play = Play(write(ONE, {K: ITEM}), {"a": {store(): OOM}}, {"a": {Remove(K): OOM}}, keepers=keepers)
+    assert not outcome(play).successful and outcome(play).acknowledged
+    assert keepers.state("b").generation("a", slot_of(ONE, K)) == 1
+
+
+# Lost replies
+
+
+@pytest.mark.parametrize("failure", SILENCE)
+@pytest.mark.parametrize(("item", "command"), [(ITEM, store()), (None, Remove(K))])
+def test_lost_reply(failure, item, command):
+    """A write whose reply never came is bumped, in time of its own; then a delete counts and a set does not."""
+    keepers = Keepers(ONE)
+    done = outcome(Play(write(ONE, {K: item}), {"a": {command: failure}}, keepers=keepers))
+    assert done.acknowledged and not done.successful
+    assert keepers.asked == [Urgent, Urgent]
+    for keeper in "bc":
+        assert keepers.state(keeper).generations["a"].above == {slot_of(ONE, K): 1}
+
+
+def test_lost_reply_of_one_replica():
+    """A set that one replica stored and the other did not answer is good: the silent copy is disowned."""
+    keepers = Keepers(TWO)
+    play = Play(write(TWO, {K2: ITEM}), {"a": {store(K2): NodeTimeout()}, "b": {store(K2): DONE}}, keepers=keepers)
+    assert outcome(play, K2).successful
+    assert keepers.state("c").generation("a", slot_of(TWO, K2)) == 1
+    assert keepers.state("c").generation("b", slot_of(TWO, K2)) == 0
+
+
+def test_bump_that_nobody_hears():
+    """If too few keepers can be told, the write has failed and the bump is owed."""
+    play = Play(write(ONE, {K: None}), {"a": {Remove(K): NodeTimeout()}}, keepers=Keepers(ONE, silent="abc"))
+    assert not outcome(play).acknowledged
+    assert [step.wanted for step in play.owed] == [{("a", slot_of(ONE, K)): 1}]
+
+
+def test_one_bump_for_many():
+    """Many lost replies are one bump."""
+    several = names_for(ONE, 5, read=("a",))
+    keepers = Keepers(ONE)
+    play = Play(
+        write(ONE, dict.fromkeys(several)), {"a": {Remove(name): NodeTimeout() for name in several}}, keepers=keepers
+    )
+    assert len(keepers.asked) == 2
+    assert set(keepers.state("b").generations["a"].above) == {slot_of(ONE, name) for name in several}
+    assert all(done.acknowledged for done in play.result.values())
+
+
+def test_only_what_was_lost_is_owed():
+    """A write that was answered is acknowledged, whatever becomes of the others."""
+    a, b = K, name_for(ONE, read=("b",))
+    play = Play(
+        write(ONE, {a: None, b: None}),
+        {"a": {Remove(a): NodeTimeout()}, "b": {Remove(b): DONE}},
+        keepers=Keepers(ONE, silent="abc"),
+    )
+    assert not play.result[a].acknowledged and play.result[b].acknowledged
+
+
+def test_a_node_that_is_away():
+    """When most of a batch is lost the whole node is bumped, which costs the state one number."""
+    several = names_for(ONE, 200, read=("a",))
+    keepers = Keepers(ONE)
+    Play(write(ONE, dict.fromkeys(several)), {"a": {Remove(name): NodeDown() for name in several}}, keepers=keepers)
+    assert keepers.state("b").generations["a"].floor == 1
+    assert not keepers.state("b").generations["a"].above
+
+
+# Bumped slots
+
+
+def standing(view, node, name, *, empty, closed):
+    now, slot = view.clock.now, slot_of(view, name)
+    bumped = view.state.bumped({(node, slot): 1})
+    return view_of(bumped, bumps={(node, slot): Bump(now + empty, now + closed)})
+
+
+def test_generation():
+    """Once a bumped slot is open again, writes go to its new generation."""
+    view = standing(ONE, "a", K, empty=-1, closed=-1)
+    assert outcome(Play(write(view, {K: ITEM}), {"a": {store(generation=1): DONE}})).successful
+
+
+def test_an_empty_slot_is_left_alone():
+    """Where nobody can have stored anything there is nothing to remove, and nothing may be stored yet."""
+    view = standing(TWO, "a", K2, empty=1, closed=2)
+    assert outcome(Play(write(view, {K2: ITEM}), {"b": {store(K2): DONE}}), K2).successful
+    assert outcome(Play(write(view, {K2: None}), {"b": {Remove(K2): DONE}}), K2).acknowledged
+
+
+def test_an_empty_slot_stores_nothing():
+    """With its only slot empty a set fails, and a delete has nothing to do."""
+    view = standing(ONE, "a", K, empty=1, closed=2)
+    assert not outcome(Play(write(view, {K: ITEM}))).successful
+    assert outcome(Play(write(view, {K: None}))).acknowledged
+
+
+def test_a_closed_slot_is_only_deleted_from():
+    """Where somebody may have stored already, a write of any kind removes it."""
+    view = standing(TWO, "a", K2, empty=-1, closed=1)
+    play = Play(write(view, {K2: ITEM}), {"a": {Remove(K2, 1): MISS}, "b": {store(K2): DONE}})
+    assert outcome(play, K2).successful
+
+
+def test_an_owed_slot_fails():
+    """What this process could not disown may still be read by others: no write of it is acknowledged."""
+    view = TWO.owing({("a", slot_of(TWO, K2)): 1})
+    for item, command in ((ITEM, store(K2)), (None, Remove(K2))):
+        assert not outcome(Play(write(view, {K2: item}), {"b": {command: DONE}}), K2).acknowledged
+
+
+# Keys on the move
+
+
+def test_set_in_prepare_and_copy():
+    """Until flip the old copy is written first, and what joins is purged after it."""
+    for phase in (Phase.PREPARE, Phase.COPY):
+        play = Play(write(MOVES[phase], {MOVER: ITEM}), {"a": {store(MOVER): DONE}}, {"c": {Remove(MOVER): MISS}})
+        assert outcome(play, MOVER).successful
+
+
+def test_set_in_flip_and_settle():
+    """From flip on the old copy is purged first, and the new one written after it."""
+    for phase in (Phase.FLIP, Phase.SETTLE):
+        play = Play(write(MOVES[phase], {MOVER: ITEM}), {"a": {Remove(MOVER): DONE}}, {"c": {store(MOVER): DONE}})
+        assert outcome(play, MOVER).successful
+
+
+@pytest.mark.parametrize("phase", [Phase.FLIP, Phase.SETTLE])
+def test_set_of_what_partly_stays(phase):
+    """From flip on a copy that stays is written together with the purge of one that leaves."""
+    play = Play(
+        write(MOVES2[phase], {STAYER: ITEM}),
+        {STAYS: {store(STAYER): DONE}, LEAVES: {Remove(STAYER): DONE}},
+        {"c": {store(STAYER): DONE}},
+    )
+    assert outcome(play, STAYER).successful
+
+
+@pytest.mark.parametrize("phase", list(MOVES))
+def test_delete_of_what_moves(phase):
+    """A delete goes to the old copy first and to the new one second, in every phase."""
+    play = Play(write(MOVES[phase], {MOVER: None}), {"a": {Remove(MOVER): DONE}}, {"c": {Remove(MOVER): MISS}})
+    assert outcome(play, MOVER).acknowledged and outcome(play, MOVER).existed
+
+
+@pytest.mark.parametrize("phase", list(MOVES))
+def test_lost_reply_of_what_moves(phase):
+    """A reply lost at the old copy bumps the joining one too: it may be filled from the old one at this moment."""
+    view, keepers = MOVES[phase], Keepers(MOVES[phase])
+    play = Play(
+        write(view, {MOVER: None}),
+        {"a": {Remove(MOVER): NodeTimeout()}},
+        {"c": {Remove(MOVER): MISS}},
+        keepers=keepers,
+    )
+    assert outcome(play, MOVER).acknowledged
+    state = keepers.state("b")
+    assert [state.generation(node, slot_of(view, MOVER)) for node in "abc"] == [1, 0, 1]
+
+
+def test_refused_by_what_joins():
+    """A value that the joining copy refuses is removed everywhere, in the order of the phase."""
+    play = Play(
+        write(MOVES[Phase.FLIP], {MOVER: ITEM}),
+        {"a": {Remove(MOVER): DONE}},
+        {"c": {store(MOVER): OOM}},
+        {"a": {Remove(MOVER): MISS}},
+        {"c": {Remove(MOVER): MISS}},
+    )
+    assert not outcome(play, MOVER).successful and outcome(play, MOVER).acknowledged
+
+
+# Touch
+
+
+@pytest.mark.parametrize(("reply", "touched"), [(DONE, True), (MISS, False), (NodeTimeout(), False), (OOM, False)])
+def test_touch(reply, touched):
+    """A touch says whether there was something to touch; a lost one changes no value and needs no bump."""
+    assert Play(touch(ONE, K, 9), {"a": {Touch(K, 0, 9): reply}}).result is touched
+
+
+def test_touch_of_replicas():
+    """Every replica is touched, and one that has the key is enough."""
+    play = Play(touch(TWO, K2, 9), {"a": {Touch(K2, 0, 9): MISS}, "b": {Touch(K2, 0, 9): DONE}})
+    assert play.result is True
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARE, Phase.COPY])
+def test_touch_before_flip(phase):
+    """Until flip the old copy is touched, and a new one with the old TTL is purged."""
+    view = MOVES[phase]
+    play = Play(touch(view, MOVER, 9), {"a": {Touch(MOVER, 0, 9): DONE}}, {"c": {Remove(MOVER): DONE}})
+    assert play.result is True
+
+
+@pytest.mark.parametrize("reply", [NodeTimeout(), OOM])
+def test_lost_purge_of_a_touch(reply):
+    """A purge that may have missed leaves a copy with the old TTL: its slot is bumped."""
+    view, keepers = MOVES[Phase.SETTLE], Keepers(MOVES[Phase.SETTLE])
+    play = Play(
+        touch(view, MOVER, 9), {"a": {Remove(MOVER): reply}}, {"c": {Touch(MOVER, 0, 9): DONE}}, keepers=keepers
+    )
+    assert play.result is True
+    assert keepers.state("b").generation("a", slot_of(view, MOVER)) == 1
+
+
+def test_touch_in_flip_moves_the_key_first():
+    """In flip a key is brought to its new copy before the old one is purged, and touched there."""
+    view, token = MOVES[Phase.FLIP], Token(9, 1)
+    lease = Value(b"", 0, -1, token, won=True, stub=True)
+    play = Play(
+        touch(view, MOVER, 9),
+        {"c": {Get(MOVER, ttl=True, lease=True): lease}},
+        {"a": {Get(MOVER, ttl=True): Value(b"x", 16, 5)}},
+        {"c": {Store(MOVER, 0, b"x", 16, 5, token=token): DONE}},
+        {"a": {Remove(MOVER): DONE}},
+        {"c": {Touch(MOVER, 0, 9): DONE}},
+    )
+    assert play.result is True
+
+
+def test_touch_of_what_somebody_else_moves():
+    """A touch in flip waits for the key to arrive rather than lose it, and then brings it if it can."""
+    view = MOVES[Phase.FLIP]
+    ask = {"c": {Get(MOVER, ttl=True, lease=True): Value(b"", token=Token(7, 1), stub=True)}}
+    source = {"a": {Get(MOVER, ttl=True): Value(b"x", 16, 5)}}
+    fill = {"c": {Store(MOVER, 0, b"x", 16, 5, token=Token(7, 1)): DONE}}
+    touched = {"a": {Remove(MOVER): DONE}}, {"c": {Touch(MOVER, 0, 9): DONE}}
+    play = Play(touch(view, MOVER, 9), *(ask, source) * (FILLS - 1), fill, *touched)
+    assert play.result is True and len(play.pauses) == FILLS - 2
