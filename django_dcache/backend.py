@@ -11,7 +11,7 @@ from django.dispatch import receiver
 
 from .errors import ConfigurationError, DCacheError, InvalidKey, UnreadableValue
 from .flows import Item
-from .operations import Operation, Operations
+from .operations import OVER, Operation, Operations
 from .runtime import aio_loop, aio_shortcut, budget, registry
 from .runtime import shortcut as one
 from .runtime import shortcut_many as many
@@ -177,7 +177,7 @@ class DistributedCache(Operations):
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """True if the value can be read now; False if it could not be stored (the old one is gone then)."""
         ttl = self._ttl(timeout)
-        if ttl is None:
+        if ttl == OVER:
             return bool(self._run(self._set(key, value, timeout, version)))
         flags, data = self._codec.encode(made_key := self.make_key(key, version), value)
         try:
@@ -196,14 +196,14 @@ class DistributedCache(Operations):
         """The keys that could not be stored."""
         ttl = self._ttl(timeout)
         made_keys = dict(zip(self._make_keys(data, version), data, strict=True))
-        if ttl is None:
+        if ttl == OVER:
             return [made_keys[made_key] for made_key in self._remove_many(made_keys)]
         failed: list[str] = []
         for items in self._parts({name: self._codec.encode(name, data[key]) for name, key in made_keys.items()}):
             failed += self._store_many(items, ttl)
         return [made_keys[made_key] for made_key in failed]
 
-    def _store_many(self, items: Mapping[str, tuple[int, bytes]], ttl: int) -> Collection[str]:
+    def _store_many(self, items: Mapping[str, tuple[int, bytes]], ttl: float | None) -> Collection[str]:
         """The made keys of those that could not be stored."""
         try:
             failed, rest = many.store_many(self.fleet, items, ttl)

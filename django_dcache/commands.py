@@ -33,13 +33,13 @@ class Get(NamedTuple):
 
 
 class Store(NamedTuple):
-    """Write. `ttl` is what `wire_ttl` made; with `add` only if absent; with `token` only over that very item."""
+    """Write. `ttl` in seconds, None: for ever. With `add` only if absent; with `token` only over that very item."""
 
     name: bytes
     generation: int
     data: bytes
     flags: int = 0
-    ttl: int = 0
+    ttl: float | None = None
     add: bool = False
     token: Token | None = None
 
@@ -53,11 +53,11 @@ class Remove(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """Give an existing item a new TTL."""
+    """Give an existing item a new TTL, in seconds; None: it never expires."""
 
     name: bytes
     generation: int
-    ttl: int
+    ttl: float | None
 
 
 class Flush(NamedTuple):
@@ -78,11 +78,11 @@ Command = Get | Store | Remove | Touch | Arithmetic | Flush
 class Answer(Enum):
     """Replies without a value."""
 
-    DONE = b"HD"
-    MISS = b"EN"
-    NOT_STORED = b"NS"
+    DONE = "done"
+    MISS = "miss"
+    NOT_STORED = "not stored"
     """`add` found an item, or a stub."""
-    CONFLICT = b"EX"
+    CONFLICT = "conflict"
     """The token is void: the item changed since."""
 
 
@@ -91,8 +91,8 @@ class Value(NamedTuple):
 
     data: bytes | None
     flags: int = 0
-    ttl: int = -1
-    """Seconds left; -1: never expires."""
+    ttl: float | None = None
+    """Seconds left, rounded down; None: never expires, or not asked for."""
     token: Token | None = None
     won: bool = False
     """A miss, and the right to fill it is the asker's."""

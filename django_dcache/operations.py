@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
 
 from .commands import Value
-from .engines.memcached.protocol import wire_ttl
 from .errors import InvalidKey, NoReplica, UnreadableValue
 from .flows import Flow, Item, Load
 from .flows.add import add
@@ -25,6 +24,7 @@ from .runtime.fleet import Fleet
 from .values import Codec
 
 ABSENT = object()
+OVER = 0.0
 
 
 class Run(NamedTuple):
@@ -58,15 +58,16 @@ class Operations(BaseCache):
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
 
-    def _ttl(self, timeout: Any) -> int | None:
-        """The TTL as sent; None for a timeout that is over before it begins."""
+    def _ttl(self, timeout: Any) -> float | None:
+        """The TTL in seconds; None: for ever; OVER for a timeout that is over before it begins."""
         if timeout is DEFAULT_TIMEOUT:
             timeout = self.default_timeout
         if timeout is not None and timeout <= 0:
-            return None
-        return wire_ttl(timeout, self.fleet.view.wall_clock())
+            return OVER
+        ttl: float | None = timeout
+        return ttl
 
-    def _item(self, made_key: str, value: Any, ttl: int) -> Item:
+    def _item(self, made_key: str, value: Any, ttl: float | None) -> Item:
         flags, data = self._codec.encode(made_key, value)
         return Item(flags, data, ttl)
 
@@ -144,7 +145,7 @@ class Operations(BaseCache):
         def keep(value: Any) -> Item | None:
             nonlocal loaded
             loaded = value
-            return None if ttl is None or young else self._item(made_key, value, ttl)
+            return None if ttl == OVER or young else self._item(made_key, value, ttl)
 
         def load() -> Any:
             made = default() if callable(default) else default
@@ -185,7 +186,7 @@ class Operations(BaseCache):
 
     def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
         made_key, ttl = self._made(key, version), self._ttl(timeout)
-        if ttl is None:
+        if ttl == OVER:
             return (yield from self._write({made_key: None}))[made_key].acknowledged
         return (yield from self._write({made_key: self._item(made_key, value, ttl)}))[made_key].successful
 
@@ -193,7 +194,7 @@ class Operations(BaseCache):
         made, ttl = {key: self._made(key, version) for key in data}, self._ttl(timeout)
         if not made:
             return []
-        if ttl is None:
+        if ttl == OVER:
             removed = yield from self._write(dict.fromkeys(made.values()))
             return [key for key, made_key in made.items() if not removed[made_key].acknowledged]
         outcomes = yield from self._write({made[key]: self._item(made[key], value, ttl) for key, value in data.items()})
@@ -201,7 +202,7 @@ class Operations(BaseCache):
 
     def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
         made_key, ttl = self._made(key, version), self._ttl(timeout)
-        if ttl is None:
+        if ttl == OVER:
             return not (yield from self._fetch((made_key,), False))
         item = self._item(made_key, value, ttl)
 
@@ -212,7 +213,7 @@ class Operations(BaseCache):
 
     def _touch(self, key: Any, timeout: Any, version: int | None) -> Operation:
         made_key, ttl = self._made(key, version), self._ttl(timeout)
-        if ttl is None:
+        if ttl == OVER:
             return (yield from self._write({made_key: None}))[made_key].existed
         return (yield Run(lambda view: touch(view, _name(view, made_key), ttl)))
 

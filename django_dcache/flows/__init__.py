@@ -60,11 +60,11 @@ class Load:
 
 
 class Item(NamedTuple):
-    """What to store: `ttl` as `wire.wire_ttl` makes it."""
+    """What to store. `ttl` in seconds, None: it never expires."""
 
     flags: int
     data: bytes
-    ttl: int = 0
+    ttl: float | None = None
 
 
 Step = Batches | Learn | Owe | Pause | Load

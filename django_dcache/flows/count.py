@@ -1,7 +1,6 @@
 """Counters: incr and decr. One may be lost in a change of phase; it never runs backwards or counts twice."""
 
 from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Store, Value
-from ..engines.memcached.protocol import wire_ttl
 from ..errors import NodeFailure
 from ..model.view import Place, Standing, View
 from ..values.plain import signed
@@ -106,8 +105,7 @@ def _pull(view: View, name: bytes, place: Place) -> Flow[bool]:
         elif gone:
             return True
         elif copy.won:
-            ttl = wire_ttl(None if old.ttl < 0 else old.ttl, view.wall_clock())
-            store = Store(name, there, old.data, old.flags, ttl, token=copy.token)
+            store = Store(name, there, old.data, old.flags, old.ttl, token=copy.token)
             (stored,) = (yield {target: [store]})[target]
             if stored is Answer.DONE and (yield from _retire(view, name, source, here, old, target, there)):
                 return True

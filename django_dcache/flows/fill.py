@@ -7,7 +7,6 @@ to the target second: it either is seen by our read, or voids our token. So a fi
 from collections.abc import Collection, Mapping
 
 from ..commands import Answer, Command, Get, Refused, Remove, Store, Token, Value
-from ..engines.memcached.protocol import wire_ttl
 from ..errors import NodeFailure
 from ..model.view import Place, Standing, View
 from . import Flow
@@ -110,15 +109,13 @@ def _store(
     A lost reply needs no bump here: what may arrive late is what the source holds, or is void by its token.
     """
     commands: list[Store | Remove] = []
-    now = int(view.wall_clock())  # A moment beyond 30 days is rounded up; not once more at each move.
     for name, token in tokens.items():
         generation, value = view.generation(target, places[name].slot), copies.get(name)
         # With less than a second to live its TTL reads 0, and 0 would mean for ever.
         if value is None or value.data is None or value.ttl == 0:
             commands.append(Remove(name, generation, token))
         else:
-            ttl = wire_ttl(None if value.ttl < 0 else value.ttl, now)
-            commands.append(Store(name, generation, value.data, value.flags, ttl, token=token))
+            commands.append(Store(name, generation, value.data, value.flags, value.ttl, token=token))
     for command, reply in zip(commands, (yield {target: commands})[target], strict=True):
         if isinstance(command, Remove):
             continue

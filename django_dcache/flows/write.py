@@ -114,7 +114,7 @@ class Batches:
                 outcomes[name].broken = True
 
 
-def touch(view: View, name: bytes, ttl: int) -> Flow[bool]:
+def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
     """Give every copy a new TTL. True if there was one."""
     place = view.place(name)
     route, slot = place

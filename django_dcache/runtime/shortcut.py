@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from socket import MSG_WAITALL
 
+from ..engines.memcached.protocol import exptime
 from ..engines.memcached.speed import header
 from ..flows.consensus import bump
 from ..transport.connection import Connection
@@ -63,11 +64,18 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
     raise TakeFlow(began + fleet.options.timeout)
 
 
-def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: int) -> bool:
+def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None) -> bool:
     """Whether the value can be read now. Raises TakeFlow, InvalidKey."""
     began = begin(fleet)
     known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
-    said = _tell(fleet, began, known, b"ms", b" %d F%d T%d" % (len(data), flags, ttl), data + b"\r\n")
+    said = _tell(
+        fleet,
+        began,
+        known,
+        b"ms",
+        b" %d F%d T%d" % (len(data), flags, exptime(ttl, fleet.view.wall_clock())),
+        data + b"\r\n",
+    )
     if said.count(b"HD") == len(said):
         return True
     harmless = _bumped(fleet, known, said)

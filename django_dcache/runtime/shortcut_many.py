@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from ..engines.memcached.batch import OUT_OF_STEP, Found
+from ..engines.memcached.protocol import exptime
 from ..engines.memcached.speed import answers, questions, readers, removals
 from ..flows.consensus import bump
 from ..model.keys import RESERVED
@@ -119,14 +120,15 @@ def _collect(fleet: Fleet, batch: Batch, asked: list[Known], found: Found, deadl
     return missed + [known.made_key for known in asked[number:]]
 
 
-def store_many(fleet: Fleet, items: Mapping[str, tuple[int, bytes]], ttl: int) -> tuple[set[str], list[str]]:
+def store_many(fleet: Fleet, items: Mapping[str, tuple[int, bytes]], ttl: float | None) -> tuple[set[str], list[str]]:
     """The keys that could not be stored, and those that need the flow. `items`: (flags, data). Raises InvalidKey."""
     began = begin(fleet)
     places = look_up_many(fleet, items)
     commands: ByNode = defaultdict(list)
     rest: list[str] = []
+    expires = exptime(ttl, fleet.view.wall_clock())
     for known, (flags, data) in zip(places, items.values(), strict=True):
-        tail = b" %d F%d T%d q\r\n%b\r\n" % (len(data), flags, ttl, data)
+        tail = b" %d F%d T%d q\r\n%b\r\n" % (len(data), flags, expires, data)
         for _, pool, key, _ in known.write:
             commands[pool].append(b"ms %b%b" % (key, tail))
         if not known.write:

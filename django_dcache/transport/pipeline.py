@@ -8,6 +8,7 @@ from asyncio import get_running_loop
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
+from time import time
 from typing import Protocol
 
 from ..commands import Command, Get, Reply
@@ -49,7 +50,7 @@ class Exchange:
         first = connection.opaque
         connection.opaque = (first + len(self.commands)) % 2**31
         self.parser = ReplyParser(self.commands, first, connection.serial)
-        return b"".join([encode(command, first + number) for number, command in enumerate(self.commands)])
+        return encode(self.commands, first, time())
 
     def finish(self, now: float) -> None:
         assert self.parser is not None

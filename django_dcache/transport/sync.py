@@ -5,7 +5,7 @@ Sending and receiving overlap on non-blocking sockets, so a pipeline of any leng
 
 import select
 from collections.abc import Callable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, time
 
 from ..commands import Command, Get, Remove, Reply, Store
 from ..engines.memcached.protocol import ReplyParser, encode
@@ -178,7 +178,7 @@ class Exchange:
             self.connection.opaque = (first + len(self.commands)) % 2**31
             self._parser = ReplyParser(self.commands, first, self.connection.serial)
             self._began = self._session._transport.clock()
-            data = b"".join([encode(command, first + i) for i, command in enumerate(self.commands)])
+            data = encode(self.commands, first, time())
             self.unsent = memoryview(data)
             self.send()
             if self._session._transport.clock() >= deadline:

@@ -46,15 +46,15 @@ _item = re.compile(
 _word = re.compile(rb"([A-Z]{2}) O(\d{1,10})\r\n").match
 
 
-def wire_ttl(seconds: float | None, now: float) -> int:
-    """Seconds (above 0, or None for ever) as the protocol wants them: rounded up to a whole number, absolute above
+def exptime(ttl: float | None, now: float) -> int:
+    """A TTL (seconds above 0, or None for ever) as the protocol wants it: rounded up to a whole number, absolute above
     30 days, 0 (for ever) beyond what the protocol can say. `now` is Unix time."""
-    if seconds is None:
+    if ttl is None:
         return 0
-    if seconds <= MONTH:
-        return -int(-seconds // 1)
+    if ttl <= MONTH:
+        return -int(-ttl // 1)
     # memcached keeps moments as 32 signed bits.
-    return -int(-(now + seconds) // 1) if seconds <= 2**31 - 1 - now else 0
+    return -int(-(now + ttl) // 1) if ttl <= 2**31 - 1 - now else 0
 
 
 def _get(value: bool, ttl: bool, token: bool, lease: bool, peek: bool) -> bytes:
@@ -65,20 +65,26 @@ def _get(value: bool, ttl: bool, token: bool, lease: bool, peek: bool) -> bytes:
 _gets = {wants: _get(*wants) for wants in product((False, True), repeat=5)}
 
 
-def encode(command: Command, opaque: int) -> bytes:
-    """The bytes of one command."""
+def encode(commands: Sequence[Command], first: int, now: float) -> bytes:
+    """The bytes of a batch, whose opaque numbers begin with `first`. `now` is Unix time."""
+    return b"".join([_line(command, number, now) for number, command in enumerate(commands, first)])
+
+
+def _line(command: Command, opaque: int, now: float) -> bytes:
     if type(command) is Get:
         return _gets[command[2:]] % (wire_key(command.name, command.generation), opaque)
     if type(command) is Store:
         name, generation, data, flags, ttl, add, token = command
         mode = b" ME" if add else b" C%d" % token.cas if token else b""
         key = wire_key(name, generation)
-        return b"ms %b %d F%d T%d O%d%b\r\n%b\r\n" % (key, len(data), flags, ttl, opaque, mode, data)
+        expires = exptime(ttl, now)
+        return b"ms %b %d F%d T%d O%d%b\r\n%b\r\n" % (key, len(data), flags, expires, opaque, mode, data)
     if type(command) is Remove:
         condition = b" C%d" % command.token.cas if command.token else b""
         return b"md %b O%d%b\r\n" % (wire_key(command.name, command.generation), opaque, condition)
     if type(command) is Touch:
-        return b"mg %b T%d O%d\r\n" % (wire_key(command.name, command.generation), command.ttl, opaque)
+        key = wire_key(command.name, command.generation)
+        return b"mg %b T%d O%d\r\n" % (key, exptime(command.ttl, now), opaque)
     if type(command) is Arithmetic:
         # `ma MD` stops at zero. Adding modulo 2^64 does not, so a counter may run below zero (values/plain.py).
         key = wire_key(command.name, command.generation)
@@ -137,7 +143,7 @@ class ReplyParser:
                 if in_step and data.startswith(b"\r\n", end - 2):
                     found = data[start : end - 2] if size else None
                     token = Token(int(cas), self._connection) if cas else None
-                    left = int(ttl) if ttl else -1
+                    left = int(ttl) if ttl and ttl != b"-1" else None
                     replies.append(Value(found, int(flags), left, token, bool(won), bool(won or stub)))
                     position = end
                     continue
@@ -206,7 +212,8 @@ class ReplyParser:
 
     def _item(self, parts: list[bytes]) -> Value:
         """The flags of a reply, checked to be the reply to the command whose turn it is."""
-        flags, ttl, cas, won, stub, opaque = 0, -1, 0, False, False, -1
+        flags, cas, won, stub, opaque = 0, 0, False, False, -1
+        ttl: int | None = None
         try:
             for part in parts:
                 kind, digits = part[0], part[1:]

@@ -38,7 +38,7 @@ class Ring(NamedTuple):
 
 
 class Item(NamedTuple):
-    """`ttl` as `wire.wire_ttl` makes it."""
+    """`ttl` as the node takes it."""
 
     name: bytes
     flags: int

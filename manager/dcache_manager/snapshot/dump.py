@@ -144,7 +144,7 @@ class Dump:
             elif len(reply.data) > MAX_VALUE_BYTES:
                 dumped.skipped += 1
             else:
-                self._writer.add(plain(name), reply.flags, now + reply.ttl if reply.ttl > 0 else 0, reply.data)
+                self._writer.add(plain(name), reply.flags, 0 if reply.ttl is None else now + int(reply.ttl), reply.data)
                 dumped.items += 1
                 dumped.bytes += len(reply.data)
         self._pace.took(len(names), fleet.clock() - began)
@@ -177,4 +177,4 @@ def _alive(reply: object) -> Value | NodeFailure | None:
     if isinstance(reply, NodeFailure):
         return reply
     # With less than a second to live its TTL reads 0, which would mean for ever.
-    return reply if isinstance(reply, Value) and not reply.stub and reply.ttl else None
+    return reply if isinstance(reply, Value) and not reply.stub and reply.ttl != 0 else None

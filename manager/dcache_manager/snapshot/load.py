@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from django_dcache.engines.memcached.protocol import wire_ttl
+from django_dcache.engines.memcached.protocol import exptime
 from django_dcache.errors import NodeFailure
 from django_dcache.runtime.fleet import Fleet
 
@@ -130,7 +130,7 @@ class Load:
         """Load the items at these positions of a frame. Returns the positions of those to be tried again."""
         loaded, covers, view = self.loaded, self._log.covers, self._fleet.view
         now = int(view.wall_clock())
-        ttls: dict[int, int | None] = {0: wire_ttl(None, now)}
+        ttls: dict[int, int | None] = {0: exptime(None, now)}
         names, flags, deadlines, data = records
         left = array("H")
         batch: list[Item] = []
@@ -138,7 +138,7 @@ class Load:
         for position in positions:
             deadline = deadlines[position]
             if deadline not in ttls:
-                ttls[deadline] = wire_ttl(deadline - now, now) if deadline > now else None
+                ttls[deadline] = exptime(deadline - now, now) if deadline > now else None
             ttl = ttls[deadline]
             name = names[position]
             if ttl is None:

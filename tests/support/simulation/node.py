@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 from django_dcache.commands import (
     LEASE_SECONDS,
@@ -17,7 +18,6 @@ from django_dcache.commands import (
     Touch,
     Value,
 )
-from django_dcache.engines.memcached.protocol import MONTH
 from django_dcache.model.keys import RESERVED, wire_key
 
 
@@ -88,7 +88,7 @@ class Node:
             if not won:
                 return Answer.MISS
             item = self._link(key, b"", 0, self._deadline(LEASE_SECONDS), stub=True)
-        left = -1 if item.expires is None or not command.ttl else item.expires - int(self._clock())
+        left = None if item.expires is None or not command.ttl else item.expires - int(self._clock())
         token = Token(item.cas, connection) if command.token or command.lease else None
         return Value(item.data if command.value else None, item.flags, left, token, won, item.stub)
 
@@ -104,5 +104,5 @@ class Node:
         item = self.items[key] = Item(data, flags, expires, self._cas, stub)
         return item
 
-    def _deadline(self, ttl: int) -> int | None:
-        return None if ttl == 0 else ttl if ttl > MONTH else int(self._clock()) + ttl
+    def _deadline(self, ttl: float | None) -> int | None:
+        return None if ttl is None else int(self._clock()) + ceil(ttl)

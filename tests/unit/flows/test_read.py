@@ -192,9 +192,9 @@ def test_read_fills(phase):
     token = Token(9, 1)
     play = Play(
         fetch(view, [name]),
-        {"c": {Get(name, **LEASE): Value(b"", 0, -1, token, won=True, stub=True)}},
+        {"c": {Get(name, **LEASE): Value(b"", 0, None, token, won=True, stub=True)}},
         {"a": {Get(name, ttl=True): HIT}},
-        {"c": {Store(name, 0, b"x", 16, 0, token=token): Answer.DONE}},
+        {"c": {Store(name, 0, b"x", 16, None, token=token): Answer.DONE}},
     )
     assert play.result == {name: HIT}
 
@@ -222,7 +222,7 @@ def test_a_fill_that_fails(phase):
 
 def won(serial, cas=9):
     """The reply to the first who asks with a lease."""
-    return Value(b"", 0, -1, Token(cas, serial), won=True, stub=True)
+    return Value(b"", 0, None, Token(cas, serial), won=True, stub=True)
 
 
 def test_loading_what_is_there():

@@ -330,7 +330,7 @@ def test_lost_purge_of_a_touch(reply):
 def test_touch_in_flip_moves_the_key_first():
     """In flip a key is brought to its new copy before the old one is purged, and touched there."""
     view, token = MOVES[Phase.FLIP], Token(9, 1)
-    lease = Value(b"", 0, -1, token, won=True, stub=True)
+    lease = Value(b"", 0, None, token, won=True, stub=True)
     play = Play(
         touch(view, MOVER, 9),
         {"c": {Get(MOVER, ttl=True, lease=True): lease}},

@@ -14,7 +14,7 @@ from django_dcache.engines.memcached.protocol import (
     MONTH,
     ReplyParser,
     encode,
-    wire_ttl,
+    exptime,
 )
 from django_dcache.errors import ProtocolViolation
 
@@ -32,14 +32,14 @@ ANSWERS = [
     (Get(b"k"), b"VA 8 f1 O%d\r\nEN\r\nHD\r\n\r\n", Value(b"EN\r\nHD\r\n", 1)),
     (Get(b"k"), b"VA 3 O%d f0\r\n\r\n\r\r\n", Value(b"\r\n\r")),
     (Get(b"k"), b"VA 0 f0 O%d Z\r\n\r\n", Value(b"", stub=True)),
-    (Get(b"k", ttl=True, token=True), b"VA 1 t-1 c99 f0 O%d\r\nx\r\n", Value(b"x", 0, -1, TOKEN)),
+    (Get(b"k", ttl=True, token=True), b"VA 1 t-1 c99 f0 O%d\r\nx\r\n", Value(b"x", 0, None, TOKEN)),
     (Get(b"k", ttl=True), b"VA 1 t0 f0 O%d\r\nx\r\n", Value(b"x", 0, 0)),
-    (Get(b"k", lease=True), b"VA 0 c99 f0 O%d W\r\n\r\n", Value(b"", 0, -1, TOKEN, won=True, stub=True)),
-    (Get(b"k", lease=True), b"VA 0 c99 f0 O%d Z\r\n\r\n", Value(b"", 0, -1, TOKEN, stub=True)),
+    (Get(b"k", lease=True), b"VA 0 c99 f0 O%d W\r\n\r\n", Value(b"", 0, None, TOKEN, won=True, stub=True)),
+    (Get(b"k", lease=True), b"VA 0 c99 f0 O%d Z\r\n\r\n", Value(b"", 0, None, TOKEN, stub=True)),
     (Get(b"k"), b"VA 1 f0 O%d X W\r\nx\r\n", Value(b"x", won=True, stub=True)),
     (Get(b"k"), b"EN O%d\r\n", Answer.MISS),
     (Get(b"k", value=False), b"HD s5 f16 O%d\r\n", Value(None, 16)),
-    (Get(b"k", value=False, token=True), b"HD s5 c99 f16 O%d\r\n", Value(None, 16, -1, TOKEN)),
+    (Get(b"k", value=False, token=True), b"HD s5 c99 f16 O%d\r\n", Value(None, 16, None, TOKEN)),
     (Get(b"k", value=False), b"HD s0 f0 O%d Z\r\n", Value(None, stub=True)),
     (Get(b"k"), OOM, Refused(OOM[:-2].decode())),
     (Store(b"k", 0, b"v"), b"HD O%d\r\n", Answer.DONE),
@@ -316,7 +316,7 @@ def test_large_value():
 )
 def test_commands(command, line):
     """Each command has one form on the wire."""
-    assert encode(command, 5) == line
+    assert encode([command], 5, NOW) == line
 
 
 # Timeouts
@@ -345,15 +345,15 @@ def test_commands(command, line):
         (math.nan, 0),
     ],
 )
-def test_wire_ttl(seconds, ttl):
+def test_exptime(seconds, ttl):
     """A timeout is rounded up, is absolute above 30 days, and means for ever past 2038."""
-    assert wire_ttl(seconds, NOW) == ttl
+    assert exptime(seconds, NOW) == ttl
 
 
 @given(st.floats(min_value=0, exclude_min=True), st.floats(0, 2**31 - 1))
-def test_wire_ttl_never_expires_early(seconds, now):
+def test_exptime_never_expires_early(seconds, now):
     """An item never goes before its time, and stays at most a second longer unless it stays for ever."""
-    ttl = wire_ttl(seconds, now)
+    ttl = exptime(seconds, now)
     assert isinstance(ttl, int) and 0 <= ttl < 2**31
     if 0 < ttl <= MONTH:
         assert seconds <= ttl <= seconds + 1

@@ -13,11 +13,11 @@ VIEW = view_of(topology("ab"))
 def test_what_is_alive():
     """Values come with their TTL; not what is gone, a stub, or what has less than a second to live."""
     alive, late = Value(b"x", 3, 100), NodeTimeout(node="a")
-    replies = [alive, Value(b"x", 0, -1), Answer.MISS, Value(b"", 0, 9, stub=True), Value(b"x", 0, 0), late]
+    replies = [alive, Value(b"x", 0, None), Answer.MISS, Value(b"", 0, 9, stub=True), Value(b"x", 0, 0), late]
     names = [b"k%d" % number for number in range(len(replies))]
     asks = {Get(name, 0, ttl=True): reply for name, reply in zip(names, replies, strict=True)}
     found = Play(read(VIEW, VIEW.epoch, "a", names, [1] * len(names)), {"a": asks}).result
-    assert found == [alive, Value(b"x", 0, -1), None, None, None, late]
+    assert found == [alive, Value(b"x", 0, None), None, None, None, late]
 
 
 def test_generations():
