@@ -3,6 +3,8 @@
 #   setup EXTRA[,EXTRA...]    a virtualenv with this checkout in it (editable), first on PATH; nearly free the second time
 #                             With `test` among them, the distribution in speed/ too, where a compiler can build it.
 #   need COMMAND...           programs, from the system's package manager where they are missing
+#   newer_memcached           a memcached of a later Debian, unpacked in the virtualenv and not installed; `newer` is its path,
+#                             or empty where there can be none, which is said
 #
 #   PYTHON         the interpreter (default python3), 3.11 or later
 #   DCACHE_VENV    the virtualenv (default .venv)
@@ -53,6 +55,45 @@ need() {
       false
     fi || die "$command is missing and can't be installed from here: install it, then try again"
   done
+}
+
+# A later Debian's memcached and the libraries it brings, libc among them, started by that libc's own loader. apt has its
+# lists and its cache in a folder of their own, so that nothing changes for the system.
+newer_release=trixie
+newer_packages="memcached libc6 libevent-2.1-7t64 libsasl2-2 libssl3t64 libzstd1 zlib1g"
+
+unpack_memcached() {
+  local folder=$1 package loader libraries apt
+  mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $newer_release main" \
+    >"$folder/apt/sources.list"
+  apt=(apt-get -q -o "APT::Sandbox::User=$(id -un)" -o Dir::Etc::sourceparts=- -o "Dir::Etc::sourcelist=$folder/apt/sources.list")
+  apt+=(-o "Dir::State::lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache")
+  # shellcheck disable=SC2086
+  "${apt[@]}" update && (cd "$folder/apt" && "${apt[@]}" download $newer_packages) || return
+  for package in "$folder"/apt/*.deb; do dpkg -x "$package" "$folder" || return; done
+  rm -r "$folder/apt"
+  loader=$(find "$folder/usr/lib" -name 'ld-linux*.so*' | head -n 1)
+  libraries=$(dirname "$(find "$folder/usr/lib" -name 'libevent-2.1.so*' | head -n 1)")
+  printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$folder/usr/bin/memcached" \
+    >"$folder/memcached"
+  chmod +x "$folder/memcached"
+  "$folder/memcached" -V
+}
+
+newer_memcached() {
+  local folder=$venv/$newer_release
+  newer=$folder/memcached
+  [[ ! -x $newer ]] || return 0
+  newer=
+  if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+    echo "skipped  a newer memcached: it would come from Debian, and there is no apt-get here"
+  elif unpack_memcached "$folder" >"$venv/newer-memcached.log" 2>&1; then
+    newer=$folder/memcached
+  else
+    rm -rf "$folder"
+    echo "skipped  a newer memcached: that of Debian $newer_release can't be had here ($venv/newer-memcached.log)"
+  fi
 }
 
 make_venv() {

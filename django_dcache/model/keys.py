@@ -40,8 +40,8 @@ class Position(NamedTuple):
     slot: int
 
 
-def name(made_key: str, generation: int = 0) -> bytes:
-    """The name of `made_key`, whose prefixes have that `generation`.
+def name(made_key: str, generation: int = 0, hash_tags: bool = False) -> bytes:
+    """The name of `made_key`, whose prefixes have that `generation`. With `hash_tags`, a long one is placed by its tag.
 
     Raises InvalidKey for what memcached would refuse, or split into other commands.
     """
@@ -55,7 +55,7 @@ def name(made_key: str, generation: int = 0) -> bytes:
         raise InvalidKey(f"{made_key!r} begins with {RESERVED.decode()!r}, which holds the fleet state")
     marked = b"\xff~%d;%b" % (generation, encoded) if generation else encoded
     if len(marked) > MAX_NAME_BYTES:
-        return b"\xff#" + f"{md5(encoded, usedforsecurity=False).hexdigest()}{sha256(marked).hexdigest()}".encode()
+        return b"\xff#%b%b" % (digest(encoded, hash_tags).hex().encode(), sha256(marked).hexdigest().encode())
     return marked
 
 

@@ -82,9 +82,10 @@ class View:
     def name(self, made_key: str) -> bytes:
         """The present name of `made_key`. Raises InvalidKey."""
         if not made_key.startswith(self.prefixes):
-            return keys.name(made_key)
+            return keys.name(made_key, hash_tags=self.hash_tags)
         # Whichever of them is bumped, the sum rises: no name comes twice. Rounded up, so that settling renames nothing.
-        return keys.name(made_key, sum(-(-self.generation(*slot) // 2) for slot in self._above(made_key)))
+        generation = sum(-(-self.generation(*slot) // 2) for slot in self._above(made_key))
+        return keys.name(made_key, generation, self.hash_tags)
 
     def young(self, made_key: str) -> bool:
         """Whether nothing may be stored under the present name yet: somebody may still write to the one before, and

@@ -28,6 +28,7 @@ class LocalNode:
             node.restart()              # the same address, nothing in it
 
     memory: MB. extra: more memcached arguments. unix: listen on a socket file in a directory of its own instead of TCP.
+    binary: the memcached to run; else the environment variable DCACHE_MEMCACHED names it, else the first on PATH is it.
     The process ends with the `with` block or with the Python process that made it, never with a forked child of that.
     """
 
@@ -39,7 +40,7 @@ class LocalNode:
         extra: Sequence[str] = (),
         host: str = "127.0.0.1",
         unix: bool = False,
-        binary: str = "memcached",
+        binary: str | None = None,
     ):
         self.process: subprocess.Popen[bytes] | None = None
         self._stderr = tempfile.TemporaryFile()
@@ -55,6 +56,7 @@ class LocalNode:
             self._place.callback(port.close)
             self.address, listen = f"{host}:{port.number}", ["-l", host, "-p", str(port.number)]
         user = pwd.getpwuid(os.geteuid()).pw_name  # memcached refuses to run as root unless told to
+        binary = binary or os.environ.get("DCACHE_MEMCACHED") or "memcached"
         self._command = [binary, *listen, "-u", user, "-m", str(memory), "-t", str(threads), *extra]
         atexit.register(self.close)
 

@@ -9,7 +9,7 @@ import pytest
 from django_dcache.backend import DistributedCache
 from support.async_twins import METHODS, twins
 
-globals().update(twins(Path(__file__).with_name("test_contract.py"), asyncio.new_event_loop))
+globals().update(twins(Path(__file__).with_name("test_contract.py"), asyncio.new_event_loop, __name__))
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

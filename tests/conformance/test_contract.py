@@ -49,7 +49,16 @@ def test_no_time_is_a_delete(cache, key, timeout):
     cache.set(key, 1)
     cache.set(key, 2, timeout)
     assert cache.get(key) is None
-    assert not cache.add(key, 3, timeout) or cache.get(key) is None
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_add_with_no_time(cache, key, timeout):
+    """add() with no time to live stores nothing, and says whether it would have stored: True only where nothing is."""
+    assert cache.add(key, 1, timeout) is True
+    assert cache.get(key) is None
+    cache.set(key, 2)
+    assert cache.add(key, 3, timeout) is False
+    assert cache.get(key) == 2
 
 
 @pytest.mark.parametrize("timeout", [None, 9.5, 60, 40 * 24 * 3600])
@@ -307,10 +316,16 @@ def test_impossible_keys(cache, keys, bad):
         cache.key_func = made
 
 
-def test_a_long_key(cache):
+def test_a_long_key(cache, key):
     """A key of 250 bytes, the most there can be, is a key."""
-    long_key = "x" * (250 - len(cache.make_key("")))
-    cache.get(long_key)
+    long_key = key + "x" * (250 - len(cache.make_key(key)))
+    assert len(cache.make_key(long_key)) == 250
+    assert cache.set(long_key, "set") and cache.get(long_key) == "set"
+    assert cache.set_many({long_key: 7}) == [] and cache.get_many([long_key]) == {long_key: 7}
+    assert cache.incr(long_key) == 8
+    assert cache.delete(long_key) and cache.add(long_key, "added")
+    with pytest.raises(InvalidCacheKey):
+        cache.get(long_key + "x")
 
 
 def test_a_value_that_is_too_large(cache, key):

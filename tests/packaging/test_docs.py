@@ -20,7 +20,6 @@ PAGES = sorted(
 )
 MADE = {
     "docs/ring.svg": "script/ring-picture",
-    "docs/reference/errors.md": "script/errors-reference",
     "docs/reference/settings.md": "script/settings-reference",
 }
 PROJECT = """

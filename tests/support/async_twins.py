@@ -33,10 +33,10 @@ class Twin(ast.NodeTransformer):
         return node
 
 
-def twins(file: Path, new_event_loop: Callable[[], asyncio.AbstractEventLoop]) -> dict[str, Any]:
-    """The tests in a file, asynchronous, with the fixtures that are there."""
+def twins(file: Path, new_event_loop: Callable[[], asyncio.AbstractEventLoop], module: str) -> dict[str, Any]:
+    """The tests in a file, asynchronous, with all else that is there: the contents of `module`, which asks for them."""
     tree = ast.parse(file.read_text())
-    original: dict[str, Any] = {"__name__": file.stem}
+    original: dict[str, Any] = {"__name__": module}
     exec(compile(tree, str(file), "exec"), original)
     tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     tree.body = [Twin().visit(test) for test in tests]

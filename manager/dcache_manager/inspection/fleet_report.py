@@ -47,7 +47,7 @@ class Sighting:
 
     @property
     def truth(self) -> Layout:
-        """The layout by which reads are answered now."""
+        """The layout by which reads are answered now (design §7)."""
         return self.topology.layouts[-1 if self.topology.phase in (Phase.FLIP, Phase.SETTLE) else 0]
 
     @property

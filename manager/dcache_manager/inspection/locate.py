@@ -24,7 +24,8 @@ def locate(
         item |= {"replicas": [], "slot": None}
         items.append(item)
         try:
-            where = keys.position(keys.name(made_key), target.configuration.options.hash_tags)
+            hash_tags = target.configuration.options.hash_tags
+            where = keys.position(keys.name(made_key, hash_tags=hash_tags), hash_tags)
         except InvalidKey as error:
             refused.append({"node": None, "error": "InvalidKey", "message": str(error), "key": key})
             continue

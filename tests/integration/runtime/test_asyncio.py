@@ -395,7 +395,8 @@ class TlsNode(LocalNode):
 @pytest.fixture
 def tls_node(tmp_path):
     """A node that speaks TLS, and the certificate to trust."""
-    if b"--enable-ssl" not in subprocess.check_output(["memcached", "-h"]) or not shutil.which("openssl"):
+    memcached = os.environ.get("DCACHE_MEMCACHED", "memcached")
+    if b"--enable-ssl" not in subprocess.check_output([memcached, "-h"]) or not shutil.which("openssl"):
         pytest.skip("this memcached has no TLS, or there is no openssl to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     ask = [

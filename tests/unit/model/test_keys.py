@@ -181,6 +181,14 @@ def test_hash_tags(made_key):
     assert position(name(made_key)) != position(b"user")
 
 
+@pytest.mark.parametrize("generation", [0, 3])
+def test_the_hash_tag_of_a_long_key(generation):
+    """With hash tags, a key that is stored under another name for its length is placed by its tag as well."""
+    long_key = "{user}" + "x" * (MAX_KEY_BYTES - 6)
+    assert position(name(long_key, generation, hash_tags=True), hash_tags=True) == position(b"user")
+    assert position(name(long_key, generation), hash_tags=False) == position(long_key.encode())
+
+
 @pytest.mark.parametrize("made_key", ["{}", "{", "}", "x{}y", "}user{", "{user", "user"])
 def test_no_hash_tag(made_key):
     """Empty, unclosed and missing braces tag nothing."""

@@ -60,7 +60,7 @@ def test_taken_over(step: Step) -> None:
 
 def test_dead_on_this_machine(step: Step) -> None:
     """A holder whose process is gone from this machine is given up at once."""
-    code = "from dcache_manager import owner; print(owner.new())"
+    code = "from dcache_manager.jobs import owner; print(owner.new())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     Step.objects.update(holder=said, token=1)
     assert owner.dead_here(said) and claim(again(step), clock)
