@@ -42,10 +42,10 @@ def _witnessed(topology: Topology, names: Collection[str]) -> bool:
 def prove(view: View) -> Flow[bool]:
     """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered.
 
-    In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and prefixes settled.
+    In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and bumps settled.
     """
     asked_at = view.clock()
-    due = view.ripe() | view.debts if view.prefixes else view.debts
+    due = view.ripe() | view.debts
     digest = crc32(view.state.encode())
     key = state_key(view.fleet)
     # One keeper that is slow must not cost the time to learn what the others know.

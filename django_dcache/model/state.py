@@ -5,6 +5,7 @@ merged in any order: what a majority was told, a majority will tell.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +18,15 @@ MAX_GENERATION = 10**7
 """Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
 MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
-_prefix = " "
+WHOLE_NODE = -1
+"""In place of a slot number: every slot of the node."""
+Slot = tuple[str, int]
+"""(node name, slot number)"""
+
+# What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
+# releases like any node's generations (docs/adr/0010, 0016).
+_PREFIX, _SETTLED = " ", "="
+_DROPPED = _SETTLED
 _slots = frozenset(map(str, range(SLOTS)))
 
 
@@ -29,29 +38,44 @@ class Generations:
     above: dict[int, int] = field(default_factory=dict)
 
     def of(self, slot: int) -> int:
+        """Of one slot; of `WHOLE_NODE`, the floor."""
         return self.above.get(slot, self.floor)
+
+    @property
+    def highest(self) -> int:
+        return max([self.floor, *self.above.values()])
 
     def merge(self, other: "Generations") -> "Generations":
         floor = max(self.floor, other.floor)
         slots = self.above.keys() | other.above.keys()
         above = {slot: max(self.of(slot), other.of(slot)) for slot in slots}
+        if len(above) == SLOTS:
+            floor = max(floor, min(above.values()))
         return Generations(floor, {slot: value for slot, value in above.items() if value > floor})
 
     def at_least(self, slot: int, value: int) -> "Generations":
-        return self.merge(Generations(0, {slot: value}))
+        return self.merge(Generations(value) if slot == WHOLE_NODE else Generations(0, {slot: value}))
 
-    def bump_all(self) -> "Generations":
+    def bump_all(self, at_least: int = 0) -> "Generations":
         """Every slot is new."""
-        return Generations(max([self.floor, *self.above.values()]) + 1)
+        return Generations(max(self.highest + 1, at_least))
 
 
 NONE = Generations()
 
 
-def prefix_slot(made_prefix: str) -> tuple[str, int]:
-    """Where the generation of a made prefix is kept: as that of the one slot of a node that can't exist, because no
-    node's name begins with a space. So it is merged, proven and paid like any other, by older releases too."""
-    return _prefix + made_prefix, 0
+def prefix_slot(made_prefix: str) -> Slot:
+    """Where the generation of a made prefix is kept."""
+    return _PREFIX + made_prefix, 0
+
+
+def settled_slot(node: str, slot: int) -> Slot:
+    """Where it is kept up to which generation a slot has settled: nobody can hold an older one any more."""
+    return _SETTLED + node, slot
+
+
+_DROPPED_SLOT = (_DROPPED, WHOLE_NODE)
+"""Where the highest generation of all nodes that left the fleet is kept, instead of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +101,33 @@ class FleetState:
     @property
     def prefixes(self) -> tuple[str, ...]:
         """The made prefixes that were ever bumped."""
-        return tuple(node[1:] for node in self.generations if node.startswith(_prefix))
+        return tuple(node[1:] for node in self.generations if node.startswith(_PREFIX))
+
+    def keeps(self, node: str) -> bool:
+        """Whether generations of `node`, which may stand for a prefix, are kept: those of nodes that left are not."""
+        return node in self.topology.nodes or not _is_node(node)
+
+    def settled(self, node: str, slot: int) -> bool:
+        """Whether nobody can hold an older generation of this slot than this state does."""
+        return self.generation(node, slot) <= self.generation(*settled_slot(node, slot))
+
+    def unsettled(self) -> Iterator[Slot]:
+        """What was bumped, as far as it is not known that nobody can hold an older generation; prefixes left out."""
+        for node, generations in self.generations.items():
+            if _is_node(node) and generations != self.generations.get(_SETTLED + node):
+                slots = [WHOLE_NODE, *generations.above]
+                yield from ((node, slot) for slot in slots if not self.settled(node, slot))
 
     def merge(self, other: "FleetState") -> "FleetState":
         """The maximum of both. Of two topologies of one epoch the newer conductor's counts."""
         if self == other:
             return self
         names = self.generations.keys() | other.generations.keys()
+        topology = max(self.topology, other.topology, key=_rank)
+        merged = {n: self.generations.get(n, NONE).merge(other.generations.get(n, NONE)) for n in sorted(names)}
         return FleetState(
-            max(self.topology, other.topology, key=_rank),
-            {n: self.generations.get(n, NONE).merge(other.generations.get(n, NONE)) for n in sorted(names)},
+            topology,
+            _without_leavers(merged, topology),
             max(self.fence, other.fence),
             max(self.control, other.control, key=lambda control: (control.serial, control.wish)),
         )
@@ -100,7 +141,8 @@ class FleetState:
 
     def bumped_whole(self, node: str) -> "FleetState":
         """With every slot of `node` new: nothing it holds can be read any more."""
-        return replace(self, generations=self.generations | {node: self.generations.get(node, NONE).bump_all()})
+        bumped = self.generations.get(node, NONE).bump_all(self.generation(*_DROPPED_SLOT) + 1)
+        return replace(self, generations=self.generations | {node: bumped})
 
     def encode(self) -> bytes:
         document = {
@@ -133,6 +175,24 @@ class FleetState:
             raise InvalidTopology(f"unknown wish {control['wish']!r}")
         generations = {node: _generations(entry) for node, entry in want["generations"].items()}
         return cls(Topology.from_json(want["topology"]), generations, want["fence"], Control(**control))
+
+
+def _is_node(name: str) -> bool:
+    return name[:1] not in (_PREFIX, _SETTLED)
+
+
+def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:
+    """Of nodes that left, one number stays: should one of them join again, its generations begin above it."""
+    nodes = topology.nodes
+    kept = {
+        n: g
+        for n, g in generations.items()
+        if n.startswith(_PREFIX) or n == _DROPPED or n.removeprefix(_SETTLED) in nodes
+    }
+    highest = max((g.highest for n, g in generations.items() if n not in kept), default=0)
+    if highest:
+        kept[_DROPPED] = kept.get(_DROPPED, NONE).merge(Generations(highest))
+    return dict(sorted(kept.items())) if len(kept) < len(generations) else generations
 
 
 def _generations(entry: Any) -> Generations:

@@ -17,10 +17,7 @@ from typing import Any, NamedTuple
 from . import keys
 from .keys import Position, position
 from .placement import Placement, Route
-from .state import NONE, FleetState, prefix_slot
-
-Slot = tuple[str, int]
-"""(node name, slot number)"""
+from .state import WHOLE_NODE, FleetState, Slot, prefix_slot, settled_slot
 
 
 class Standing(Enum):
@@ -43,8 +40,6 @@ class Place(NamedTuple):
 
 
 FOR_EVER = float("inf")
-WHOLE_NODE = -1
-"""In place of a slot number: every slot of the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +88,12 @@ class View:
         return made_key.startswith(self.prefixes) and any(map(self._settling, self._above(made_key)))
 
     def ripe(self) -> dict[Slot, int]:
-        """The generations of prefixes that everybody has learned of, so that they can be settled."""
-        slots = map(prefix_slot, self.prefixes)
-        odd = {slot: generation + 1 for slot in slots if (generation := self.generation(*slot)) % 2}
-        return {slot: wanted for slot, wanted in odd.items() if self.standing(*slot) is Standing.OPEN}
+        """What says of generations that every process has learned of them: the keepers are told, so that they have
+        settled for a process that starts (docs/adr/0010, 0016)."""
+        prefixes = map(prefix_slot, self.prefixes)
+        due = {slot: (slot, generation + 1) for slot in prefixes if (generation := self.generation(*slot)) % 2}
+        due |= {slot: (settled_slot(*slot), self.generation(*slot)) for slot in self.state.unsettled()}
+        return dict(told for slot, told in due.items() if self.standing(*slot) is Standing.OPEN)
 
     def untouched(self, slot: Slot) -> bool:
         """Whether a prefix was bumped, a majority knows, and nobody can have stored anything below it since."""
@@ -147,7 +144,9 @@ class View:
         placement = self.placement
         if state.topology != self.state.topology:
             placement = Placement(state.topology, placement.zone, placement)
-        bumps = {slot: bump for slot, bump in self.bumps.items() if bump.closed_until > now}
+        bumps = {
+            slot: bump for slot, bump in self.bumps.items() if bump.closed_until > now and not state.settled(*slot)
+        }
         # The old generation was still the newest when this view was last proven: the bump came after that.
         fresh = Bump(self.proven_at + self.hold, now + self.hold if held else FOR_EVER)
         for slot in _risen(self.state, state):
@@ -155,7 +154,7 @@ class View:
         if held and news.generations == state.generations:
             bumps = {slot: Bump(b.empty_until, min(b.closed_until, now + self.hold)) for slot, b in bumps.items()}
         same = state == self.state and bumps.keys() == self.bumps.keys()
-        debts = {slot: wanted for slot, wanted in self.debts.items() if state.generation(*slot) < wanted}
+        debts = {s: wanted for s, wanted in self.debts.items() if state.generation(*s) < wanted and state.keeps(s[0])}
         return replace(
             self,
             state=state,
@@ -172,10 +171,10 @@ class View:
 
 
 def _risen(old: FleetState, new: FleetState) -> Iterable[Slot]:
-    for node, generations in new.generations.items():
-        before = old.generations.get(node, NONE)
-        if generations.floor > before.floor:
-            yield node, WHOLE_NODE
-        for slot, generation in generations.above.items():
-            if generation > before.of(slot):
-                yield node, slot
+    """What was bumped since `old`, and has not settled yet."""
+    for node, slot in new.unsettled():
+        if new.generation(node, slot) > old.generation(node, slot):
+            yield node, slot
+    for prefix in map(prefix_slot, new.prefixes):
+        if new.generation(*prefix) > old.generation(*prefix):
+            yield prefix

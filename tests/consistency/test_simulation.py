@@ -25,7 +25,9 @@ def test_resize(case, faults):
     assert not simulate(1, case, faults).history.wrong
 
 
-@pytest.mark.parametrize("name", ["no-bump", "no-quarantine", "left-alone", "cached-for-ever"])
+@pytest.mark.parametrize(
+    "name", ["no-bump", "no-quarantine", "left-alone", "unsettled", "settled-at-once", "cached-for-ever"]
+)
 def test_broken_rule(name):
     """The rules that are about time are needed too: without them some schedule goes wrong."""
     rule = RULES[name]

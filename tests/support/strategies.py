@@ -1,5 +1,7 @@
 """Topologies and states to draw from."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from django_dcache.model.state import Control, FleetState, Generations
@@ -43,10 +45,21 @@ def generations(draw):
     return made
 
 
-states = st.builds(
-    FleetState,
-    topologies(),
-    st.dictionaries(names, generations(), max_size=3),
-    st.integers(0, 5),
-    st.builds(Control, st.integers(0, 2), st.sampled_from(("run", "pause", "cancel"))),
-)
+@st.composite
+def states(draw, topology=None):
+    """A state as bumps and conductors make it: it keeps generations of nodes of its topology."""
+    topology = draw(topologies()) if topology is None else topology
+    return FleetState(
+        topology,
+        draw(st.dictionaries(st.sampled_from(sorted(topology.nodes)), generations(), max_size=3)),
+        draw(st.integers(0, 5)),
+        draw(st.builds(Control, st.integers(0, 2), st.sampled_from(("run", "pause", "cancel")))),
+    )
+
+
+@st.composite
+def histories(draw):
+    """States of one fleet whose nodes stay the same."""
+    topology = draw(topologies())
+    epochs = st.integers(0, 5).map(lambda epoch: replace(topology, epoch=epoch))
+    return [draw(states(draw(epochs))) for _ in range(3)]

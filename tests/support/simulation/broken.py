@@ -9,8 +9,9 @@ from django_dcache.flows.fill import fill
 from django_dcache.flows.read import Found
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.placement import Round, Route
+from django_dcache.model.state import settled_slot
 from django_dcache.model.topology import Phase
-from django_dcache.model.view import Place, Standing, View
+from django_dcache.model.view import Place, Slot, Standing, View
 
 from .process import HOLD
 from .roles import Flows, Operation
@@ -146,6 +147,20 @@ class _LeftAlone(View):
         return Standing.EMPTY if found is Standing.CLOSED else found
 
 
+class _NeverSettles(View):
+    __slots__ = ()
+
+    def ripe(self) -> dict[Slot, int]:
+        return {}
+
+
+class _SettlesAtOnce(View):
+    __slots__ = ()
+
+    def ripe(self) -> dict[Slot, int]:
+        return {settled_slot(*slot): self.generation(*slot) for slot in self.state.unsettled()}
+
+
 _flows = Flows()
 _WRITES = ("write", "count", "add", "touch")
 _narrow = routed(lambda route: route._replace(joining=()))
@@ -228,6 +243,12 @@ RULES = {
         "stable1",
         "lossy",
         view_class=_LeftAlone,
+    ),
+    "unsettled": Rule(
+        "no bump ever settles: to a process that starts each one is new", "stable1", "lossy", view_class=_NeverSettles
+    ),
+    "settled-at-once": Rule(
+        "a bump has settled as soon as a majority of keepers holds it", "stable1", "lossy", view_class=_SettlesAtOnce
     ),
     "cached-for-ever": Rule("the state is asked for once", "move", "calm", never_again=True),
     "token-travels": Rule(

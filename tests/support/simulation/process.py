@@ -51,9 +51,14 @@ class Process:
         never_again: bool = False,
     ):
         self.name, self.clock, self._never_again = name, clock, never_again
+        self._born = topology, clock, view_class, never_again
         self.view = view_class("sim", FleetState(topology), _placement(topology), clock, lambda: 1e9 + clock(), HOLD)
         self.renew_at = float("-inf")
         self.proving = False
+
+    def newcomer(self, name: str) -> "Process":
+        """One that starts as this one did."""
+        return Process(name, *self._born)
 
     @property
     def proven(self) -> bool:

@@ -110,6 +110,38 @@ def look(scene: Scene, process: Process) -> Script:
         scene.history.complain(scene.now, f"{process.name} missed a key that nobody ever removed")
 
 
+def passing(scene: Scene, process: Process) -> Script:
+    """Processes that start like this one, live for a moment and end: they learn of everything late and at once."""
+    number = 0
+    while scene.running:
+        yield scene.think(0.4)
+        number += 1
+        successor = process.newcomer(f"{process.name}.{number}")
+        version = scene.database = scene.history.begin(scene.now, successor.name)
+        promised = yield from prepared(successor)
+        outcomes = yield from successor.run(scene.flows.write, {scene.value: Item(0, b"%d" % version)})
+        scene.history.end(version, scene.now, promised and outcomes[scene.value].acknowledged)
+        yield from look(scene, successor)
+
+
+def waiting(scene: Scene, process: Process, seconds: float) -> Script:
+    """Only look at the keepers, for so long."""
+    until = scene.now + seconds
+    while scene.now < until:
+        yield from process.prove()
+        yield Sleep(0.1)
+
+
+def starting(scene: Scene, process: Process) -> Script:
+    """A process that starts long after all trouble finds a fleet that works: what it sets is there."""
+    if not (yield from prepared(process)):
+        return
+    version = scene.history.begin(scene.now, process.name)
+    outcomes = yield from process.run(scene.flows.write, {scene.value: Item(0, b"%d" % version)})
+    if not outcomes[scene.value].successful:
+        scene.history.complain(scene.now, f"{process.name} started after a time without faults, and could not set")
+
+
 def loader(scene: Scene, process: Process) -> Script:
     chance = scene.world.chance
 

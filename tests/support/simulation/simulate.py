@@ -19,8 +19,11 @@ from .roles import (
     locker,
     look,
     mover,
+    passing,
     reader,
+    starting,
     toucher,
+    waiting,
     writer,
 )
 from .world import World
@@ -50,7 +53,7 @@ def simulate(
     scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, lossless)
     processes = [Process(f"p{i}", case.topology(), world.clock, rule.view_class, rule.never_again) for i in range(1, 6)]
     cast = [writer, writer, reader, reader, chance.choice((loader, loader, adder)), counting, counting]
-    cast += chance.sample((locker, locker, toucher, mover, reader, loader if loader in cast else adder), 3)
+    cast += chance.sample((locker, passing, toucher, mover, reader, loader if loader in cast else adder), 3)
     path = tuple(phase for phase in case.path if phase not in rule.skip)
     scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
     scene.stop = (1.0 if path else 3.0) + len(path) * (HOLD + 0.1) + chance.random()
@@ -70,7 +73,10 @@ def simulate(
     def closing() -> None:
         world.faults = Faults()
         for process in processes:
+            world.spawn(f"{process.name} waits", process, waiting(scene, process, AFTERWARDS - 1))
             world.spawn(f"{process.name} last look", process, look(scene, process), after=AFTERWARDS - 1)
+        late = first.newcomer("late")
+        world.spawn("late", late, starting(scene, late), after=AFTERWARDS - 0.7)
 
     world.spawn("opening", first, opening())
     world.run(scene.stop)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_dcache.model.state import FleetState
+from django_dcache.model.state import WHOLE_NODE, FleetState, settled_slot
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Standing
 from support.played_flows import HOLD, name_for, topology, view_of
@@ -49,6 +49,57 @@ def test_first_proof():
     """To a process that has seen nothing yet every bump may be of any age: closed, not empty."""
     view = view_of(ABC, proven_at=float("-inf"))
     assert view.learn(ONCE, view.clock.now).standing(*SLOT) is Standing.CLOSED
+
+
+def settled(state, *slots):
+    """`state`, where everybody has learned of the bumps of `slots`."""
+    return state.bumped({settled_slot(*slot): state.generation(*slot) for slot in slots})
+
+
+@pytest.mark.parametrize("proven_at", [1000.0, float("-inf")])
+def test_bump_that_has_settled(proven_at):
+    """A bump that every process has learned of is none to one that starts or looks late: it may store at once."""
+    whole = ABC.bumped_whole("a")
+    for state, slot in ((ONCE, SLOT), (whole, ("a", WHOLE_NODE))):
+        view = view_of(ABC, proven_at=proven_at).learn(settled(state, slot), 1000.0)
+        assert view.standing(*SLOT) is Standing.OPEN and view.generation(*SLOT) == 1
+
+
+def test_bump_after_one_that_has_settled():
+    """That an earlier bump of a slot or of its node has settled says nothing of the next."""
+    for state, slot in ((ONCE, SLOT), (ABC.bumped_whole("a"), ("a", WHOLE_NODE))):
+        again = settled(state, slot).bumped({SLOT: 2})
+        assert view_of(ABC, proven_at=float("-inf")).learn(again, 1000.0).standing(*SLOT) is Standing.CLOSED
+
+
+def test_settling():
+    """Once nobody can hold an older view of a bump that a majority holds, the next proof says so; not a moment before,
+    and never of one that is owed or that only one keeper told of."""
+    view = view_of(ABC).learn(ONCE, 1000.0)
+    view.clock.now = 1000.0 + HOLD - 0.001
+    assert not view.ripe()
+    view.clock.now = 1000.0 + HOLD
+    assert view.ripe() == {settled_slot(*SLOT): 1}
+    assert not view.learn(settled(ONCE, SLOT)).ripe()
+    assert not view.owing({SLOT: 2}).ripe()
+    rumour = view_of(ABC).learn(ONCE, held=False)
+    rumour.clock.advance(1000)
+    assert not rumour.ripe()
+    whole = view_of(ABC).learn(ABC.bumped_whole("a"), 1000.0)
+    whole.clock.advance(HOLD)
+    assert whole.ripe() == {settled_slot("a", WHOLE_NODE): 1}
+
+
+def test_settled_by_another():
+    """A process opens a slot as soon as another has found that nobody can hold an older view."""
+    view = view_of(ABC).learn(ONCE, 1000.0)
+    assert view.learn(settled(ONCE, SLOT), 1000.5).standing(*SLOT) is Standing.OPEN
+
+
+def test_debt_of_a_node_that_left():
+    """What is owed on a node is owed no more once the node has left the fleet."""
+    view = view_of(ABC).owing({SLOT: 1})
+    assert not view.learn(FleetState(topology("bc", epoch=6)), 1001.0).debts
 
 
 def test_one_slot_only():
