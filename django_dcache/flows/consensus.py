@@ -1,4 +1,7 @@
-"""Reading and changing the fleet state on the keepers (design §5), and the bump that makes a lost write harmless."""
+"""Reading and changing the fleet state on the keepers, and the bump that makes a lost write harmless.
+
+The rules: docs/explanation/protocol.md#fleet-state and #lost-replies-generations.
+"""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -26,7 +29,7 @@ class Agreement(NamedTuple):
 
 
 def majority(topology: Topology, names: Collection[str]) -> bool:
-    """Whether `names` has a majority of every group of keepers. Of one or two, one is enough (design §5)."""
+    """Whether `names` has a majority of every group of keepers. Of one or two, one is enough."""
     return all(sum(name in names for name in group) >= _needed(len(group)) for group in topology.keepers)
 
 
@@ -70,7 +73,7 @@ def _planted(state: FleetState) -> FleetState:
 
 
 def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
-    """Make whatever `lost` slots hold unreachable, for everybody, before a write is acknowledged (design §5).
+    """Make whatever `lost` slots hold unreachable, for everybody, before a write is acknowledged.
 
     False: no majority could be told, and the bump is a debt of this process now; or the fleet is more than one epoch
     ahead, and the key may live on nodes that this process, having stood still, knows nothing of.

@@ -1,4 +1,5 @@
-"""Copying items to a node that may lack them, under a lease: the only way anything is ever copied (design §6).
+"""Copying items to a node that may lack them, under a lease: the only way anything is ever copied
+(docs/explanation/protocol.md#leases).
 
 The lease is taken on the target before the source is read. A write that comes in between goes to the source first and
 to the target second: it either is seen by our read, or voids our token. So a fill never brings an old value back.

@@ -1,4 +1,7 @@
-"""What a conductor and a mover do: hold the lease, publish epochs, carry keys over, sweep up (design §7)."""
+"""What a conductor and a mover do: hold the lease, publish epochs, carry keys over, sweep up.
+
+The rules: docs/explanation/protocol.md#the-four-phase-move.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

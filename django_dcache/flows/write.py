@@ -1,4 +1,7 @@
-"""Set, delete and touch: which nodes, in which order, and what it takes to be acknowledged (design §6, §7)."""
+"""Set, delete and touch: which nodes, in which order, and what it takes to be acknowledged.
+
+The rules: docs/explanation/protocol.md#writes and #the-four-phase-move.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping

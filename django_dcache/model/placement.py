@@ -1,6 +1,7 @@
 """Where the copies of a key are, by phase. Pure: a topology and a point on the ring in, a Route out.
 
-O = replicas by the old ring, N = by the new one, J = N∖O joining, L = O∖N leaving, B = O∩N staying (design §7):
+O = replicas by the old ring, N = by the new one, J = N∖O joining, L = O∖N leaving, B = O∩N staying
+(docs/explanation/protocol.md#the-four-phase-move):
 
     phase     read               first round        second round
     stable    O                  write O            –

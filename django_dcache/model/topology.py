@@ -21,7 +21,10 @@ _host_and_port = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/]+):(?P<por
 
 
 class Phase(StrEnum):
-    """How far a resize has come (design §7). Between two phases every client must have seen the first."""
+    """How far a resize has come (docs/explanation/protocol.md#the-four-phase-move).
+
+    Every client must have seen a phase before the next one begins.
+    """
 
     STABLE = "stable"
     PREPARE = "prepare"

@@ -79,7 +79,7 @@ class FaultProxy(Endpoint):
         self._set(tamper=tampering.Tamper(change, times))
 
     def cut_after(self, count: int, *, reset: bool = False, times: int | None = 1) -> None:
-        """Closes (or resets) the connection on which the `count`th byte of replies from now on was delivered."""
+        """Closes (or resets) the connection on which byte number `count` of the replies from now on was delivered."""
         self.tamper(tampering.cut_after(count, tampering.ending(reset)), times)
 
     def cut_in_value(self, *, reset: bool = False, times: int | None = 1) -> None:

@@ -20,6 +20,7 @@ PAGES = sorted(
 )
 MADE = {
     "docs/ring.svg": "script/ring-picture",
+    "docs/reference/errors.md": "script/errors-reference",
     "docs/reference/settings.md": "script/settings-reference",
 }
 PROJECT = """

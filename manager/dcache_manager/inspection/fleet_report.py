@@ -47,7 +47,7 @@ class Sighting:
 
     @property
     def truth(self) -> Layout:
-        """The layout by which reads are answered now (design §7)."""
+        """The layout by which reads are answered now."""
         return self.topology.layouts[-1 if self.topology.phase in (Phase.FLIP, Phase.SETTLE) else 0]
 
     @property

@@ -1,7 +1,7 @@
 """Do the copies agree? Compares what the replicas of each key hold, and mends what can be mended safely.
 
 A copy is never made here: two replicas of a stable topology are written in parallel, so a copy from one to the other
-can bring a deleted value back (design §6, docs/adr/0005). What differs is deleted, which is a miss; what is missing is
+can bring a deleted value back (docs/adr/0005). What differs is deleted, which is a miss; what is missing is
 filled by letting its node join again (`node up --refill`).
 """
 

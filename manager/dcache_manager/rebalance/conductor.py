@@ -1,4 +1,4 @@
-"""Leading a fleet through the phases of a resize, one conductor at a time (design §7).
+"""Leading a fleet through the phases of a resize, one conductor at a time.
 
 Everything that matters is in the fleet state: a conductor killed at any moment is continued by the next run, which
 finds the phase there, repeats its (repeatable) work and goes on.
@@ -165,7 +165,7 @@ class Conductor:
     def _excuse(self, desired: Layout) -> None:
         """Take nodes that are to leave and do not answer out of service at once.
 
-        While keys move, each write that a source does not answer costs the joining nodes a slot (design §5): a dead
+        While keys move, each write that a source does not answer costs the joining nodes a slot: a dead
         node that took part in a resize would empty all others. Raises Unanswered for one that is to stay.
         """
         topology = self._topology

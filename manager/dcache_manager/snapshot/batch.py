@@ -1,4 +1,4 @@
-"""A batch of items brought to the nodes that should hold them, each under a lease on every copy (design §6).
+"""A batch of items brought to the nodes that should hold them, each under a lease on every copy.
 
 What `flows.fill` does for single commands, said in bytes: a snapshot has millions of items. A lease is had only where
 nothing is stored and nobody else is about to store, and anything that happens to the key from then on voids it. So a

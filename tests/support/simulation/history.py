@@ -72,7 +72,8 @@ class Counter:
     starts: int = 0
     starting: set[int] = field(default_factory=set)
     torn: set[int] = field(default_factory=set)
-    """Counted with while they were being set up: the copies may differ until the next write, as design §6 says."""
+    """Counted with while they were being set up: the copies may differ until the next write,
+    as docs/explanation/protocol.md#what-is-not-promised says."""
     begun: int = 0
     handed_out: dict[int, str] = field(default_factory=dict)
     acknowledged: list[tuple[float, int]] = field(default_factory=list)
