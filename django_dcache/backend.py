@@ -9,14 +9,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
-from .errors import ConfigurationError, DCacheError, InvalidKey, UnreadableValue
+from .errors import ConfigurationError, DCacheError, InvalidKey, UnreadableValue, ValueTooLarge
 from .flows import Item
 from .operations import OVER, Operation, Operations
 from .runtime import aio_loop, aio_shortcut, budget, registry
 from .runtime import shortcut as one
 from .runtime import shortcut_many as many
 from .runtime.plan import TakeFlow
-from .values import codec_for
 from .values.plain import signed
 
 MANY = 500
@@ -37,7 +36,7 @@ class DistributedCache(Operations):
             self.fleet = registry.fleet(fleet_alias(location), location, options)
         except ConfigurationError as error:
             raise ImproperlyConfigured(str(error)) from error
-        self._codec = codec_for(self.fleet.options)
+        self._codec = self.fleet.codec
 
     def _run(self, operation: Operation) -> Any:
         resume, answer = operation.send, None
@@ -179,11 +178,13 @@ class DistributedCache(Operations):
         ttl = self._ttl(timeout)
         if ttl == OVER:
             return bool(self._run(self._set(key, value, timeout, version)))
-        flags, data = self._codec.encode(made_key := self.make_key(key, version), value)
         try:
+            flags, data = self._codec.encode(made_key := self.make_key(key, version), value)
             return one.store(self.fleet, made_key, flags, data, ttl) or self._failed(1)
         except TakeFlow:
             return bool(self._run(self._write({made_key: Item(flags, data, ttl)}))[made_key].successful)
+        except ValueTooLarge:
+            return bool(self._run(self._set(key, value, timeout, version)))
         except InvalidKey as error:
             raise InvalidCacheKey(str(error)) from None
 
@@ -198,9 +199,12 @@ class DistributedCache(Operations):
         made_keys = dict(zip(self._make_keys(data, version), data, strict=True))
         if ttl == OVER:
             return [made_keys[made_key] for made_key in self._remove_many(made_keys)]
-        failed: list[str] = []
-        for items in self._parts({name: self._codec.encode(name, data[key]) for name, key in made_keys.items()}):
-            failed += self._store_many(items, ttl)
+        try:
+            encoded = {made_key: self._codec.encode(made_key, data[key]) for made_key, key in made_keys.items()}
+        except ValueTooLarge:
+            parts = ({key: data[key] for key in part.values()} for part in self._parts(made_keys))
+            return [key for part in parts for key in self._run(self._set_many(part, timeout, version))]
+        failed = [made_key for items in self._parts(encoded) for made_key in self._store_many(items, ttl)]
         return [made_keys[made_key] for made_key in failed]
 
     def _store_many(self, items: Mapping[str, tuple[int, bytes]], ttl: float | None) -> Collection[str]:

@@ -46,6 +46,22 @@ class Options:
     """How many connections an event loop opens to a node at most. Its tasks share one as long as the node keeps up."""
     pickle_protocol: int = 5
     """The protocol of values that are pickled."""
+    serializer: str = "pickle"
+    """What makes bytes of objects: "pickle", "json", "msgpack", "msgspec", or a dotted path to `dumps` and `loads`."""
+    read_serializers: tuple[str, ...] = ()
+    """Serializers whose values are read as well, while a site moves from one to another."""
+    compress: str = ""
+    """What makes values smaller where it pays: "zlib", "zstd" or "lz4"."""
+    compress_min_bytes: int = 1024
+    """The size from which values are compressed."""
+    sign_values: bool = False
+    """Sign each value, and read none without our signature. Whole numbers are not signed: nodes count with them."""
+    read_unsigned: bool = False
+    """With `sign_values`: read values that are not signed as well, while a site moves to signed ones."""
+    secret: Any = field(default=None, repr=False)
+    """What signatures are made with; of several the first signs. Default: SECRET_KEY, then SECRET_KEY_FALLBACKS."""
+    max_value: int = 64 * 2**20
+    """The most bytes of a value: a larger one is not stored, and what was there is removed; nor is one read."""
     tls: Any = None
     """An ssl.SSLContext for every connection; None: plain."""
     address_remap: Any = None
@@ -59,16 +75,21 @@ class Options:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0.001 <= value <= 3600:
                 raise ConfigurationError(f"{name} is {value!r}, want seconds from 0.001 to 3600")
-        for name in ("idle_connections", "async_connections"):
+        for name in ("idle_connections", "async_connections", "compress_min_bytes", "max_value"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name} is {value!r}, want a whole number above 0")
-        for name, kind in (("zone", str), ("fleet", str), ("hash_tags", bool)):
+        kinds = {"hash_tags": bool, "sign_values": bool, "read_unsigned": bool}
+        for name, kind in {"zone": str, "fleet": str, "serializer": str, **kinds}.items():
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
         object.__setattr__(self, "prefixes", _prefixes(self.prefixes))
         if type(self.pickle_protocol) is not int or not 0 <= self.pickle_protocol <= HIGHEST_PROTOCOL:
             raise ConfigurationError(f"pickle_protocol is {self.pickle_protocol!r}, want 0 to {HIGHEST_PROTOCOL}")
+        if self.read_unsigned and not self.sign_values:
+            raise ConfigurationError("read_unsigned means nothing without sign_values, which is False")
+        object.__setattr__(self, "read_serializers", _serializers(self.read_serializers))
+        object.__setattr__(self, "secret", _secret(self.secret))
         if self.tls is not None and not hasattr(self.tls, "wrap_socket"):
             raise ConfigurationError(f"tls is {self.tls!r}, want an ssl.SSLContext")
         if self.address_remap is not None and not callable(self.address_remap):
@@ -78,6 +99,26 @@ class Options:
     def operation(self) -> float:
         """The longest an operation may last: its own deadline, and as much again for the bump of a lost write."""
         return 2 * self.timeout
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """What signatures are made with (the first) and accepted of. Raises ConfigurationError if there is none."""
+        secrets = _secret(self.secret() if callable(self.secret) else self.secret)
+        if secrets is None:
+            secrets = _secret([key for key in _site_secrets() if key] or None)
+        if not isinstance(secrets, tuple):
+            raise ConfigurationError("there is nothing to sign with: set OPTIONS['secret'] or SECRET_KEY")
+        return tuple(one.encode() if isinstance(one, str) else one for one in secrets)
+
+
+def _site_secrets() -> list[Any]:
+    from django.conf import settings  # Here: the manager's broker messages parse options where no settings are.
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    except ImproperlyConfigured:
+        return []
 
 
 def _prefixes(given: Any) -> tuple[str, ...]:
@@ -95,7 +136,30 @@ def _prefixes(given: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
-_choices = {"ring": RING_MODES, "on_error": ("miss", "raise"), "on_unproven": ("serve", "miss")}
+def _serializers(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
+        raise ConfigurationError(f"read_serializers is {given!r}, want a list of names, such as 'pickle'")
+    return tuple(given)
+
+
+def _secret(given: Any) -> Any:
+    """None, a function, or a tuple."""
+    if given is None or callable(given):
+        return given
+    secrets = (given,) if isinstance(given, (str, bytes)) else given
+    if not isinstance(secrets, (list, tuple)) or not all(isinstance(one, (str, bytes)) and one for one in secrets):
+        raise ConfigurationError("secret is neither text nor bytes, nor a list of them, nor a function that returns it")
+    if not secrets:
+        raise ConfigurationError("secret is an empty list")
+    return tuple(secrets)
+
+
+_choices = {
+    "compress": ("", "zlib", "zstd", "lz4"),
+    "ring": RING_MODES,
+    "on_error": ("miss", "raise"),
+    "on_unproven": ("serve", "miss"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@
     ├── Conflict                somebody else holds or has moved what this call wanted to change
     ├── TooManyPrefixes         the fleet state has no room for another prefix generation
     ├── UnreadableValue         stored bytes that are no value, or not one that may be decoded here
+    ├── ValueTooLarge           above OPTIONS["max_value"]; nothing was sent
     ├── NoMajority              too few keepers answered; the fleet state could not be read or written
     └── NodeFailure             no usable reply from one node
         ├── NodeUnreachable     no connection: nothing was sent
@@ -63,6 +64,10 @@ class TooManyPrefixes(DCacheError):
 
 class UnreadableValue(DCacheError):
     """The stored bytes can't be turned into a value: written by other software, or by a newer version of a class."""
+
+
+class ValueTooLarge(DCacheError):
+    """This value is too large to be stored; nothing was sent."""
 
 
 class NoMajority(DCacheError):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
 
 from .commands import Value
-from .errors import InvalidKey, NoReplica, UnreadableValue
+from .errors import InvalidKey, NoReplica, UnreadableValue, ValueTooLarge
 from .flows import Flow, Item, Load
 from .flows.add import add
 from .flows.consensus import clear
@@ -67,8 +67,13 @@ class Operations(BaseCache):
         ttl: float | None = timeout
         return ttl
 
-    def _item(self, made_key: str, value: Any, ttl: float | None) -> Item:
-        flags, data = self._codec.encode(made_key, value)
+    def _item(self, made_key: str, value: Any, ttl: float | None) -> Item | None:
+        """What to store; None for a value that is too large, so that it removes what is there."""
+        try:
+            flags, data = self._codec.encode(made_key, value)
+        except ValueTooLarge:
+            self.fleet.counters["too_large"] += 1
+            return None
         return Item(flags, data, ttl)
 
     def _decode(self, made_key: str, value: Value | None) -> Any:
@@ -207,7 +212,7 @@ class Operations(BaseCache):
         item = self._item(made_key, value, ttl)
 
         def named(view: View) -> Any:
-            return _refuse() if view.young(made_key) else add(view, _name(view, made_key), item)
+            return _refuse() if item is None or view.young(made_key) else add(view, _name(view, made_key), item)
 
         return (yield Run(named))
 

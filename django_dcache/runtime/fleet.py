@@ -23,6 +23,7 @@ from ..model.topology import Topology
 from ..model.view import View
 from ..transport.pool import Limits
 from ..transport.sync import Session, Transport
+from ..values import codec_for
 from . import budget
 
 log = logging.getLogger("django_dcache")
@@ -39,6 +40,7 @@ class Fleet:
     ):
         self.configuration, self.clock = configuration, clock
         options = self.options = configuration.options
+        self.codec = codec_for(options, configuration.fleet, lambda: options.secrets)
         limits = Limits(
             options.timeout, options.connect_timeout, options.idle_connections, options.tls, options.address_remap
         )

@@ -1,31 +1,48 @@
 """Values as (flags, bytes) and back, as the options of the alias say. Pure: no socket, no Django.
 
-A codec is told the made key of each value, since a signed one is valid under its own key only.
+A codec is told the made key of each value, since a signed one is valid under its own key only. By default nothing is
+compressed or signed, and the only cost of all this is one look-up by flags.
+
+    plain           text, bytes, whole numbers, and anything else by the serializer
+    serializers     pickle, json, msgpack, msgspec, or the site's own
+    compressors     zlib, zstd, lz4
+    signature       the tag of a value under its key
+    envelope        what is compressed or signed (docs/reference/envelope.md)
 """
 
-from collections.abc import Callable
-from functools import partial
-from pickle import HIGHEST_PROTOCOL
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from ..errors import UnreadableValue
-from . import plain
+from . import compressors, envelope, plain, serializers
+from .signature import Signature, signature
 
 
 class Codec(NamedTuple):
     """How an alias stores values."""
 
-    encode: Callable[[str, Any], tuple[int, bytes]]
-    """(flags, bytes) of a value under a made key. Raises what the serializer raises."""
-    decode: Callable[[str, int, bytes], Any]
-    """The value that was encoded under this made key. Raises UnreadableValue."""
+    encode: plain.Encode
+    decode: plain.Decode
 
 
-def codec_for(options: Any) -> Codec:
-    """The codec of these `Options`."""
-    protocol = options.pickle_protocol
-    encode = plain.encode if protocol == HIGHEST_PROTOCOL else partial(plain.encode, protocol=protocol)
-    return Codec(encode, plain.decode)
+def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) -> Codec:
+    """The codec of an alias with these `Options`. Raises ConfigurationError."""
+
+    @cache
+    def proof() -> Signature:
+        return signature(secrets(), fleet)
+
+    most, strict = options.max_value, options.sign_values and not options.read_unsigned
+    serializer = serializers.find(options.serializer, options.pickle_protocol)
+    loads = plain.SIMPLE | serializers.loads((options.serializer, *options.read_serializers))
+    encode = plain.encoder(serializer.dump, serializer.flags, most)
+    if options.compress:
+        compressor = compressors.find(compressors.NAMES[options.compress])
+        encode = envelope.compressed(encode, compressor, options.compress_min_bytes)
+    if options.sign_values:
+        encode = envelope.signed(encode, proof())
+    opened = envelope.opener(loads, proof, not strict, most)
+    return Codec(encode, plain.decoder(plain.NUMBERS if strict else loads, opened))
 
 
-__all__ = ["Codec", "UnreadableValue", "codec_for"]
+__all__ = ["Codec", "codec_for"]

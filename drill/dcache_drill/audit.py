@@ -12,7 +12,6 @@ from django_dcache.errors import NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.model import keys
 from django_dcache.model.view import View
-from django_dcache.values import codec_for
 
 from . import stamp
 from .arena import Arena
@@ -36,7 +35,7 @@ def audit(arena: Arena) -> list[Violation]:
 def _read_copies(arena: Arena, recorder: Recorder) -> None:
     fleet = arena.fleet
     fleet.proven_view()
-    codec = codec_for(fleet.options)
+    codec = fleet.codec
     for family in (Family.REGISTER, Family.ROW):
         for number in range(SIZES[family]):
             key = key_number(family, number)

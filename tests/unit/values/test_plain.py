@@ -9,8 +9,9 @@ from django.utils.safestring import SafeString, mark_safe
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from django_dcache.conf import Options
 from django_dcache.errors import UnreadableValue
-from django_dcache.values import plain
+from django_dcache.values import codec_for
 from django_dcache.values.plain import BYTES, INTEGER, LONG, PICKLE, TEXT, signed
 
 LEAST, MOST = -(2**63), 2**63 - 1
@@ -42,14 +43,19 @@ def _raise(error):
     raise error
 
 
-def encode(value, *protocol):
+def codec(**options):
+    """That of an alias with these options."""
+    return codec_for(Options(**options), "default", lambda: ())
+
+
+def encode(value, **options):
     """As under any key: a plain value does not depend on it."""
-    return plain.encode("key", value, *protocol)
+    return codec(**options).encode("key", value)
 
 
 def decode(flags, data):
     """The same, back."""
-    return plain.decode("key", flags, data)
+    return codec().decode("key", flags, data)
 
 
 def back(value):
@@ -185,4 +191,4 @@ def test_what_can_not_be_pickled():
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle_protocols(protocol):
     """Values pickled by any protocol are readable."""
-    assert decode(*encode([1, "é"], protocol)) == [1, "é"]
+    assert decode(*encode([1, "é"], pickle_protocol=protocol)) == [1, "é"]
