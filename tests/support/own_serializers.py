@@ -33,4 +33,17 @@ class Greedy(Literals):
     number = 1
 
 
+class Witness:
+    """Remembers what it was given to load."""
+
+    seen: list[bytes] = []
+
+    def dumps(self, value):
+        return b"dumped"
+
+    def loads(self, data):
+        self.seen.append(data)
+        return data
+
+
 reversed_literals = Reversed()

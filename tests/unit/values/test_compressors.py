@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from django_dcache.conf import Options
 from django_dcache.errors import ConfigurationError, UnreadableValue, ValueTooLarge
 from django_dcache.values import codec_for, compressors
-from tests.support import extras
+from support import extras
 
 NAMES = extras.options(*compressors.NAMES)
 MOST = 10**5

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from django_dcache.conf import Options, parse
 from django_dcache.errors import ConfigurationError, UnreadableValue
 from django_dcache.values import codec_for, serializers
-from tests.support import extras
+from support import extras
 
-OWN = "tests.support.own_serializers"
+OWN = "support.own_serializers"
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -98,7 +98,7 @@ def test_migration():
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"serializer": "yaml"}, "want pickle, json, msgpack, msgspec, or a dotted path"),
+        ({"serializer": "nothing_like_it"}, "want pickle, json, msgpack, msgspec, or a dotted path"),
         ({"serializer": "no.such.module"}, "No module named"),
         ({"serializer": "json.nothing"}, "has no attribute"),
         ({"serializer": "os.path"}, "no methods dumps and loads"),

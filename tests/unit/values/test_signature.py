@@ -12,7 +12,8 @@ from django_dcache.errors import ConfigurationError, UnreadableValue
 from django_dcache.values import codec_for
 from django_dcache.values.envelope import SIGNED
 from django_dcache.values.signature import TAG_BYTES, signature
-from tests.support import extras
+from support import extras
+from support.own_serializers import Witness
 
 KEY = ":1:session"
 VALUE = {"user": 7, "cart": ["a"] * 300}
@@ -91,28 +92,10 @@ def test_every_bit(compress):
 
 def test_proven_before_anything_else():
     """Bytes that are not ours reach neither a decompressor nor a serializer."""
-    seen = []
-    mine = codec(serializer="tests.unit.values.test_signature.witness")
-    witness.seen = seen
+    mine, seen = codec(serializer="support.own_serializers.Witness"), Witness.seen
     assert refused(KEY, 16 << 8 | SIGNED, b"\0" * 100, mine) and refused(KEY, 16 << 8, b"x", mine)
     assert seen == []
     assert mine.decode(KEY, *mine.encode(KEY, None)) == b"dumped" and seen == [b"dumped"]
-
-
-class _Witness:
-    """A serializer that tells what it was given to load."""
-
-    seen: list[bytes] = []
-
-    def dumps(self, value):
-        return b"dumped"
-
-    def loads(self, data):
-        self.seen.append(data)
-        return data
-
-
-witness = _Witness()
 
 
 def test_numbers():
