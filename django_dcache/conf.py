@@ -42,6 +42,8 @@ class Options:
     """The name under which the nodes keep the fleet's state; default: the alias. Aliases may share a fleet."""
     idle_connections: int = 64
     """How many connections a process keeps open to a node while it does not use them."""
+    max_connections: int = 256
+    """How many connections a process has to a node at most: callers wait for one that comes back, within `timeout`."""
     async_connections: int = 4
     """How many connections an event loop opens to a node at most. Its tasks share one as long as the node keeps up."""
     pickle_protocol: int = 5
@@ -75,7 +77,7 @@ class Options:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0.001 <= value <= 3600:
                 raise ConfigurationError(f"{name} is {value!r}, want seconds from 0.001 to 3600")
-        for name in ("idle_connections", "async_connections", "compress_min_bytes", "max_value"):
+        for name in ("idle_connections", "max_connections", "async_connections", "compress_min_bytes", "max_value"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name} is {value!r}, want a whole number above 0")

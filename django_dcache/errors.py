@@ -12,6 +12,8 @@
     ├── NoMajority              too few keepers answered; the fleet state could not be read or written
     └── NodeFailure             no usable reply from one node
         ├── NodeUnreachable     no connection: nothing was sent
+        │   ├── NodeUnresolved  … because no address is known for its name
+        │   └── NotGreeted      … because it took one and said nothing, or something wrong
         ├── NodeDown            the breaker is open: nothing was sent
         ├── NodeTimeout         the deadline passed before the reply was complete
         ├── ConnectionLost      the peer closed or reset the connection
@@ -85,6 +87,14 @@ class NodeUnreachable(NodeFailure):
     """No connection to the node could be made."""
 
     sent = False
+
+
+class NodeUnresolved(NodeUnreachable):
+    """The node's name has no address: none was found in time, and none was known from before."""
+
+
+class NotGreeted(NodeUnreachable):
+    """The node took the connection and can't be used: it hangs, is full, wants a login or is no memcached ≥ 1.6."""
 
 
 class NodeDown(NodeFailure):

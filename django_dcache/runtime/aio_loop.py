@@ -1,7 +1,6 @@
 """Which event loop runs what: a loop needs connections and a proof of its own, and takes them along when it ends."""
 
 import asyncio
-import os
 import threading
 from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import AsyncGenerator, Callable
@@ -12,6 +11,7 @@ from typing import Any, cast
 from ..flows import Flow, Result
 from ..flows.consensus import prove
 from ..model.view import View
+from ..transport import forks
 from ..transport.aio import LoopTransport
 from .aio_flow import Running
 from .fleet import Fleet
@@ -78,6 +78,7 @@ _inherited: list[Any] = []
 
 def runner_of(fleet: Fleet) -> Runner:
     """The one of this fleet on the running loop."""
+    forks.look()
     loop = get_running_loop()
     try:
         return _runners[loop][fleet]
@@ -106,7 +107,8 @@ async def _guard(loop: AbstractEventLoop, runner: Runner) -> AsyncGenerator[None
                 del _runners[loop]
 
 
-def _after_fork_in_child() -> None:
+@forks.in_child
+def _after_fork() -> None:
     """The parent's loops go on in the parent and share with us what they listen to: here they are only kept."""
     global _lock, _runners
     for runners in _runners.values():
@@ -114,6 +116,3 @@ def _after_fork_in_child() -> None:
             runner.transport.forget()
     _inherited.append(_runners)
     _lock, _runners = threading.Lock(), {}
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

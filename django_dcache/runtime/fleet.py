@@ -5,7 +5,6 @@ becomes of its connections.
 """
 
 import logging
-import os
 import threading
 import time
 import weakref
@@ -21,6 +20,7 @@ from ..model.placement import Placement
 from ..model.state import FleetState
 from ..model.topology import Topology
 from ..model.view import View
+from ..transport import forks
 from ..transport.pool import Limits
 from ..transport.sync import Session, Transport
 from ..values import codec_for
@@ -42,7 +42,8 @@ class Fleet:
         options = self.options = configuration.options
         self.codec = codec_for(options, configuration.fleet, lambda: options.secrets)
         limits = Limits(
-            options.timeout, options.connect_timeout, options.idle_connections, options.tls, options.address_remap
+            *(options.timeout, options.connect_timeout, options.idle_connections, options.tls, options.address_remap),
+            options.max_connections,
         )
         self.transport = Transport(limits, clock)
         seed = Topology(0, configuration.layout)
@@ -75,6 +76,7 @@ class Fleet:
     def _begin(self) -> float:
         """The moment from which an operation has its time: before its view is taken, so that a process that stands
         still in between has no time left to act by what others have stopped counting on."""
+        forks.look()
         began = self.clock()
         for _ in range(3):  # Again, if this process stood still while it asked.
             if began < self.renew_at:
@@ -238,9 +240,7 @@ class Fleet:
 _fleets: "weakref.WeakSet[Fleet]" = weakref.WeakSet()
 
 
-def _after_fork_in_child() -> None:
+@forks.in_child
+def _after_fork() -> None:
     for fleet in list(_fleets):
         fleet.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

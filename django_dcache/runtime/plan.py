@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from ..model import keys
 from ..model.view import Standing, View
+from ..transport import forks
 from ..transport.breaker import State
 from ..transport.connection import Connection
-from ..transport.pool import Pool
+from ..transport.pool import TRUSTED_SECONDS, Pool
 from .fleet import Fleet
 
 KNOWN_KEYS = 8192
@@ -55,6 +56,7 @@ class Known(NamedTuple):
 def begin(fleet: Fleet) -> float:
     """The moment from which an operation has its time. Its view, proven, is taken after that: a process that stood
     still in between, and sent what others had stopped counting on, must find out by the clock."""
+    forks.look()
     began = fleet.clock()
     if began >= fleet.renew_at:
         fleet.proven_view()
@@ -119,20 +121,20 @@ def _leading(spots: Iterable[Spot | None]) -> tuple[Spot, ...]:
     return tuple(found)
 
 
-def take(pool: Pool, write_at: float | None = None) -> Connection:
-    """An idle connection of a node that is well. `write_at`: now, if a write is to go over it. Raises TakeFlow."""
+def take(pool: Pool, began: float, writes: bool = True) -> Connection:
+    """An idle connection of a node that is well, for an operation that began now. Raises TakeFlow."""
     if pool.breaker.state is not State.UP:
         raise TakeFlow
     try:
         connection = pool.idle.pop()
     except IndexError:
         raise TakeFlow from None
-    if not connection.direct:
+    idle = began - connection.used_at
+    if not connection.direct or idle > TRUSTED_SECONDS:
         pool.idle.append(connection)
         raise TakeFlow
-    if write_at is not None:
-        if write_at - connection.used_at > IDLE and not connection.quiet():
-            connection.close()
-            raise TakeFlow
-        connection.used_at = write_at
+    if writes and idle > IDLE and not connection.quiet():
+        connection.close()
+        raise TakeFlow
+    connection.used_at = began
     return connection

@@ -1,10 +1,10 @@
 """One Fleet per alias per process. Django makes a backend object for every thread and task; they all share it."""
 
-import os
 import threading
 from typing import Any
 
 from ..conf import Configuration, parse
+from ..transport import forks
 from .fleet import Fleet
 
 _lock = threading.RLock()  # protects _fleets
@@ -13,6 +13,7 @@ _fleets: dict[Configuration, Fleet] = {}
 
 def fleet(alias: str, location: Any, options: dict[str, Any] | None = None) -> Fleet:
     """The fleet of a CACHES entry; made when it is first asked for. Raises ConfigurationError."""
+    forks.look()
     configuration = parse(alias, location, options)
     with _lock:
         found = _fleets.get(configuration)
@@ -27,9 +28,7 @@ def fleets() -> list[Fleet]:
         return list(_fleets.values())
 
 
-def _after_fork_in_child() -> None:
+@forks.in_child
+def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

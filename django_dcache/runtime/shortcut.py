@@ -5,6 +5,7 @@ from socket import MSG_WAITALL
 
 from ..engines.memcached.protocol import exptime
 from ..engines.memcached.speed import header
+from ..errors import NodeTimeout
 from ..flows.consensus import bump
 from ..transport.connection import Connection
 from ..transport.pool import Pool
@@ -25,7 +26,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
     began = asked = begin(fleet)
     known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)  # No call of ours for what is known.
     for _, pool, key, _ in known.copies:
-        connection = take(pool)
+        connection = take(pool, began, writes=False)
         opaque = connection.opaque
         connection.opaque = opaque + 1
         try:
@@ -59,8 +60,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
     connection.close()
     waited = fleet.clock() - began
     budget.spend(waited)
-    if waited > fleet.options.timeout / 4:
-        pool.breaker.failed()
+    pool.lost(connection, NodeTimeout(), waited, fleet.options.timeout)
     raise TakeFlow(began + fleet.options.timeout)
 
 
@@ -124,6 +124,7 @@ def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, 
         (spot,) = known.write
         connection = take(spot.pool, began)
         _say(connection, verb, spot.key, middle, tail)
+        sent_at = fleet.clock()
         word = _hear(connection, verb)
         if word == b"HD":
             spot.pool.idle.append(connection)
@@ -131,16 +132,18 @@ def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, 
             _part(fleet, began, spot.pool, connection, word)
         said = [word]
     elif known.write:
-        said = _tell_all(fleet, began, known, verb, middle, tail)
+        said, sent_at = _tell_all(fleet, began, known, verb, middle, tail)
     else:
         raise TakeFlow
-    if fleet.clock() - began > fleet.options.timeout:
+    if sent_at - began > fleet.options.timeout:
         # This process stood still, and may have sent by a view that others have stopped counting on.
         return [None] * len(said)
     return said
 
 
-def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> list[bytes | None]:
+def _tell_all(
+    fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes
+) -> tuple[list[bytes | None], float]:
     talks: list[tuple[Spot, Connection]] = []
     try:
         for spot in known.write:
@@ -152,6 +155,7 @@ def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: byt
     try:
         for spot, connection in talks:
             _say(connection, verb, spot.key, middle, tail)
+        sent_at = fleet.clock()
         # The last one first: by the time it has answered the others have too, and nobody was woken for them.
         said = [_hear(connection, verb) for _, connection in reversed(talks)]
         said.reverse()
@@ -163,7 +167,7 @@ def _tell_all(fleet: Fleet, began: float, known: Known, verb: bytes, middle: byt
         raise
     for (spot, connection), word in zip(talks, said, strict=True):
         _part(fleet, began, spot.pool, connection, word)
-    return said
+    return said, sent_at
 
 
 def _say(connection: Connection, verb: bytes, key: bytes, middle: bytes, tail: bytes) -> None:
@@ -199,8 +203,8 @@ def _part(fleet: Fleet, began: float, pool: Pool, connection: Connection, word: 
         pool.idle.append(connection)
         return
     connection.close()
-    if word is None and fleet.clock() - began > fleet.options.timeout / 4:
-        pool.breaker.failed()
+    if word is None:
+        pool.lost(connection, NodeTimeout(), fleet.clock() - began, fleet.options.timeout)
 
 
 def _bumped(fleet: Fleet, known: Known, said: Sequence[bytes | None]) -> bool:

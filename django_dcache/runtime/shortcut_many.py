@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from ..engines.memcached.batch import OUT_OF_STEP, Found
 from ..engines.memcached.protocol import exptime
 from ..engines.memcached.speed import answers, questions, readers, removals
+from ..errors import NodeTimeout
 from ..flows.consensus import bump
 from ..model.keys import RESERVED
 from ..model.view import Slot
@@ -26,9 +27,9 @@ class Batch:
 
     __slots__ = ("pool", "connection", "opaque", "request")
 
-    def __init__(self, pool: Pool, write_at: float | None = None):
+    def __init__(self, pool: Pool, began: float, writes: bool = True):
         self.pool = pool
-        self.connection: Connection = take(pool, write_at)
+        self.connection: Connection = take(pool, began, writes)
         self.opaque = self.connection.opaque
         self.request = b""
 
@@ -63,7 +64,7 @@ def _give_up(batches: Iterable[Batch], sent: bool) -> None:
 
 def get_many(fleet: Fleet, made_keys: Collection[str]) -> tuple[Found, list[str]]:
     """(flags, data) of what was found, and the keys that need the flow. Raises InvalidKey, before anything is sent."""
-    deadline = begin(fleet) + fleet.options.timeout
+    began = begin(fleet)
     places = look_up_many(fleet, made_keys)
     asked, rest = readers(places)
     batches: list[Batch] = []
@@ -71,14 +72,14 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> tuple[Found, list[str]
     sent = False
     try:
         for pool, wanted in asked.items():
-            batch = Batch(pool)
+            batch = Batch(pool, began, writes=False)
             batches.append(batch)
             batch.request = questions(wanted, batch.opaque)
             batch.connection.opaque += len(wanted)
         _send(batches, READ_BYTES)
         sent = True
         for batch, wanted in zip(batches, asked.values(), strict=True):
-            rest += _collect(fleet, batch, wanted, found, deadline)
+            rest += _collect(fleet, batch, wanted, found, began + fleet.options.timeout)
     except TakeFlow:
         _give_up(batches, sent)
         return {}, [known.made_key for known in places]
@@ -115,8 +116,7 @@ def _collect(fleet: Fleet, batch: Batch, asked: list[Known], found: Found, deadl
     except OSError:
         pass
     batch.connection.close()
-    if fleet.clock() - began > fleet.options.timeout / 4:
-        batch.pool.breaker.failed()
+    batch.pool.lost(batch.connection, NodeTimeout(), fleet.clock() - began, fleet.options.timeout)
     return missed + [known.made_key for known in asked[number:]]
 
 
@@ -157,7 +157,10 @@ def _tell_many(
             batch.connection.opaque += 1
         _send(batches, WRITE_BYTES)
         sent = True
+        # Sent too late, by a process that stood still, is as good as lost (transport/sync.py).
+        late = fleet.clock() > began + fleet.options.timeout
         ends = {batch.pool: _end(fleet, batch, began + fleet.options.timeout) for batch in batches}
+        ends = dict.fromkeys(ends) if late else ends
     except TakeFlow:
         _give_up(batches, sent)
         return set(), [known.made_key for known in places]
@@ -189,9 +192,9 @@ def _end(fleet: Fleet, batch: Batch, deadline: float) -> bool | None:
     try:
         while not data.endswith(closing) and len(data) < CHUNK:
             chunk = receive(CHUNK)
+            data += chunk
             if not chunk or fleet.clock() > deadline:
                 break
-            data += chunk
     except OSError:
         pass
     if data.endswith(closing):
@@ -203,6 +206,5 @@ def _end(fleet: Fleet, batch: Batch, deadline: float) -> bool | None:
         if all(word.startswith(b"SERVER_ERROR") for word in words.splitlines()):
             return False
     batch.connection.close()
-    if fleet.clock() - began > fleet.options.timeout / 4:
-        batch.pool.breaker.failed()
+    batch.pool.lost(batch.connection, NodeTimeout(), fleet.clock() - began, fleet.options.timeout)
     return None

@@ -12,7 +12,7 @@ from ..commands import Command, Remove, Store
 from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServed
 from .connection import Connection
 from .pipeline import Answers, Exchange, Pipeline, too_late
-from .pool import Pool
+from .pool import TRUSTED_SECONDS, Pool
 from .sync import Transport
 
 
@@ -39,15 +39,22 @@ class LoopPool:
             self._open()
 
     def _pipeline(self, exchange: Exchange) -> Pipeline | None:
+        now = self._clock()
         for pipeline in tuple(self.pipelines):
-            if pipeline.open and (not pipeline.idle or exchange.repeatable or pipeline.still_there()):
+            if pipeline.idle and pipeline.open:
+                pipeline.connection.old = now - pipeline.connection.used_at > TRUSTED_SECONDS
+                # A write is trusted to a new connection sooner than to one that has been idle for long.
+                if not exchange.repeatable and (pipeline.connection.old or not pipeline.still_there()):
+                    pipeline.retire()
+            if pipeline.open:
                 return pipeline
         while self.pool.idle and len(self.pipelines) + self._opening < self._limit:
             try:
                 connection = self.pool.idle.pop()
             except IndexError:
                 break
-            if connection.quiet():
+            connection.old = now - connection.used_at > TRUSTED_SECONDS
+            if connection.quiet() and (exchange.repeatable or not connection.old):
                 return self._add(connection)
             connection.close()
         return None

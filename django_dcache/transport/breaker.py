@@ -22,7 +22,7 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float] = monotonic, chance: Callable[[], float] = random.random):
         self.state, self.since = State.UP, clock()
-        self._clock, self._chance = clock, chance
+        self.clock, self._chance = clock, chance
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
         self._lock = threading.Lock()  # protects everything above; never held while anything waits
 
@@ -31,7 +31,7 @@ class Breaker:
         if self.state is not State.DOWN:
             return True
         with self._lock:
-            now = self._clock()
+            now = self.clock()
             if now < self._probe_at:
                 return False
             # The next caller is let through only after this probe had its time, whatever becomes of its caller.
@@ -58,7 +58,7 @@ class Breaker:
                 return
             if absent or self._failures >= FAILURES:
                 self._become(State.DOWN)
-                self._probe_at = self._clock() + self._next_pause()
+                self._probe_at = self.clock() + self._next_pause()
             else:
                 self._become(State.SUSPECT)
 
@@ -68,7 +68,7 @@ class Breaker:
 
     def _become(self, state: State) -> None:
         if state is not self.state:
-            self.state, self.since = state, self._clock()
+            self.state, self.since = state, self.clock()
 
     def _next_pause(self) -> float:
         # Processes that saw the node fail together must not probe it together.

@@ -6,11 +6,13 @@ import select
 import socket
 import ssl
 import struct
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
-from pymemcache.client.base import Client
-
-from ..errors import ConnectionLost, NodeUnreachable
+from ..engines.memcached.greeting import ANSWER, QUESTION
+from ..errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable, NotGreeted, ProtocolViolation
+from .dial import dial
 
 CHUNK_BYTES = 64 * 1024
 _serials = itertools.count(1)
@@ -23,14 +25,19 @@ class Connection:
     kernel's own timeout, so that one question and its answer are two system calls and nothing else.
     """
 
-    __slots__ = ("node", "serial", "opaque", "used", "used_at", "poller", "socket", "direct", "_flags")
+    __slots__ = (
+        *("node", "serial", "opaque", "used", "used_at", "old", "poller", "socket", "direct", "process"),
+        *("_flags", "_closed"),
+    )
 
-    def __init__(self, node: str, stream: Any, timeout: float = 0.25):
-        self.node, self.socket = node, stream
-        self.serial, self.used = next(_serials), False
-        # Far from any other connection's: what was meant for another is no reply here either.
-        self.opaque = self.serial * 2_654_435_761 % 2**31
+    def __init__(self, node: str, stream: Any, timeout: float = 0.25, closed: Callable[[], None] | None = None):
+        self.node, self.socket, self._closed = node, stream, closed
+        self.serial, self.used, self.process = next(_serials), False, os.getpid()
+        # Far from any other connection's, of this process or another: what was meant for another is no reply here.
+        self.opaque = int.from_bytes(os.urandom(4), "big") >> 2
         self.used_at = float("-inf")
+        self.old = False
+        """It had been idle for so long when it was taken that its loss says nothing about its node."""
         # TLS can't be read without its own buffer, and a greenlet's socket must go through its hub.
         self.direct = type(stream) is socket.socket and type(stream).__module__ == "socket"
         self._flags = (socket.MSG_DONTWAIT,) if self.direct else ()
@@ -52,18 +59,46 @@ class Connection:
         connect_timeout: float,
         tls: ssl.SSLContext | None = None,
         timeout: float = 0.25,
+        closed: Callable[[], None] | None = None,
     ) -> "Connection":
-        """Connect within `connect_timeout` seconds. Raises NodeUnreachable."""
-        client = Client(endpoint, connect_timeout=connect_timeout, timeout=timeout, no_delay=True, tls_context=tls)
+        """Connect within `connect_timeout` seconds, and be greeted. Raises NodeUnreachable.
+
+        `closed` is called once, when the connection is no more.
+        """
+        until = monotonic() + connect_timeout
+        stream = None
         try:
-            client._connect()
-            return cls(node, client.sock, timeout)
+            stream = dial(endpoint, connect_timeout, tls, 2 * timeout)
+            connection = cls(node, stream, timeout, closed)
         except BaseException as error:
-            client.close()
-            if not isinstance(error, Exception):
-                raise
-            # OSError, ssl errors, and pymemcache's own for an address it can't use
-            raise NodeUnreachable(f"{type(error).__name__}: {error}", node=node) from error
+            if stream is not None:
+                stream.close()
+            if isinstance(error, NodeFailure):
+                error.node = node
+            elif isinstance(error, (OSError, ValueError)):  # ssl's errors are both
+                raise NodeUnreachable(f"{type(error).__name__}: {error}", node=node) from error
+            raise
+        try:
+            connection.greet(until - monotonic())
+        except NodeFailure as failure:
+            connection.close()
+            raise NotGreeted(str(failure), node=node) from failure
+        return connection
+
+    def greet(self, seconds: float) -> None:
+        """Have the node answer, to nothing, within `seconds`. Raises NodeTimeout, ConnectionLost, ProtocolViolation."""
+        until, said = monotonic() + seconds, b""
+        self.send(memoryview(QUESTION))
+        while said != ANSWER:
+            left = until - monotonic()
+            # What has arrived counts even where this process comes late to look at it.
+            self.poller.poll(max(0.0, left) * 1000)
+            data = self.receive()
+            if data is None and left <= 0:
+                raise NodeTimeout("no answer to the greeting", node=self.node)
+            said += data or b""
+            if not ANSWER.startswith(said):
+                raise ProtocolViolation(f"{said[:80]!r} to the greeting", node=self.node)
 
     def fileno(self) -> int:
         return int(self.socket.fileno())
@@ -94,6 +129,8 @@ class Connection:
         return not self.poller.poll(0)
 
     def close(self) -> None:
+        """At once, and with whatever is still on its way to the node (dial.py: a reset, not an end of stream)."""
+        self._gone()
         try:
             self.socket.close()
         except OSError:
@@ -106,7 +143,13 @@ class Connection:
 
     def forget(self) -> None:
         """Drop the descriptor without a word to the peer: after a fork the stream is the parent's."""
+        self._gone()
         try:
             os.close(self.socket.detach())
         except OSError:
             pass
+
+    def _gone(self) -> None:
+        closed, self._closed = self._closed, None
+        if closed:
+            closed()

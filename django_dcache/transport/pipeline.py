@@ -25,7 +25,7 @@ class Exchange:
 
     __slots__ = (
         *("node", "commands", "deadline", "done", "repeatable", "repeated", "parser"),
-        *("_pool", "_answered", "_sent_at"),
+        *("_pool", "_answered", "_connection", "_sent_at"),
     )
 
     def __init__(
@@ -42,11 +42,12 @@ class Exchange:
         self.parser: ReplyParser | None = None
         """None as long as nothing was sent."""
         self._pool, self._answered = pool, answered
+        self._connection: Connection | None = None
         self._sent_at = 0.0
 
     def encode(self, connection: Connection, now: float) -> bytes:
         """The bytes to send. Their opaque numbers follow those of the batch before them."""
-        self._sent_at = now
+        self._connection, self._sent_at = connection, now
         first = connection.opaque
         connection.opaque = (first + len(self.commands)) % 2**31
         self.parser = ReplyParser(self.commands, first, connection.serial)
@@ -61,8 +62,9 @@ class Exchange:
 
     def fail(self, failure: NodeFailure) -> None:
         self.done = True
-        if failure.sent:
-            self._pool.breaker.failed()
+        if failure.sent and self._connection:
+            waited = self._pool.breaker.clock() - self._sent_at
+            self._pool.lost(self._connection, failure, waited, self.deadline - self._sent_at)
         got: list[Reply | NodeFailure] = list(self.parser.replies) if self.parser else []
         self._answered(self.node, got + [failure] * (len(self.commands) - len(got)))
 
@@ -141,7 +143,12 @@ class Pipeline:
                 parts.append(exchange.encode(self.connection, now))
                 self._line.append(exchange)
         if parts:
+            self.connection.used_at = now
             self._send(memoryview(b"".join(parts)))
+            # What has just left too late, because this process stood still, is as good as lost (sync.py).
+            now = self._clock()
+            slipped = [exchange for exchange in self._line if exchange.deadline <= now and not exchange.done]
+            self._give_up(slipped, NodeTimeout("sent too late", node=self.connection.node))
         for exchange in late:
             exchange.fail(too_late(exchange.node))
 
@@ -224,18 +231,21 @@ class Pipeline:
             return
         self._readable()  # A loop that was busy with something else may not have looked yet.
         due = [exchange for exchange in self._line if not exchange.done and exchange.deadline <= now]
+        unsent = [exchange for exchange in self._outbox if exchange.deadline <= now]
+        self._outbox = [exchange for exchange in self._outbox if exchange.deadline > now]
+        self._give_up(due, NodeTimeout(node=self.connection.node))
+        for exchange in unsent:
+            exchange.fail(too_late(exchange.node))
+
+    def _give_up(self, due: Sequence[Exchange], failure: NodeFailure) -> None:
         for exchange in due:
             exchange.done = True
         self._overdue += len(due)
-        unsent = [exchange for exchange in self._outbox if exchange.deadline <= now]
-        self._outbox = [exchange for exchange in self._outbox if exchange.deadline > now]
         if due and (self._unsent or all(exchange.done for exchange in self._line)):
             # Half a batch can't be taken back and must not be completed late; or nobody is waiting any more.
             self._lose(ConnectionLost("closed by us, as it did not answer in time", node=self.connection.node))
         for exchange in due:
-            exchange.fail(NodeTimeout(node=exchange.node))
-        for exchange in unsent:
-            exchange.fail(too_late(exchange.node))
+            exchange.fail(failure)
 
     def retire(self) -> None:
         """Take on nothing more, and close when the line is empty."""

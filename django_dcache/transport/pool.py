@@ -1,15 +1,30 @@
-"""The idle connections of one node, newest first. No lock: a deque's append and pop are atomic."""
+"""The connections of one node, newest first, and what the loss of one says about the node.
+
+No lock: a deque's append and pop are atomic.
+"""
 
 import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from os import getpid
+from time import sleep
 
-from ..errors import NodeDown, NodeUnreachable
+from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUnresolved, NotGreeted
 from ..model.topology import Node
-from .breaker import Breaker
+from .breaker import Breaker, State
 from .connection import Connection
 from .outliers import mean
+
+TRUSTED_SECONDS = 1.0
+"""What was idle for longer is asked whether it is still there before a write is trusted to it, for a firewall may have
+forgotten it without a word; and its loss says nothing about its node."""
+IDLE_SECONDS = 120.0
+"""What was idle for longer is closed: it is needed no more, and takes one of the connections that the node allows."""
+LATE_SECONDS = 0.01
+"""A process that looks at a reply so much later than it wanted to was not running: that is no fault of the node."""
+LOOK_SECONDS = 0.002
+"""Between two looks for a connection that comes back, where no more may be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +37,17 @@ class Limits:
     tls: ssl.SSLContext | None = None
     address_remap: Callable[[str], str] | None = None
     """From a node's address, which is the same for everybody, to where this process reaches it."""
+    max_connections: int = 256
 
     def endpoint(self, node: Node) -> str | tuple[str, int]:
         """What a socket connects to for `node`."""
         if self.address_remap is None:
             return node.endpoint
         return replace(node, address=self.address_remap(node.address)).endpoint
+
+
+class Full(NodeUnreachable):
+    """This process has as many connections to the node as OPTIONS["max_connections"] allows."""
 
 
 class Pool:
@@ -41,48 +61,137 @@ class Pool:
         self.opened = 0
         self.latency = 0.0
         """Running mean of its answers, in seconds; 0 before the first."""
-        self._limits = limits
+        self._limits, self._clock = limits, breaker.clock
         self.idle: deque[Connection] = deque()
         """Ready for use, the one used last at the right end."""
+        self._open: set[object] = set()
+        self._opening: set[object] = set()
+        """A token for each connection there is, idle or in use, and for each that is being made."""
 
-    def take(self, seconds: float, fresh: bool = False) -> Connection:
-        """An idle connection, or (always, if `fresh`) a new one within `seconds`. Raises NodeDown, NodeUnreachable."""
+    def take(self, seconds: float, fresh: bool = False, verified: bool = False) -> Connection:
+        """An idle connection, or (always, if `fresh`) a new one within `seconds`. Raises NodeDown, NodeUnreachable.
+
+        `verified`: one that a firewall may have forgotten is asked before it is used.
+        """
         if not self.breaker.admits():
             raise NodeDown(f"since its last failure it is {self.breaker.state}", node=self.node.name)
-        if not fresh:
+        until = self._clock() + seconds
+        if self.breaker.state is State.DOWN:
+            self.clear()  # A probe of what may be well by now, over what is as old as its failure?
+        elif not fresh and (connection := self._idle(seconds / 2, verified)):
+            return connection
+        return self.open(until - self._clock())
+
+    def _idle(self, seconds: float, verified: bool) -> Connection | None:
+        while self.idle:
             try:
-                return self.idle.pop()
+                connection = self.idle.pop()
             except IndexError:
-                pass
-        return self.open(seconds)
+                break
+            now = self._clock()
+            connection.old = now - connection.used_at > TRUSTED_SECONDS
+            if now - connection.used_at > IDLE_SECONDS:
+                connection.close()
+                continue
+            if connection.old and verified:
+                try:
+                    connection.greet(seconds)
+                except NodeFailure:
+                    connection.close()
+                    self.clear()
+                    break
+                connection.old = False
+            connection.used_at = now
+            return connection
+        return None
 
     def open(self, seconds: float) -> Connection:
-        """A new connection within `seconds`. Raises NodeUnreachable."""
-        limits = self._limits
+        """A new connection within `seconds`; one that comes back, where no more can be had. Raises NodeUnreachable."""
+        until = self._clock() + seconds
         try:
+            return self._connect(max(0.001, min(seconds, self._limits.connect_timeout)))
+        except NodeUnresolved:
+            raise
+        except NodeUnreachable as failure:
+            late = self._clock() > until + LATE_SECONDS
+            # A node that takes no more connections may well answer on those it has. It is down if none of them works.
+            connection = self._next_idle(until)
+            if connection:
+                return connection
+            if not (late or isinstance(failure, Full)):
+                self.breaker.failed(absent=not isinstance(failure, NotGreeted))
+            raise
+
+    def _connect(self, seconds: float) -> Connection:
+        limits, token = self._limits, object()
+        self._opening.add(token)
+        try:
+            # Counted before it is made, so that threads that connect together can't be too many.
+            if len(self._open) + len(self._opening) > limits.max_connections:
+                raise Full(f"all {limits.max_connections} are in use", node=self.node.name)
             connection = Connection.open(
                 self.node.name,
                 limits.endpoint(self.node),
-                max(0.001, min(seconds, limits.connect_timeout)),
+                seconds,
                 limits.tls,
                 # The short cut waits for half of the time at most; the flow that takes over needs the rest.
                 limits.timeout / 2,
+                lambda: self._open.discard(token),
             )
-        except NodeUnreachable:
-            self.breaker.failed(absent=True)
-            raise
+            self._open.add(token)
+        finally:
+            self._opening.discard(token)
+        connection.used_at = self._clock()
         self.opened += 1
         return connection
+
+    def _next_idle(self, until: float) -> Connection | None:
+        """One that comes back, as long as there are any."""
+        while self._open and self._clock() < until and self.breaker.state is not State.DOWN:
+            connection = self._idle(0.0, verified=False)
+            if connection is None:
+                sleep(LOOK_SECONDS)
+            elif connection.old or not connection.quiet():
+                connection.close()
+            else:
+                return connection
+        return None
 
     def answered(self, seconds: float) -> None:
         self.latency = mean(self.latency, seconds)
 
+    def lost(self, connection: Connection, failure: NodeFailure, waited: float, allowed: float) -> None:
+        """No usable reply came over `connection`. Only what a node does counts against it:
+
+        - not the silence or the end of a connection that was idle for long: its idle siblings are closed instead,
+          which are as old, and the next request opens a new one;
+        - not a reply that this process did not wait for, having stood still or having had hardly any time left.
+
+        `waited`: seconds since the request was sent. `allowed`: how many it had.
+        """
+        if connection.old:
+            self.clear()
+        elif not isinstance(failure, NodeTimeout) or self._limits.timeout / 4 <= waited <= allowed + LATE_SECONDS:
+            self.breaker.failed()
+
     def give_back(self, connection: Connection) -> None:
-        connection.used = True
+        if connection.process != getpid():
+            connection.forget()  # Its flow was begun in the parent.
+            return
+        connection.used, connection.old = True, False
+        connection.used_at = now = self._clock()
         if len(self.idle) < self._limits.idle_connections:
             self.idle.append(connection)
         else:
             connection.close()
+        self._let_go(now)
+
+    def _let_go(self, now: float) -> None:
+        try:
+            if now - self.idle[0].used_at > IDLE_SECONDS:
+                self.idle.popleft().close()
+        except IndexError:
+            pass
 
     def clear(self) -> None:
         """Close what is idle: the node left the fleet, or its process was replaced."""
@@ -96,5 +205,6 @@ class Pool:
         """In a forked child: the connections belong to the parent."""
         self.breaker.after_fork()
         idle, self.idle = self.idle, deque()
+        self._open, self._opening = set(), set()
         for connection in idle:
             connection.forget()

@@ -1,10 +1,15 @@
 """Carrying rounds: to every node first, then the replies as they come, under one deadline.
 
 Sending and receiving overlap on non-blocking sockets, so a pipeline of any length can't block on two full buffers.
+
+A request must be *sent* before its deadline: after it, others no longer count on what was decided under its view. A
+reply may be *read* later, by a process that stood still or was busy: what has arrived by then is the truth about the
+request, and no sign of a slow node. So nothing is given up before one more look.
 """
 
 import select
 from collections.abc import Callable, Mapping, Sequence
+from os import getpid
 from time import monotonic, time
 
 from ..commands import Command, Get, Remove, Reply, Store
@@ -14,7 +19,10 @@ from ..model.topology import Node
 from .breaker import Breaker
 from .connection import Connection
 from .outliers import FORGIVENESS, slow
-from .pool import Limits, Pool
+from .pool import LATE_SECONDS, Limits, Pool
+
+LOOK_SECONDS = 0.02
+"""How long a process that comes late waits for what is still on its way through its own kernel."""
 
 Clock = Callable[[], float]
 
@@ -104,9 +112,8 @@ class Session:
                 descriptor = exchange.connection.fileno()
                 by_descriptor[descriptor] = exchange
                 poller.register(descriptor, select.POLLIN | (select.POLLOUT if exchange.unsent else 0))
-            # Without time left, take what has already arrived: one hung node must not cost the others their replies.
             seconds = deadline - self._transport.clock()
-            ready = poller.poll(_milliseconds(max(0.0, seconds)))
+            ready = poller.poll(_milliseconds(seconds)) if seconds > 0 else []
             if not ready:
                 for exchange in waiting:
                     exchange.expire()
@@ -118,21 +125,17 @@ class Session:
                 if events & ~select.POLLOUT and not exchange.done:
                     exchange.receive(deadline)
             waiting = [exchange for exchange in waiting if not exchange.done]
-            if seconds <= 0:  # There is no end to what a mad node sends.
-                for exchange in waiting:
-                    exchange.expire()
-                return
 
-    def take(self, name: str, deadline: float, fresh: bool = False) -> tuple[Pool, Connection]:
+    def take(self, name: str, deadline: float, fresh: bool = False, verified: bool = False) -> tuple[Pool, Connection]:
         """This flow's connection to the node."""
         held = self._connections.get(name)
-        if held and not fresh:
+        if held and not fresh and held[1].process == getpid():  # What a flow calls may fork.
             return held
         pool = self._transport.pool(name)
         if pool is None:
             raise NotServed(node=name)
         # Half of the time left, so that a node that can't be reached leaves some to the others.
-        held = pool, pool.take((deadline - self._transport.clock()) / 2, fresh)
+        held = pool, pool.take((deadline - self._transport.clock()) / 2, fresh, verified)
         self._connections[name] = held
         return held
 
@@ -160,7 +163,7 @@ class Exchange:
 
     __slots__ = (
         *("name", "commands", "connection", "unsent", "done"),
-        *("_session", "_pool", "_parser", "_failure", "_fresh", "_began"),
+        *("_session", "_pool", "_parser", "_failure", "_fresh", "_sent_at", "_deadline"),
     )
 
     def __init__(self, session: Session, name: str, commands: Sequence[Command]):
@@ -171,50 +174,56 @@ class Exchange:
 
     def begin(self, deadline: float) -> None:
         """Connect if needed, and send as much as the kernel takes."""
+        self._deadline = deadline
         try:
-            self._pool, self.connection = self._session.take(self.name, deadline, self._fresh)
-            self._check(deadline)
+            self._take()
             first = self.connection.opaque
             self.connection.opaque = (first + len(self.commands)) % 2**31
             self._parser = ReplyParser(self.commands, first, self.connection.serial)
-            self._began = self._session._transport.clock()
+            self._sent_at = self._session._transport.clock()
+            # After whatever blocked: nothing may leave late.
+            if self._sent_at >= deadline:
+                raise _too_late(self.name)
             data = encode(self.commands, first, time())
             self.unsent = memoryview(data)
             self.send()
-            if self._session._transport.clock() >= deadline:
-                raise NodeTimeout("sent too late", node=self.name)  # This process stood still in between.
         except NodeFailure as failure:
             self._fail(failure)
 
-    def _check(self, deadline: float) -> None:
+    def _take(self) -> None:
+        writes = not self._repeatable
+        self._pool, self.connection = self._session.take(self.name, self._deadline, self._fresh, verified=writes)
         # A pooled connection may have been closed by the node. A read is simply repeated on another when it fails; a
         # write that was sent may still be executed long after its repetition was acknowledged, so the look comes first.
-        if self.connection.used and not self._fresh and not self._repeatable and not self.connection.quiet():
+        if writes and self.connection.used and not self._fresh and not self.connection.quiet():
             self._session.drop(self.name)
             self._fresh = True
-            self._pool, self.connection = self._session.take(self.name, deadline, fresh=True)
+            self._pool, self.connection = self._session.take(self.name, self._deadline, fresh=True)
         # After that look: a node that has restarted numbers its leases from the beginning again.
         serial = self.connection.serial
         for command in self.commands:
             if isinstance(command, (Store, Remove)) and command.token and command.token.connection != serial:
                 raise LeaseLost(node=self.name)
-        # The last look at the clock, after whatever blocked (names are resolved without a deadline): nothing may
-        # leave late, since whoever waited for this operation to end has stopped counting on it.
-        if self._session._transport.clock() >= deadline:
-            raise _too_late(self.name)
 
     @property
     def _repeatable(self) -> bool:
         return all(type(command) is Get and not command.lease for command in self.commands)
 
     def send(self) -> None:
+        clock = self._session._transport.clock
         try:
+            if clock() >= self._deadline:
+                raise NodeTimeout("not all of it was sent in time", node=self.name)
             while self.unsent and (sent := self.connection.send(self.unsent)):
                 self.unsent = self.unsent[sent:]
+                self._sent_at = clock()
+            if self._sent_at >= self._deadline:
+                raise NodeTimeout("sent too late", node=self.name)
         except NodeFailure as failure:
             self._fail(failure)
 
-    def receive(self, deadline: float) -> None:
+    def receive(self, until: float) -> None:
+        """Take what has come. There is no end to what a mad node sends."""
         try:
             while not self.done:
                 data = self.connection.receive()
@@ -222,14 +231,14 @@ class Exchange:
                     return
                 if self._parser.feed(data):
                     self._finish()
-                elif self._session._transport.clock() >= deadline:
+                elif self._session._transport.clock() >= until:
                     return
         except ConnectionLost as failure:
             if self.connection.used and not self._fresh and not self._parser.replies and self._repeatable:
                 # The node had closed it while it was idle.
                 self._session.drop(self.name)
                 self._fresh = True
-                self.begin(deadline)
+                self.begin(self._deadline)
                 return
             self._fail(failure)
         except ProtocolViolation as failure:
@@ -237,12 +246,19 @@ class Exchange:
             self._fail(failure)
 
     def expire(self) -> None:
-        self._fail(NodeTimeout(node=self.name))
+        """The time is up: take what has arrived by now, and give up the rest."""
+        now = self._session._transport.clock()
+        if not self.unsent:
+            if now > self._deadline + LATE_SECONDS:
+                self.connection.poller.poll(_milliseconds(LOOK_SECONDS))
+            self.receive(now + LOOK_SECONDS)
+        if not self.done:
+            self._fail(NodeTimeout(node=self.name))
 
     def _finish(self) -> None:
         self.done = True
         self._pool.breaker.succeeded()
-        self._pool.answered(self._session._transport.clock() - self._began)
+        self._pool.answered(self._session._transport.clock() - self._sent_at)
         if self._parser.tainted:
             self._session.drop(self.name)
 
@@ -250,9 +266,8 @@ class Exchange:
         self.done, self._failure = True, failure
         if failure.sent:
             self._session.drop(self.name)
-            pool = self._session._transport.pool(self.name)
-            if pool:
-                pool.breaker.failed()
+            waited = self._session._transport.clock() - self._sent_at
+            self._pool.lost(self.connection, failure, waited, self._deadline - self._sent_at)
 
     def result(self) -> Sequence[Reply | NodeFailure]:
         if self._failure is None:

@@ -1,5 +1,6 @@
 """Connections in memory, at a clock that moves when somebody waits: a fleet without sockets and without time."""
 
+import os
 from collections import deque
 from itertools import count
 
@@ -28,6 +29,7 @@ class Line:
     def __init__(self, node, answer, clock):
         self.node, self.serial, self.opaque, self.used, self.used_at = node, next(_serials), 0, False, float("-inf")
         self.sent, self.inbox, self.closed = [], deque(), False
+        self.process, self.old = os.getpid(), False
         self.poller = self
         self._answer, self._clock, self._splitter = answer, clock, Splitter(command_block)
 
@@ -68,8 +70,8 @@ class Line:
 class Exchange(Pool):
     """A pool whose connections are lines. `absent`: nothing listens there."""
 
-    def __init__(self, node, answer, clock):
-        super().__init__(node, Limits(), Breaker(clock, lambda: 0.5))
+    def __init__(self, node, answer, clock, timeout=0.25):
+        super().__init__(node, Limits(timeout), Breaker(clock, lambda: 0.5))
         self.lines, self.absent = [], False
         self._answer, self._clock = answer, clock
 
@@ -79,6 +81,7 @@ class Exchange(Pool):
             raise NodeUnreachable(node=self.node.name)
         self.opened += 1
         self.lines.append(Line(self.node.name, self._answer, self._clock))
+        self.lines[-1].used_at = self._clock()
         return self.lines[-1]
 
     @property
@@ -93,7 +96,7 @@ def make_fleet(answer, location="n", proven=True, **options):
     configuration = parse("f", location, options)
     fleet = Fleet(configuration, clock, lambda: WALL)
     for name, node in fleet.view.state.topology.nodes.items():
-        fleet.transport.pools()[name] = Exchange(node, answer, clock)
+        fleet.transport.pools()[name] = Exchange(node, answer, clock, configuration.options.timeout)
     if proven:
         fleet.learn(Learn(FleetState(Topology(1, configuration.layout)), clock.now))
     return fleet
