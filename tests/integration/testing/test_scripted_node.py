@@ -32,7 +32,7 @@ def test_list_of_answers():
 
 def test_function_of_command_and_connection():
     """A function sees each command and the number of its connection."""
-    with ScriptedNode(lambda command, connection: b"%d %s\r\n" % (connection, command)) as node:
+    with ScriptedNode(lambda command, connection: b"%d %s\r\n" % (connection, command), greets=False) as node:
         assert ask(node, b"mn\r\n", 6) == b"1 mn\r\n"
         assert ask(node, b"mn\r\n", 6) == b"2 mn\r\n"
 
