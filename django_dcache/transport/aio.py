@@ -6,10 +6,12 @@ for one request only, as `async_to_sync` makes them, opens none.
 
 from asyncio import CancelledError, Future, get_running_loop
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..commands import Command, Remove, Store
 from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServed
+from .breaker import State
 from .connection import Connection
 from .pipeline import Answers, Exchange, Pipeline, too_late
 from .pool import TRUSTED_SECONDS, Pool
@@ -40,11 +42,15 @@ class LoopPool:
 
     def _pipeline(self, exchange: Exchange) -> Pipeline | None:
         now = self._clock()
+        probes = self.pool.breaker.state is State.DOWN
+        if probes:
+            self.pool.clear()
         for pipeline in tuple(self.pipelines):
             if pipeline.idle and pipeline.open:
                 pipeline.connection.old = now - pipeline.connection.used_at > TRUSTED_SECONDS
-                # A write is trusted to a new connection sooner than to one that has been idle for long.
-                if not exchange.repeatable and (pipeline.connection.old or not pipeline.still_there()):
+                # A write, or a probe, is trusted to a new connection sooner than to one that has been idle for long.
+                writes = not exchange.repeatable
+                if probes or (writes and (pipeline.connection.old or not pipeline.still_there())):
                     pipeline.retire()
             if pipeline.open:
                 return pipeline
@@ -75,14 +81,18 @@ class LoopPool:
             self._fail(NodeUnreachable(str(error), node=self.pool.node.name))
         else:
             self._opening = True
-            made.add_done_callback(self._opened)
+            made.add_done_callback(partial(self._opened, tuple(self._waiting)))
 
-    def _opened(self, made: "Future[Connection]") -> None:
+    def _opened(self, asked: Sequence[Exchange], made: "Future[Connection]") -> None:
         self._opening = False
         try:
             connection = made.result()
         except NodeUnreachable as failure:
+            # Those that came later have more time than this attempt was given.
+            later = [exchange for exchange in self._waiting if exchange not in asked]
+            self._waiting = [exchange for exchange in self._waiting if exchange in asked]
             self._fail(failure)
+            self.homeless(later)
             return
         except CancelledError:
             self._fail(NodeUnreachable("the loop is ending", node=self.pool.node.name))
@@ -172,6 +182,9 @@ class LoopTransport:
             return
         breaker = pool.pool.breaker
         exchange = Exchange(pool.pool, commands, deadline, answered)
+        if deadline <= self._transport.clock():
+            exchange.fail(too_late(name))
+            return
         if not breaker.admits():
             exchange.fail(NodeDown(f"since its last failure it is {breaker.state}", node=name))
             return

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from ..engines.memcached.greeting import ANSWER, QUESTION
-from ..errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable, NotGreeted, ProtocolViolation
+from ..errors import ConnectionLost, NodeFailure, NodeUnreachable, NotGreeted
 from .dial import dial
 
 CHUNK_BYTES = 64 * 1024
@@ -80,25 +80,28 @@ class Connection:
             raise
         try:
             connection.greet(until - monotonic())
-        except NodeFailure as failure:
+        except NodeFailure:
             connection.close()
-            raise NotGreeted(str(failure), node=node) from failure
+            raise
         return connection
 
     def greet(self, seconds: float) -> None:
-        """Have the node answer, to nothing, within `seconds`. Raises NodeTimeout, ConnectionLost, ProtocolViolation."""
+        """Have the node answer, to nothing, within `seconds`. Raises NotGreeted."""
         until, said = monotonic() + seconds, b""
-        self.send(memoryview(QUESTION))
-        while said != ANSWER:
-            left = until - monotonic()
-            # What has arrived counts even where this process comes late to look at it.
-            self.poller.poll(max(0.0, left) * 1000)
-            data = self.receive()
-            if data is None and left <= 0:
-                raise NodeTimeout("no answer to the greeting", node=self.node)
-            said += data or b""
-            if not ANSWER.startswith(said):
-                raise ProtocolViolation(f"{said[:80]!r} to the greeting", node=self.node)
+        try:
+            self.send(memoryview(QUESTION))
+            while said != ANSWER:
+                left = until - monotonic()
+                # What has arrived counts even where this process comes late to look at it.
+                self.poller.poll(max(0.0, left) * 1000)
+                data = self.receive()
+                if data is None and left <= 0:
+                    raise NotGreeted("no answer", node=self.node)
+                said += data or b""
+                if not ANSWER.startswith(said):
+                    raise NotGreeted(f"it said {said[:80]!r}", node=self.node)
+        except ConnectionLost as failure:
+            raise NotGreeted(str(failure)) from failure
 
     def fileno(self) -> int:
         return int(self.socket.fileno())
