@@ -18,6 +18,7 @@ PAGES = sorted(
     str(page.relative_to(CHECKOUT))
     for page in [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "example_project/README.md"]
 )
+REPOSITORY = "https://github.com/django-dcache/django-dcache/blob/main/"
 MADE = {
     "docs/ring.svg": "script/ring-picture",
     "docs/reference/errors.md": "script/errors-reference",
@@ -47,9 +48,12 @@ def anchors(page):
 def test_links_lead_somewhere(page):
     """Every link to a file of the repository leads to one, and every link to a heading to a heading."""
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", (CHECKOUT / page).read_text()):
-        scheme, _, path, _, heading = urlsplit(target)
-        found = (CHECKOUT / page).parent / path if path else CHECKOUT / page
+    text = (CHECKOUT / page).read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^\]]+\]: (\S+)$", text, re.MULTILINE):
+        # The README links to the repository by its address: an index of packages shows it without the other files.
+        here, _, inside = target.rpartition(REPOSITORY)
+        scheme, _, path, _, heading = urlsplit(inside)
+        found = (CHECKOUT if here or inside != target else (CHECKOUT / page).parent) / path if path else CHECKOUT / page
         if not scheme and (not found.exists() or (heading and heading not in anchors(found))):
             broken.append(target)
     assert not broken
@@ -134,6 +138,13 @@ INSTALLED_APPS = ["dcache_manager", "shop"]
         shell.run("export PYTHONPATH=$PYTHONPATH:$PWD; django-admin migrate -v 0 --run-syncdb")
         shell.run(f"python -c '{plant}'")
         shell.follow("docs/howto/warm.md")
+
+
+def test_howto_test_your_site(tmp_path):
+    """The tests that the how-to on testing shows pass in a project that has nothing but them."""
+    with Shell(tmp_path, {"DJANGO_SETTINGS_MODULE": "mysite.settings"}) as shell:
+        shell.run("django-admin startproject mysite . && mkdir shop && touch shop/__init__.py")
+        shell.follow("docs/howto/test-your-site.md")
 
 
 @pytest.mark.parametrize(("page", "count"), [("docs/howto/add-a-node.md", 3), ("docs/howto/drain-a-node.md", 4)])
