@@ -78,14 +78,26 @@ def test_sessions(page):
     assert doctest.testfile(str(CHECKOUT / page), module_relative=False).failed == 0
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any("CACHES" in code for code in blocks(page, "python"))])
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any("CACHES = {" in code for code in blocks(page, "python"))]
+)
 def test_settings_are_settings(page):
     """Every CACHES entry for this backend that the documentation shows is one that it takes."""
-    for code in blocks(page, "python"):
+    for code in filter(re.compile("CACHES = {").search, blocks(page, "python")):
         names = {}
         exec(code.replace('os.environ["DCACHE_NODES"]', '"cache-1,cache-2"'), names)
         for entry in names.get("CACHES", {}).values():
             conf.parse("default", entry["LOCATION"], entry.get("OPTIONS"))
+
+
+def test_every_log_line_is_explained():
+    """The page on monitoring explains every action that a log record names, and no other."""
+    sources = [
+        file for folder in ("django_dcache", "manager/dcache_manager") for file in (CHECKOUT / folder).rglob("*.py")
+    ]
+    actions = {action for file in sources for action in re.findall(r'"action": "(\w+)"', file.read_text())}
+    page = (CHECKOUT / "docs/howto/monitor.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)) == actions
 
 
 def test_what_is_installed():
