@@ -13,27 +13,27 @@ from django_dcache.flows import Flow
 from django_dcache.model import keys
 from django_dcache.model.view import View
 
-from . import stamp
-from .arena import Arena
+from . import tagged_value
 from .checker import Violation
+from .ground_truth import SIZES, Family, key_name, key_number
 from .history import Kind, Outcome, Recorder
-from .terms import PREFIX
-from .truth import SIZES, Family, key_name, key_number
+from .plan import PREFIX
+from .testbed import Testbed
 
 AUDITOR = 65535
 SOCKETS, MEMORY = 40, 48 * 2**20
 """How much more a process may have at the end than after its first seconds."""
 
 
-def audit(arena: Arena) -> list[Violation]:
+def audit(testbed: Testbed) -> list[Violation]:
     """Records every copy of every key as a read in calm (I8); what else it finds is returned."""
-    with closing(Recorder(arena.folder / f"history-{AUDITOR}")) as recorder:
-        _read_copies(arena, recorder)
-    return [Violation(**violation) for violation in _notes(arena)]
+    with closing(Recorder(testbed.folder / f"history-{AUDITOR}")) as recorder:
+        _read_copies(testbed, recorder)
+    return [Violation(**violation) for violation in _notes(testbed)]
 
 
-def _read_copies(arena: Arena, recorder: Recorder) -> None:
-    fleet = arena.fleet
+def _read_copies(testbed: Testbed, recorder: Recorder) -> None:
+    fleet = testbed.fleet
     fleet.proven_view()
     codec = fleet.codec
     for family in (Family.REGISTER, Family.ROW):
@@ -44,7 +44,7 @@ def _read_copies(arena: Arena, recorder: Recorder) -> None:
             began = monotonic()
             for reply in fleet.run(copies, name).values():
                 if isinstance(reply, Value) and reply.data is not None and not reply.stub:
-                    found = stamp.read(codec.decode(made_key, reply.flags, reply.data))
+                    found = tagged_value.read(codec.decode(made_key, reply.flags, reply.data))
                     outcome = Outcome.CORRUPT if found is None else Outcome.OK if found.key == key else Outcome.FOREIGN
                     version = found.version if found else 0
                     recorder.add(Kind.READ, outcome, AUDITOR, key, version, began, monotonic(), 0, fleet.view.epoch)
@@ -57,8 +57,8 @@ def copies(view: View, name: bytes) -> Flow[dict[str, Any]]:
     return {node: reply for node, (reply,) in replies.items() if not isinstance(reply, NodeFailure)}
 
 
-def _notes(arena: Arena) -> Iterator[dict[str, Any]]:
-    for path in sorted(arena.folder.glob("notes-*")):
+def _notes(testbed: Testbed) -> Iterator[dict[str, Any]]:
+    for path in sorted(testbed.folder.glob("notes-*")):
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
         for line in lines:
             if "complaint" in line:
@@ -71,7 +71,7 @@ def _notes(arena: Arena) -> Iterator[dict[str, Any]]:
                 if late[what] > early[what] + most:
                     text = f"process {path.name[6:]}: {what} grew from {early[what]} to {late[what]}"
                     yield {"invariant": "I11 leaks", "text": text, "at": late["at"]}
-    stderr = (arena.folder / "stderr").read_text().strip()
+    stderr = (testbed.folder / "stderr").read_text().strip()
     # An interrupt that falls into a destructor can't be raised by Python, which says so; it breaks nothing off.
     stderr = re.sub(r"Exception ignored in:.*?\.Interrupt:?\s*", "", stderr, flags=re.DOTALL)
     if stderr:

@@ -3,20 +3,22 @@
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import floor
+from operator import attrgetter
 from pathlib import Path
 
-from .counting import Counts
-from .history import Kind, Outcome, read_all
-from .phase import Phase
+from .availability import Availability
+from .counters import Counters
+from .ground_truth import FAMILY_SHIFT, Family, key_name
+from .history import WRITES, Kind, Outcome, read_all
+from .schedule import Phase
 from .staleness import Calm, Writes
-from .truth import FAMILY_SHIFT, Family, key_name
 
-BUCKET = 0.01
-"""Seconds of a histogram's bar."""
-UNPROVEN = 0.2
+BUCKET_SECONDS = 0.01
+"""Of one bar of a histogram."""
+MOST_UNPROVEN = 0.2
 """The part of a calm phase's hits that may be made without a proof, on a machine that is busy with other things."""
 SHOWN = 200
 """Violations that are kept; all are counted."""
@@ -68,7 +70,7 @@ class Tally:
         for bucket in sorted(self.latency):
             left -= self.latency[bucket]
             if left <= 0:
-                return (bucket + 1) * BUCKET
+                return (bucket + 1) * BUCKET_SECONDS
         return 0.0
 
 
@@ -92,6 +94,10 @@ class Findings:
     doubtful: int = 0
     """Reads made while something was in doubt."""
 
+    def phase(self, moment: float) -> int:
+        """The number of the phase at a moment."""
+        return max(0, bisect_right(self.phases, moment, key=attrgetter("began")) - 1)
+
     def blame(self, violation: Violation) -> None:
         self.total[violation.invariant] += 1
         if self.tallies:
@@ -103,17 +109,19 @@ class Findings:
 _wrong = {
     Outcome.FOREIGN: ("I1 own key", "the value of another key"),
     Outcome.CORRUPT: ("I2 whole value", "no value that was ever stored"),
-    Outcome.FUTURE: ("I3 never from the future", "a version that nobody has written yet"),
+    Outcome.FUTURE: ("I3 never from the future", "a version that no worker has written yet"),
 }
 
 
 def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Findings:
     """The findings in the histories at `paths`."""
-    writes, counts, learned = Writes(), Counts(), []
+    writes, counts, learned = Writes(), Counters(), []
+    availability = Availability(phases, 2 * bounds.hold)
     writers = set()
     for kind, outcome, writer, key, version, began, ended, _, _ in read_all(paths):
         writers.add(writer)
-        if kind == Kind.WRITE:
+        availability.add(kind, outcome, writer, key, version, began, ended)
+        if kind in WRITES:
             writes.add(outcome, key, version, began, ended)
         elif kind == Kind.COUNT:
             counts.add(key, version, ended, outcome == Outcome.OK)
@@ -126,6 +134,9 @@ def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Fin
     _judge(paths, findings, writes, counts, Calm(learned, bounds.hold))
     for key, text in counts.excess(len(writers)):
         findings.blame(Violation("I6 counters", f"{key_name(key)} {text}", key=key))
+    for moment, missing, reads in availability.shortfalls():
+        text = f"{missing} of {reads} reads within half a second missed what was there, and no node was ill"
+        findings.blame(Violation("I12 availability", text, moment, phase=findings.phase(moment)))
     for number, (phase, tally) in enumerate(zip(phases, findings.tallies, strict=False)):
         slow = tally.percentile(0.999)
         # A process that was stopped is not slow.
@@ -133,7 +144,7 @@ def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Fin
         if slow > bounds.latency + 4 * tally.stall and "worker" not in phase.name and tally.calls >= 1000:
             text = f"99.9 % of the calls took up to {slow:.2f} s in phase {number} ({phase.name})"
             findings.blame(Violation("I10 latency", text, phase.began, phase=number))
-        if phase.name == "calm" and tally.unproven > UNPROVEN * tally.hits:
+        if phase.name == "calm" and tally.unproven > MOST_UNPROVEN * tally.hits:
             text = (
                 f"{tally.unproven} of {tally.hits} hits without a proof in phase {number}, in which nothing was broken"
             )
@@ -141,7 +152,7 @@ def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Fin
     return findings
 
 
-def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Counts, calm: Calm) -> None:
+def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Counters, calm: Calm) -> None:
     starts = array("d", [phase.began for phase in findings.phases])
     tallies, seconds, lags, origin = findings.tallies, findings.seconds, findings.lags, findings.began
     stale = findings.bounds.stale
@@ -154,7 +165,7 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
         if kind == Kind.LEARN or kind == Kind.STALL:
             continue
         tally.calls += 1
-        tally.latency[int((ended - began - loading * 1e-6) / BUCKET)] += 1
+        tally.latency[int((ended - began - loading * 1e-6) / BUCKET_SECONDS)] += 1
         if outcome == Outcome.RAISED:
             findings.blame(Violation("I10 exceptions", f"process {writer} met an exception", began, key or None, phase))
         counter = key >> FAMILY_SHIFT == Family.COUNTER
@@ -175,10 +186,12 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
                 findings.unproven += 1
                 tally.unproven += began in calm
                 continue
-            lag = counts.lag(key, version, began, False) if counter else writes.lag(key, version, began)
-            lags[-int(-lag / BUCKET // 1)] += 1
-        elif kind == Kind.COUNT and version and outcome == Outcome.OK:
-            lag = counts.lag(key, version, began, True)
+            lag = counts.lag(key, version, began) if counter else writes.lag(key, version, began)
+            lags[-int(-lag / BUCKET_SECONDS // 1)] += 1
+        elif kind == Kind.COUNT and version:
+            for text in _wrong_number(counts, key, version, began):
+                findings.blame(Violation("I6 counters", f"process {writer}: {text}", began, key, phase))
+            continue
         else:
             continue
         quiet = began in calm
@@ -190,8 +203,16 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
                 invariant = _stale_by_family.get(key >> FAMILY_SHIFT, "I4 staleness")
                 when = "in calm" if quiet else "in doubt"
                 what = f"{Kind(kind).name.lower()} of {key_name(key)}"
-                text = f"process {writer}, epoch {epoch}: {what} was {lag:.3f} s behind {when}"
+                text = f"process {writer}, epoch {epoch}: {what} was {lag:.3f} s behind, {when}"
                 findings.blame(Violation(invariant, text, began, key, phase))
+
+
+def _wrong_number(counts: Counters, key: int, number: int, began: float) -> Iterator[str]:
+    """What is wrong with a number that `incr` or `decr` returned, whatever its process could prove."""
+    if counts.again(key, number):
+        yield f"{key_name(key)} = {number} was handed out once more"
+    if behind := counts.behind(key, number, began):
+        yield f"{key_name(key)} = {number} was handed out {behind:.3f} s after a number beyond it"
 
 
 _stale_by_family = {Family.COUNTER: "I6 counters", Family.SESSION: "I7 logout"}

@@ -1,4 +1,4 @@
-"""One process's hand on the cache: every call is timed, judged and recorded."""
+"""Calls of one process to the cache: each is timed, judged and recorded."""
 
 import signal
 from collections.abc import Callable, Iterable
@@ -8,13 +8,13 @@ from typing import Any
 
 from django_dcache.backend import DistributedCache
 
-from . import stamp
+from . import tagged_value
+from .ground_truth import GroundTruth, key_name
 from .history import Kind, Outcome, Recorder
-from .truth import Family, Truth, key_name
 
 MISSING = object()
-INTERRUPT_AFTER = 0.0008
-"""Seconds on average: about as long as a call takes."""
+INTERRUPT_SECONDS = 0.0008
+"""After which a call is broken off, on average: about as long as it takes."""
 
 
 class Interrupt(BaseException):
@@ -24,7 +24,7 @@ class Interrupt(BaseException):
 class Client:
     """Calls Django's cache API and writes down what came of it."""
 
-    def __init__(self, cache: DistributedCache, truth: Truth, history: Recorder, writer: int, chance: Random):
+    def __init__(self, cache: DistributedCache, truth: GroundTruth, history: Recorder, writer: int, chance: Random):
         self.cache, self.truth, self.history, self.writer, self.chance = cache, truth, history, writer, chance
         self.complain: Callable[[str, BaseException], None] = lambda call, error: None
         self.interrupts = False
@@ -71,7 +71,7 @@ class Client:
         # The handler stays: Python complains of a signal that comes when its handler has just been taken away.
         signal.signal(signal.SIGALRM, self._interrupt)
         self._breakable = True
-        signal.setitimer(signal.ITIMER_REAL, max(1e-6, self.chance.expovariate(1 / INTERRUPT_AFTER)))
+        signal.setitimer(signal.ITIMER_REAL, max(1e-6, self.chance.expovariate(1 / INTERRUPT_SECONDS)))
         try:
             return function(*arguments)
         finally:
@@ -91,7 +91,7 @@ class Client:
 
     def value(self, key: int, version: int) -> Any:
         self.operation += 1
-        return stamp.make(stamp.Stamp(key, version, self.writer, self.operation), self.chance)
+        return tagged_value.make(tagged_value.Tag(key, version, self.writer, self.operation), self.chance)
 
     def saw(self, key: int, cell: int | None, value: Any) -> None:
         """Record what was read of `key`: `value`, or MISSING or None for a miss."""
@@ -99,7 +99,7 @@ class Client:
             outcome = self.outcome if self.outcome is Outcome.RAISED else Outcome.OK
             self.record(Kind.READ, outcome, key, 0)
             return
-        found = stamp.read(value)
+        found = tagged_value.read(value)
         if found is None:
             self.record(Kind.READ, Outcome.CORRUPT, key, 0)
         elif found.key != key:
@@ -113,6 +113,9 @@ class Client:
         outcome = self.outcome if done or self.outcome is not Outcome.OK else Outcome.FAIL
         self.record(Kind.WRITE, outcome, key, version)
 
+    def removed(self, key: int, version: int) -> None:
+        self.record(Kind.REMOVE, self.outcome, key, version)
+
     def stalled(self, since: float) -> None:
         self.began, self.ended = since, monotonic()
         self.record(Kind.STALL, Outcome.OK, 0, 0)
@@ -123,6 +126,3 @@ class Client:
 
 def names(keys: Iterable[int]) -> dict[str, int]:
     return {key_name(key): key for key in keys}
-
-
-__all__ = ["MISSING", "Client", "Family", "names"]

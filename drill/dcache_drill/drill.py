@@ -8,66 +8,66 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from . import picture, report
-from .arena import Arena
+from . import chart, report
 from .audit import audit
 from .checker import Bounds, Findings, Violation, check
-from .faults import FAULTS, HARMLESS
-from .nemesis import Nemesis, schedule
-from .phase import Phase
-from .terms import Terms
+from .faults import DEFAULT, HARMLESS
+from .injector import FaultInjector
+from .plan import Plan
+from .schedule import Phase, schedule
+from .testbed import Testbed
 
-PLAN, REPORT, PICTURE = "plan.json", "report.txt", "hit-ratio.svg"
-
-
-def bounds(terms: Terms) -> Bounds:
-    # A call may wait for the proof of the state, then for its own deadline, then for the bump of a lost write; and a
-    # busy machine makes everybody wait.
-    return Bounds(terms.freshness + terms.timeout, terms.hold, 4 * terms.timeout + 0.2)
+PLAN, CHART = "plan.json", "hit-ratio.svg"
 
 
-def run(terms: Terms, folder: Path | None = None, tell: Callable[[str], None] = lambda line: None) -> Findings:
+def bounds(plan: Plan) -> Bounds:
+    # A call may wait for the proof of the state, then for its own deadline, then for the bump of a lost write; and
+    # on a busy machine every call waits.
+    return Bounds(plan.freshness + plan.timeout, plan.hold, 4 * plan.timeout + 0.2)
+
+
+def run(plan: Plan, folder: Path | None = None, tell: Callable[[str], None] = lambda line: None) -> Findings:
     """Runs and judges a drill; everything it leaves is in `folder` (a new one by default)."""
     folder = folder or Path(tempfile.mkdtemp(prefix="dcache-drill-"))
     folder.mkdir(parents=True, exist_ok=True)
-    names = terms.faults or (HARMLESS if terms.location else tuple(FAULTS))
-    episodes = schedule(terms.seed, names, terms.seconds, terms.calm)
-    (folder / PLAN).write_text(json.dumps({"terms": asdict(terms), "episodes": episodes}, indent=1))
+    names = plan.faults or (HARMLESS if plan.location else DEFAULT)
+    episodes = schedule(plan.seed, names, plan.seconds, plan.calm)
+    (folder / PLAN).write_text(json.dumps({"plan": asdict(plan), "episodes": episodes}, indent=1))
 
     def told(phase: Phase) -> None:
-        tell(f"{phase.began - nemesis.phases[0].began:7.1f} s  {phase.ended - phase.began:5.1f} s  {phase.name}")
+        tell(f"{phase.began - injector.phases[0].began:7.1f} s  {phase.ended - phase.began:5.1f} s  {phase.name}")
 
     logging.getLogger("django_dcache").addHandler(logging.NullHandler())
-    with Arena(terms, folder) as arena:
-        nemesis = Nemesis(arena, told)
-        nemesis.run(episodes, time.monotonic() + terms.seconds)
-        arena.stop()
-        extra = audit(arena) + arena.complaints
-        if terms.location:
-            arena.sweep()
+    with Testbed(plan, folder) as testbed:
+        injector = FaultInjector(testbed, told)
+        injector.run(episodes, time.monotonic() + plan.seconds)
+        testbed.stop()
+        extra = audit(testbed) + testbed.complaints
+        if plan.location:
+            testbed.sweep()
     (folder / "phases.json").write_text(
-        json.dumps({"phases": nemesis.phases, "complaints": [asdict(v) for v in extra]})
+        json.dumps({"phases": injector.phases, "complaints": [asdict(v) for v in extra]})
     )
     return judge(folder)
 
 
 def judge(folder: Path) -> Findings:
     """The findings of a drill that is over, from what it left in `folder`; its report is written there."""
-    terms = replayed(folder)
+    plan = replayed(folder)
     found = json.loads((folder / "phases.json").read_text())
     phases = [Phase(*phase) for phase in found["phases"]]
     histories = sorted(folder.glob("history-*"))
-    findings = check(histories, bounds(terms), phases)
+    findings = check(histories, bounds(plan), phases)
     findings.folder = folder
     for complaint in found["complaints"]:
         phase = max((phase.number for phase in phases if phase.began <= complaint["at"]), default=len(phases) - 1)
         findings.blame(Violation(**complaint | {"phase": phase}))
-    report.write(findings, histories, folder / REPORT, f"{terms}")
-    (folder / PICTURE).write_text(picture.hit_ratio(findings.seconds, phases))
+    report.write(findings, histories, folder / report.REPORT, f"{plan}")
+    (folder / CHART).write_text(chart.hit_ratio(findings.seconds, phases))
     return findings
 
 
-def replayed(folder: Path) -> Terms:
-    """The terms of the drill in `folder`."""
-    terms = json.loads((folder / PLAN).read_text())["terms"]
-    return Terms(**terms | {"faults": tuple(terms["faults"]), "location": tuple(terms["location"])})
+def replayed(folder: Path) -> Plan:
+    """The plan of the drill in `folder`."""
+    plan = json.loads((folder / PLAN).read_text())["plan"]
+    return Plan(**plan | {"faults": tuple(plan["faults"]), "location": tuple(plan["location"])})

@@ -1,4 +1,4 @@
-"""What every process did and what it got: a file of fixed-size records a process, which survives its sudden death."""
+"""What every process did and what it got: a file of fixed-size records per process, which survives its sudden death."""
 
 import mmap
 from collections.abc import Iterable, Iterator
@@ -14,17 +14,20 @@ GROWTH = 65536 * _record.size
 
 
 class Kind(IntEnum):
-    NOTHING, READ, WRITE, COUNT, LEARN, TRY, STALL = range(7)
-    # READ: version, 0 for a miss. WRITE: a set, add or delete of this version. COUNT: the number handed out.
-    # LEARN: the process took over another fleet state. TRY: a call that says nothing of any one key's value.
-    # STALL: the process meant to go on at `began` and was not let before `ended`.
+    NOTHING, READ, WRITE, REMOVE, COUNT, LEARN, TRY, STALL = range(8)
+    # READ: version, 0 for a miss. WRITE: a set or add of this version. REMOVE: a delete, which is a version too.
+    # COUNT: the number handed out, 0 for none. LEARN: the process took over another fleet state.
+    # TRY: a call that says nothing of any one key's value. STALL: the process should have run from `began` to `ended`.
+
+
+WRITES = (Kind.WRITE, Kind.REMOVE)
 
 
 class Outcome(IntEnum):
     NONE, OK, FAIL, UNKNOWN, RAISED, FOREIGN, CORRUPT, FUTURE, UNPROVEN = range(9)
-    # FAIL: it did not happen, and won't. UNKNOWN: it may have, or may yet. RAISED: an exception that nobody promised.
+    # FAIL: it did not happen, and won't. UNKNOWN: it may have, or may yet. RAISED: an exception that is not documented.
     # UNPROVEN: read by a process that knows that it can't promise anything, and is allowed to (on_unproven="serve").
-    # Of what was read: the value of another key; none that was ever stored whole; one that nobody has written yet.
+    # Of what was read: the value of another key; none that was ever stored whole; one that no worker has written yet.
 
 
 class Record(NamedTuple):

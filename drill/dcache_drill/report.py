@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .checker import BUCKET, Findings, Tally, Violation
-from .history import Kind, Outcome, Record, read_all
-from .phase import Phase
-from .truth import key_name
+from .checker import BUCKET_SECONDS, Findings, Tally, Violation
+from .ground_truth import key_name
+from .history import WRITES, Kind, Outcome, Record, read_all
+from .schedule import Phase
 
-WINDOW = 2.0
-"""Seconds of a key's history before and after a violation."""
+WINDOW_SECONDS = 2.0
+"""Of a key's history before a violation, and a quarter of that after it."""
+REPORT = "report.txt"
 SHOWN = 10
-NINES = (0, 1, 10)
+"""Violations of each invariant."""
+LAG_SECONDS = (0, 1, 10)
+"""For each of these the summary says which part of the hits lagged no further."""
 
 
 def line(phase: Phase, tally: Tally, origin: float) -> str:
@@ -34,8 +37,8 @@ def summary(findings: Findings) -> Iterator[str]:
     yield f"{findings.records} records, {hits} hits, {findings.doubtful} reads while something was in doubt"
     if findings.unproven:
         yield f"{findings.unproven} hits in processes that could not reach a majority of keepers"
-    for seconds in NINES:
-        later = sum(count for bucket, count in findings.lags.items() if bucket * BUCKET > seconds)
+    for seconds in LAG_SECONDS:
+        later = sum(count for bucket, count in findings.lags.items() if bucket * BUCKET_SECONDS > seconds)
         share = 1 - later / hits if hits else 1.0
         yield f"not staler than {seconds:2} s: {100 * share:.5f} % of the hits ({later} were)"
     if not findings.total:
@@ -45,6 +48,14 @@ def summary(findings: Findings) -> Iterator[str]:
         yield f"the first violation after {first - findings.began:.1f} s"
     for invariant, count in sorted(findings.total.items()):
         yield f"VIOLATED {invariant}: {count} times"
+
+
+def verdict(findings: Findings) -> Iterator[str]:
+    """What a command prints at the end: each phase, the summary, and where the rest is."""
+    for phase, tally in zip(findings.phases, findings.tallies, strict=False):
+        yield line(phase, tally, findings.began)
+    yield from summary(findings)
+    yield f"report: {findings.folder / REPORT}"
 
 
 def write(findings: Findings, histories: Sequence[Path], path: Path, heading: str) -> None:
@@ -75,7 +86,7 @@ def _histogram(findings: Findings) -> Iterator[str]:
     if late:
         yield "lag of the hits that lagged, while something was in doubt or not:"
     for bucket in sorted(late):
-        yield f"  up to {bucket * BUCKET:5.2f} s  {late[bucket]:7}"
+        yield f"  up to {bucket * BUCKET_SECONDS:5.2f} s  {late[bucket]:7}"
 
 
 def _windows(violations: Sequence[Violation], histories: Sequence[Path]) -> list[list[Record]]:
@@ -86,8 +97,9 @@ def _windows(violations: Sequence[Violation], histories: Sequence[Path]) -> list
             wanted.setdefault(violation.key, []).append(number)
     if wanted:
         for fields in read_all(histories):
-            for number in wanted.get(fields[3], ()) if fields[0] in (Kind.READ, Kind.WRITE, Kind.COUNT) else ():
-                if fields[6] >= violations[number].at - WINDOW and fields[5] <= violations[number].at + WINDOW / 4:
+            for number in wanted.get(fields[3], ()) if fields[0] in (Kind.READ, *WRITES, Kind.COUNT) else ():
+                at = violations[number].at
+                if fields[6] >= at - WINDOW_SECONDS and fields[5] <= at + WINDOW_SECONDS / 4:
                     windows[number].append(Record(*fields))
     for window in windows:
         window.sort(key=lambda record: record.began)

@@ -9,8 +9,8 @@ from array import array
 from bisect import bisect_right
 from collections import defaultdict
 
+from .ground_truth import FAMILY_SHIFT, Family
 from .history import Outcome
-from .truth import FAMILY_SHIFT, Family
 
 
 class Acknowledged:

@@ -1,5 +1,6 @@
-"""One process of the site: `python -m dcache_drill.worker SPEC`, where SPEC is JSON (arena.py writes it)."""
+"""One process of the site: `python -m dcache_drill.worker SPEC`, where SPEC is JSON (testbed.py writes it)."""
 
+import ctypes
 import gc
 import json
 import logging
@@ -9,31 +10,39 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from random import Random
 from typing import Any
 
-from . import teeth
-from .terms import ALIAS, PREFIX, options
+from .ground_truth import Instruction
+from .plan import ALIAS, PREFIX, options
 
-VITALS = 2.0
-"""Seconds between two looks at the process's own sockets, threads and memory."""
-PARTING = 2.0
-"""Seconds that a forked child goes on."""
+VITALS_SECONDS = 2.0
+"""Between two looks at the process's own sockets, threads and memory."""
+CHILD_SECONDS = 2.0
+"""For which a forked child works."""
 MAX_CHILDREN = 100
-STALLED = 0.05
-"""Seconds by which a process that slept has to wake too late before it is written down."""
+STALL_SECONDS = 0.05
+"""By which a process that slept has to wake too late before that is written down."""
+FOR_EVER = float("inf")
+FORKS: Mapping[int, Callable[[], int]] = {
+    Instruction.FORK: os.fork,
+    # libc's own, which runs none of Python's at-fork handlers; PyDLL keeps the lock of the interpreter.
+    Instruction.RAW_FORK: ctypes.PyDLL(None).fork,
+}
 
 
 def main(spec: dict[str, Any]) -> None:
     # What the product has to say is expected here; what Python says is not.
     logging.getLogger("django_dcache").addHandler(logging.NullHandler())
-    if spec["bug"]:
-        teeth.plant(spec["bug"])
+    if spec["plugin"]:
+        resolve_name(spec["plugin"])()
     set_up_django(spec)
     from django.core.cache import caches
 
-    Process(spec, caches[ALIAS]).run(spec["writer"], spec["seed"])
+    Process(spec, caches[ALIAS]).run(spec["writer"], spec["seed"], spec["seconds"] or FOR_EVER)
 
 
 def set_up_django(spec: dict[str, Any]) -> None:
@@ -54,17 +63,17 @@ class Process:
     """Works until the truth says stop; a forked child works for a while beside its parent, on the same Fleet."""
 
     def __init__(self, spec: dict[str, Any], cache: Any):
-        from .truth import Truth
+        from .ground_truth import GroundTruth
 
         self._spec, self._cache = spec, cache
         self._folder = Path(spec["folder"])
-        self._truth = Truth(self._folder / "truth")
+        self._truth = GroundTruth(self._folder / "truth")
         self._children = 0
 
-    def run(self, writer: int, seed: int, seconds: float = float("inf")) -> None:
+    def run(self, writer: int, seed: int, seconds: float = FOR_EVER) -> None:
         from .client import Client
+        from .ground_truth import INSTRUCTIONS, STOP
         from .history import Recorder
-        from .truth import ORDERS, STOP, Order
         from .workload import Workload
 
         chance = Random(seed)
@@ -77,29 +86,29 @@ class Process:
             began = looked = due = time.monotonic()
             while not cells[STOP] and (now := time.monotonic()) - began < seconds:
                 workload.step()
-                if now - looked > VITALS:
+                if now - looked > VITALS_SECONDS:
                     looked = now
                     self._reap()
                     _note(notes, vitals=vitals(self._cache.fleet))
-                if seconds == float("inf") and cells[ORDERS + writer]:
-                    order, cells[ORDERS + writer] = cells[ORDERS + writer], Order.NONE
-                    if order == Order.FORK:
-                        self._fork(writer, seed)
+                if seconds == FOR_EVER and cells[INSTRUCTIONS + writer]:
+                    told, cells[INSTRUCTIONS + writer] = cells[INSTRUCTIONS + writer], Instruction.NONE
+                    if told in FORKS:
+                        self._fork(FORKS[told], writer, seed)
                     else:
-                        client.interrupts = order == Order.INTERRUPT
+                        client.interrupts = told == Instruction.INTERRUPT
                 # A process that fell behind does not catch up: it would be another load than the one asked for.
                 due = max(due + pause * 2 * chance.random(), now)
                 asleep = time.monotonic()
                 time.sleep(max(0.0, due - asleep))
-                if time.monotonic() - max(due, asleep) > STALLED:
+                if time.monotonic() - max(due, asleep) > STALL_SECONDS:
                     client.stalled(max(due, asleep))
         self._reap(wait=True)
 
-    def _fork(self, writer: int, seed: int) -> None:
+    def _fork(self, fork: Callable[[], int], writer: int, seed: int) -> None:
         self._children += 1
-        if self._children <= MAX_CHILDREN and os.fork() == 0:
+        if self._children <= MAX_CHILDREN and fork() == 0:
             try:
-                self.run(MAX_CHILDREN * (writer + MAX_CHILDREN) + self._children, seed + self._children, PARTING)
+                self.run(MAX_CHILDREN * (writer + MAX_CHILDREN) + self._children, seed + self._children, CHILD_SECONDS)
             finally:
                 os._exit(0)
 

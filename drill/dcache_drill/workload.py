@@ -11,23 +11,23 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.cache import SessionStore
 
 from .client import MISSING, Client, names
+from .ground_truth import SESSIONS, SIZES, Family, GroundTruth, key_name, key_number, session_key
 from .history import Kind, Outcome
-from .terms import WEIGHTS
-from .truth import SESSIONS, SIZES, Family, Truth, key_name, key_number, session_key
+from .plan import WEIGHTS
 
-LIFE = 32
+LIFE_BITS = 32
 """A counter that was lost begins its next life 2^32 higher, so that no number is ever right twice."""
-VERSIONS = 20
-"""A session's cell holds its number and, in so many bits, its version."""
-STAMP = "stamp"
+VERSION_BITS = 20
+"""A session's cell holds its number and, in its lowest bits, its version."""
+TAG = "tag"
 STRIDE = 7
-"""By how many keys the heat moves on: so that no key is hot again soon."""
+"""By how many keys the drift moves the hot ones: so that no key is hot again soon."""
 
 
 class Workload:
     """`step()` does one thing. Values of `cells` are the truth; what was asked and answered goes to the history."""
 
-    def __init__(self, client: Client, truth: Truth, chance: Random, spec: Mapping[str, Any]):
+    def __init__(self, client: Client, truth: GroundTruth, chance: Random, spec: Mapping[str, Any]):
         self._client, self._cache, self._truth, self._chance = client, client.cache, truth, chance
         self._slow, self._slow_loads, self._drift = spec["slow_loader"], spec["slow_loads"], spec["drift"]
         self._actions = [getattr(self, f"_{name}") for name in WEIGHTS]
@@ -76,7 +76,7 @@ class Workload:
         key, cell = self._key(Family.REGISTER)
         version = self._truth.issue(cell)
         self._client.call(self._cache.delete, key_name(key))
-        self._client.wrote(key, version)
+        self._client.removed(key, version)
 
     def _touch(self) -> None:
         key, _ = self._key(Family.REGISTER)
@@ -104,7 +104,7 @@ class Workload:
         versions = {key: self._truth.issue(cell) for key, cell in self._keys(Family.REGISTER).items()}
         self._client.call(self._cache.delete_many, list(names(versions)))
         for key, version in versions.items():
-            self._client.wrote(key, version)
+            self._client.removed(key, version)
 
     # Rows
 
@@ -115,7 +115,7 @@ class Workload:
             self._client.call(self._cache.delete_many, [key_name(key)])
         else:
             self._client.call(self._cache.delete, key_name(key))
-        self._client.wrote(key, version)
+        self._client.removed(key, version)
 
     def _load(self) -> None:
         key, cell = self._key(Family.ROW)
@@ -147,7 +147,7 @@ class Workload:
             return
         self._client.record(Kind.COUNT, self._client.outcome, key, 0)
         life = self._truth.issue(cell)
-        self._client.call(self._cache.add, key_name(key), (life << LIFE) + (1 << LIFE - 1), None)
+        self._client.call(self._cache.add, key_name(key), (life << LIFE_BITS) + (1 << LIFE_BITS - 1), None)
         self._client.tried()
 
     def _look_at_counter(self) -> None:
@@ -158,17 +158,17 @@ class Workload:
     # Sessions
 
     def _session(self) -> tuple[int, int, int]:
-        """(slot's cell, session's number, its version) of somebody's present or last session."""
+        """(slot's cell, session's number, its version) of a present or the last session."""
         _, cell = self._key(Family.SESSION)
-        return cell, *divmod(self._truth.cells[cell], 1 << VERSIONS)
+        return cell, *divmod(self._truth.cells[cell], 1 << VERSION_BITS)
 
     def _log_in(self) -> None:
         _, cell = self._key(Family.SESSION)
         number = self._truth.issue(SESSIONS)
         with self._truth.locked(cell):
-            self._truth.cells[cell] = (number << VERSIONS) + 1
+            self._truth.cells[cell] = (number << VERSION_BITS) + 1
         key, store = key_number(Family.SESSION, number), SessionStore()
-        store[STAMP] = self._client.value(key, 1)
+        store[TAG] = self._client.value(key, 1)
         store._session_key = session_key(number)  # with a key from the start it would look for an old session first
         self._client.call(store.save, True, expected=(CreateError,))
         self._client.wrote(key, 1)
@@ -178,14 +178,14 @@ class Workload:
         value = self._truth.issue(cell)
         key, version, store = (
             key_number(Family.SESSION, number),
-            value % (1 << VERSIONS),
+            value % (1 << VERSION_BITS),
             SessionStore(session_key(number)),
         )
-        if value >> VERSIONS != number:
-            return  # Somebody else has logged in here in between.
+        if value >> VERSION_BITS != number:
+            return  # Another worker has begun a session here in between.
 
         def save() -> bool:
-            store[STAMP] = self._client.value(key, version)
+            store[TAG] = self._client.value(key, version)
             if alive := store.session_key is not None:
                 store.save()
             return alive
@@ -196,13 +196,13 @@ class Workload:
     def _log_out(self) -> None:
         cell, number, _ = self._session()
         value = self._truth.issue(cell)
-        if value >> VERSIONS == number:
+        if value >> VERSION_BITS == number:
             self._client.call(SessionStore(session_key(number)).delete)
-            self._client.wrote(key_number(Family.SESSION, number), value % (1 << VERSIONS))
+            self._client.removed(key_number(Family.SESSION, number), value % (1 << VERSION_BITS))
 
     def _load_session(self) -> None:
         _, number, version = self._session()
         if version:
             loaded = self._client.call(SessionStore(session_key(number)).load)
-            value = loaded.get(STAMP) if isinstance(loaded, dict) else MISSING
+            value = loaded.get(TAG) if isinstance(loaded, dict) else MISSING
             self._client.saw(key_number(Family.SESSION, number), None, value)

@@ -6,111 +6,155 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from random import Random
 
+from django_dcache.commands import Remove
+from django_dcache.flows import Flow
+from django_dcache.model.state import state_key
+from django_dcache.model.view import View
 from django_dcache.testing import dial
 
-from ..arena import Arena
-from ..terms import PREFIX
-from .fault import fault
+from ..plan import PREFIX
+from ..testbed import Testbed
 
-MANY = 260
-"""More connections than a node of the arena takes."""
-FLOOD = 96 * 2**20
-"""Bytes: more than it holds."""
+CONNECTIONS = 260
+"""More connections than a node of the testbed takes."""
+FLOOD_BYTES = 96 * 2**20
+"""More than it holds."""
+AWAY_SECONDS = 30.0
 
 
-@fault
-def kill(arena: Arena, chance: Random) -> Iterator[str]:
+def away_seconds(testbed: Testbed) -> float:
+    """How long a node is dead that is dead for long; less in a short drill."""
+    return min(AWAY_SECONDS, testbed.plan.seconds / 4)
+
+
+def kill(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node dies, and comes back empty."""
-    with arena.holding(chance) as name:
-        arena.node(name).kill()
+    with testbed.holding(chance) as name:
+        testbed.node(name).kill()
         yield name
-        arena.node(name).start()
+        testbed.node(name).start()
 
 
-@fault
-def restart(arena: Arena, chance: Random) -> Iterator[str]:
+def node_away(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """A node is dead for half a minute, and comes back empty at the same address."""
+    with testbed.holding(chance) as name:
+        testbed.node(name).kill()
+        time.sleep(away_seconds(testbed))
+        testbed.node(name).start()
+        yield name
+
+
+def dead_in_turn(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """A node dies and comes back empty; hardly is it back when the next one dies."""
+    first, second = chance.sample(testbed.serving(), 2)
+    for name in (first, second):
+        with testbed.holding_all([name]):
+            testbed.node(name).kill()
+            time.sleep(chance.uniform(1.0, 8.0))
+            testbed.node(name).start()
+        time.sleep(chance.uniform(0.0, 1.0))
+    yield f"{first} {second}"
+
+
+def restart(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node restarts empty at once."""
-    with arena.holding(chance) as name:
-        arena.node(name).restart()
+    with testbed.holding(chance) as name:
+        testbed.node(name).restart()
         yield name
 
 
-@fault
-def freeze(arena: Arena, chance: Random) -> Iterator[str]:
+def freeze(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node hangs (SIGSTOP), and executes what it was sent when it wakes."""
-    with arena.holding(chance) as name:
-        arena.node(name).freeze()
+    with testbed.holding(chance) as name:
+        testbed.node(name).freeze()
         yield name
-        arena.node(name).thaw()
+        testbed.node(name).thaw()
 
 
-@fault
-def flap(arena: Arena, chance: Random) -> Iterator[str]:
+def flap(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node hangs and wakes a few times."""
-    with arena.holding(chance) as name:
+    with testbed.holding(chance) as name:
         for _ in range(chance.randint(2, 4)):
-            arena.node(name).freeze()
+            testbed.node(name).freeze()
             time.sleep(chance.uniform(0.1, 0.7))
-            arena.node(name).thaw()
+            testbed.node(name).thaw()
             time.sleep(chance.uniform(0.1, 0.7))
         yield name
 
 
-@fault
-def bounce(arena: Arena, chance: Random) -> Iterator[str]:
+def bounce(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node hangs, is killed while it hangs, and comes back empty: a lease of before must be worth nothing."""
-    with arena.holding(chance) as name:
+    with testbed.holding(chance) as name:
         for _ in range(2):
-            arena.node(name).freeze()
+            testbed.node(name).freeze()
             time.sleep(chance.uniform(0.05, 0.3))
-            arena.node(name).restart()
+            testbed.node(name).restart()
             time.sleep(chance.uniform(0.05, 0.3))
         yield name
 
 
-@fault
-def restarts(arena: Arena, chance: Random) -> Iterator[str]:
+def restarts(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node restarts empty again and again, and counts leases anew each time."""
-    with arena.holding(chance) as name:
+    with testbed.holding(chance) as name:
         for _ in range(12):
-            arena.node(name).restart()
+            testbed.node(name).restart()
             time.sleep(chance.uniform(0.1, 0.5))
         yield name
 
 
-@fault
-def keepers_lost(arena: Arena, chance: Random) -> Iterator[str]:
+def keepers_lost(testbed: Testbed, chance: Random) -> Iterator[str]:
     """Most keepers die at once and come back empty: what they knew is known to the processes only."""
-    names = chance.sample(arena.serving(), 2)
-    with arena.holding_all(names):
+    names = chance.sample(testbed.serving(), 2)
+    with testbed.holding_all(names):
         for name in names:
-            arena.node(name).kill()
+            testbed.node(name).kill()
         yield " ".join(names)
         for name in names:
-            arena.node(name).start()
+            testbed.node(name).start()
 
 
-@fault
-def eviction(arena: Arena, chance: Random) -> Iterator[str]:
-    """Somebody else's items push ours out."""
-    name = chance.choice(arena.serving())
+def eviction(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """The items of another site push ours out."""
+    name = chance.choice(testbed.serving())
+    testbed.excused = True
     block = b"x" * 100_000
-    with suppress(OSError), dial(arena.node(name).address, 2.0) as connection:
-        for number in range(FLOOD // len(block)):
+    with suppress(OSError), dial(testbed.node(name).address, 2.0) as connection:
+        for number in range(FLOOD_BYTES // len(block)):
             key = b"%b-flood:%d" % (PREFIX.encode(), number)
             connection.sendall(b"ms %b %d T20 q\r\n%b\r\n" % (key, len(block), block))
     yield name
 
 
-@fault
-def maxconns(arena: Arena, chance: Random) -> Iterator[str]:
-    """A node has no connection left for anybody new."""
-    name = chance.choice(arena.serving())
+def maxconns(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """A node takes no new connection."""
+    name = chance.choice(testbed.serving())
     with ExitStack() as taken:
-        for _ in range(MANY):
+        for _ in range(CONNECTIONS):
             with suppress(OSError):
-                taken.enter_context(socket.create_connection(arena.endpoint(name), 0.2))
-        for worker in arena.workers:
-            for proxy in arena.networks(name, [worker]):
+                taken.enter_context(socket.create_connection(testbed.endpoint(name), 0.2))
+        for worker in testbed.workers:
+            for proxy in testbed.networks(name, [worker]):
                 proxy.drop_connections()
         yield name
+
+
+def map_evicted(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """The fleet's state is gone from every node, as a neighbour's items push it out; the processes remember it."""
+    testbed.fleet.run(_forget_state)
+    yield ""
+
+
+def map_evicted_while_idle(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """The same while no process of the site is alive: the next ones begin by what their settings say."""
+    for worker in list(testbed.workers):
+        testbed.kill_worker(worker)
+    testbed.settle_location()
+    testbed.fleet.run(_forget_state)
+    testbed.forget_fleet()
+    for _ in range(testbed.plan.workers):
+        testbed.start_worker()
+    yield ""
+
+
+def _forget_state(view: View) -> Flow[None]:
+    yield {name: [Remove(state_key(view.fleet))] for name in view.state.topology.nodes}

@@ -8,7 +8,7 @@ from enum import IntEnum
 from hashlib import md5
 from pathlib import Path
 
-from .terms import PREFIX
+from .plan import PREFIX
 
 FAMILY_SHIFT = 28
 
@@ -17,32 +17,30 @@ class Family(IntEnum):
     """Kinds of keys, by how they are written."""
 
     REGISTER = 0
-    """Set, added and deleted by anybody: who wrote last is whoever began after the others had ended."""
+    """Set, added and deleted by every worker: a write comes after those that had ended before it began."""
     ROW = 1
     """Committed to a database, then deleted from the cache, then loaded: versions are ordered by their commit."""
     COUNTER = 2
     """Counted up; decremented if its number is odd."""
     SESSION = 3
     """Logged in, saved, logged out."""
-    KEEPSAKE = 4
-    """Written once, and to be found for ever as long as nothing but a move happens."""
 
 
 SIZES = {Family.REGISTER: 400, Family.ROW: 300, Family.COUNTER: 40, Family.SESSION: 100}
 _offsets = {family: sum(size for other, size in SIZES.items() if other < family) for family in SIZES}
 _total = sum(SIZES.values())
-SESSIONS, STOP, PHASE, ORDERS = _total, _total + 1, _total + 2, _total + 3
-"""Cells that are no keys: sessions ever begun, whether to stop, the phase, and an order to each worker."""
+SESSIONS, STOP, INSTRUCTIONS = _total, _total + 1, _total + 2
+"""Cells that are no keys: how many sessions ever began, whether to stop, and an instruction to each worker."""
 MAX_WORKERS = 256
 
 
-class Order(IntEnum):
+class Instruction(IntEnum):
     """What a worker may be told through its cell."""
 
-    NONE, FORK, INTERRUPT, GO_ON = range(4)
+    NONE, FORK, RAW_FORK, INTERRUPT, INTERRUPT_NO_MORE = range(5)
 
 
-CELLS = ORDERS + MAX_WORKERS
+CELLS = INSTRUCTIONS + MAX_WORKERS
 
 
 def key_number(family: int, number: int) -> int:
@@ -54,7 +52,7 @@ def key_name(key: int) -> str:
     return f"{Family(key >> FAMILY_SHIFT).name.lower()}-{key & ((1 << FAMILY_SHIFT) - 1)}"
 
 
-def own_names(truth: "Truth") -> Iterator[bytes]:
+def own_names(truth: "GroundTruth") -> Iterator[bytes]:
     """Every name that a drill may have stored."""
     for family, size in SIZES.items():
         if family is not Family.SESSION:
@@ -68,7 +66,7 @@ def session_key(number: int) -> str:
     return md5(b"session %d" % number, usedforsecurity=False).hexdigest()
 
 
-class Truth:
+class GroundTruth:
     """Numbers of 64 bits in a shared file. `issue` is atomic among all processes; a killed process holds no lock."""
 
     def __init__(self, path: Path):

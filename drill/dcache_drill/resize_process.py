@@ -1,20 +1,20 @@
-"""A process that leads one resize: `python -m dcache_drill.conduct SPEC`."""
+"""A process that leads one resize: `python -m dcache_drill.resize_process SPEC`."""
 
 import json
 import logging
 import sys
 from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from . import teeth
-from .terms import ALIAS, options
+from .plan import ALIAS, options
 
 
 def main(spec: dict[str, Any]) -> None:
     logging.getLogger("django_dcache").addHandler(logging.NullHandler())
-    if spec["bug"]:
-        teeth.plant(spec["bug"])
+    if spec["plugin"]:
+        resolve_name(spec["plugin"])()
     from dcache_manager.jobs.journal import FileJournal
     from dcache_manager.rebalance.conductor import Cancelled, Conductor
     from django_dcache.conf import parse
@@ -24,7 +24,7 @@ def main(spec: dict[str, Any]) -> None:
 
     fleet = Fleet(parse(ALIAS, spec["location"], options(spec)))
     conductor = Conductor(fleet, FileJournal(Path(spec["folder"]) / "resizes.jsonl"))
-    # These are what it may say, and the next run goes on; the journal tells.
+    # A conductor may give up for these reasons, and the next run continues; the journal has them.
     with suppress(Conflict, NoMajority, NodeFailure, Cancelled):
         if spec["target"] is None:
             conductor.cancel()

@@ -19,9 +19,9 @@ from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy, LocalNode
 
 from .checker import Violation
+from .ground_truth import INSTRUCTIONS, MAX_WORKERS, STOP, GroundTruth, Instruction, own_names
 from .history import read
-from .terms import ALIAS, OBSERVE, Terms
-from .truth import MAX_WORKERS, ORDERS, STOP, Order, Truth, own_names
+from .plan import ALIAS, READ_ONLY, Plan
 
 Networks = Mapping[str, FaultProxy]
 """Between one process and each node, by the node's address."""
@@ -34,7 +34,6 @@ class Worker:
     number: int
     process: subprocess.Popen[bytes]
     proxies: Networks = field(default_factory=dict)
-    frozen: bool = False
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -43,34 +42,36 @@ class Worker:
         self.process.send_signal(signal.SIGCONT)
 
 
-class Arena:
-    """`with Arena(terms, folder) as arena`: everything runs. Ends only what it started."""
+class Testbed:
+    """`with Testbed(plan, folder) as testbed`: everything runs. Ends only what it started."""
 
-    def __init__(self, terms: Terms, folder: Path):
-        self.terms, self.folder = terms, folder
-        self.truth = Truth(folder / "truth")
+    def __init__(self, plan: Plan, folder: Path):
+        self.plan, self.folder = plan, folder
+        self.truth = GroundTruth(folder / "truth")
         self.workers: list[Worker] = []
         self.complaints: list[Violation] = []
         """What faults found out themselves."""
         self._stack = ExitStack()
         self._number = 0
         self._held: set[str] = set()
-        self.operators: Networks = {}
-        """Of whoever leads a resize."""
+        self.conductors: Networks = {}
+        """Of the process that leads a resize."""
+        self.excused, self.ill = False, set[int]()
+        """What the present phase breaks: see `Phase`."""
 
-    def __enter__(self) -> "Arena":
-        terms = self.terms
+    def __enter__(self) -> "Testbed":
+        plan = self.plan
         with self._stack:
             self._stack.callback(self.truth.close)
-            self.nodes = [] if terms.location else self._start_nodes()
-            addresses = list(terms.location) or [node.address for node in self.nodes[: terms.nodes]]
+            self.nodes = [] if plan.location else self._start_nodes()
+            addresses = list(plan.location) or [node.address for node in self.nodes[: plan.nodes]]
             self.location = [{"name": f"n{number}", "address": address} for number, address in enumerate(addresses)]
             self.fleet = Fleet(self.configuration)
-            self._stack.callback(self.fleet.close)
-            self.operators = self._lay_networks(MAX_WORKERS)
+            self._stack.callback(lambda: self.fleet.close())
+            self.conductors = self._lay_networks(MAX_WORKERS)
             self._stack.callback(self._end_workers)
-            for _ in range(terms.workers):
-                self.hire()
+            for _ in range(plan.workers):
+                self.start_worker()
             self._await_work()
             self._stack = self._stack.pop_all()
         return self
@@ -79,17 +80,17 @@ class Arena:
         self._stack.close()
 
     def _start_nodes(self) -> list[LocalNode]:
-        terms = self.terms
+        plan = self.plan
         # What a hung node does when it wakes shows fully only on one of several threads.
-        kinds = [4 if number == 0 else 1 for number in range(terms.nodes + terms.spares)]
+        kinds = [4 if number == 0 else 1 for number in range(plan.nodes + plan.spares)]
         return [
-            self._stack.enter_context(LocalNode(memory=terms.memory, threads=threads, extra=("-c", "256")))
+            self._stack.enter_context(LocalNode(memory=plan.memory_mb, threads=threads, extra=("-c", "256")))
             for threads in kinds
         ]
 
     @property
     def configuration(self) -> Configuration:
-        return parse(ALIAS, self.location, self.terms.options)
+        return parse(ALIAS, self.location, self.plan.options)
 
     def node(self, name: str) -> LocalNode:
         return self.nodes[int(name.removeprefix("n"))]
@@ -98,6 +99,22 @@ class Arena:
         """Names of the nodes that are in the fleet at present, as far as it is known here."""
         return list(self.fleet.proven_view().state.topology.nodes)
 
+    def replace_node(self, name: str) -> str:
+        """Start a new node in place of a dead one, and return its address."""
+        number = int(name.removeprefix("n"))
+        node = LocalNode(memory=self.plan.memory_mb, extra=("-c", "256"))
+        self.nodes[number] = self._stack.enter_context(node)
+        return node.address
+
+    def settle_location(self) -> None:
+        """Processes that start from now on have the present nodes in LOCATION, as after a deployment."""
+        self.location = [{"name": name, "address": self.node(name).address} for name in self.serving()]
+
+    def forget_fleet(self) -> None:
+        """What the testbed itself knows of the fleet is what a process knows that has just started."""
+        self.fleet.close()
+        self.fleet = Fleet(self.configuration)
+
     def spare(self) -> list[str]:
         """Names of the nodes that are not."""
         names, serving = [f"n{number}" for number in range(len(self.nodes))], self.serving()
@@ -105,7 +122,7 @@ class Arena:
 
     @contextmanager
     def holding(self, chance: Random) -> Iterator[str]:
-        """The name of a node that serves, and that no other fault has taken."""
+        """The name of a node that serves, and that no other fault has taken: it is about to fall ill."""
         name = chance.choice([name for name in self.serving() if name not in self._held])
         with self.holding_all([name]):
             yield name
@@ -114,6 +131,7 @@ class Arena:
     def holding_all(self, names: Sequence[str]) -> Iterator[None]:
         new = set(names) - self._held
         self._held |= new
+        self.excused = True
         try:
             yield
         finally:
@@ -127,11 +145,19 @@ class Arena:
         self.complaints.append(Violation(invariant, text, time.monotonic()))
 
     def networks(self, name: str, workers: Sequence[Worker] | None = None) -> Iterator[FaultProxy]:
-        """Between the node and each of the workers (all, by default) that has one."""
-        address = self.terms.location[int(name.removeprefix("n"))] if self.terms.location else self.node(name).address
+        """Between the node and each of the workers (all, by default) that has one: it is about to be broken."""
+        if workers is None:
+            self.excused = True
+        else:
+            self.ill.update(worker.number for worker in workers)
+        address = self.plan.location[int(name.removeprefix("n"))] if self.plan.location else self.node(name).address
         for worker in self.workers if workers is None else workers:
             if address in worker.proxies:
                 yield worker.proxies[address]
+
+    def networked(self) -> list[Worker]:
+        """The workers whose networks can be broken."""
+        return [worker for worker in self.workers if worker.proxies]
 
     def _await_work(self, seconds: float = 60.0) -> None:
         """Until every worker has recorded something."""
@@ -146,47 +172,60 @@ class Arena:
 
     # Processes
 
-    def hire(self) -> Worker:
-        """One more worker. The first ones, and the very first at least, meet nodes as they are, without networks."""
+    def start_worker(self, seconds: float | None = None) -> Worker:
+        """One more worker, which ends by itself after `seconds`.
+
+        The first ones, the very first at least, and those that end soon meet nodes as they are, without networks.
+        """
         number, self._number = self._number, self._number + 1
-        direct = number < max(1, self.terms.observers)
+        direct = number < max(1, self.plan.readers) or seconds is not None
         proxies = {} if direct else self._lay_networks(number)
-        spec = self.spec(proxies) | {"writer": number, "seed": self.terms.seed * MAX_WORKERS + number}
-        if number < self.terms.observers:
-            spec["weights"] = OBSERVE
+        spec = self.spec(proxies) | {"writer": number, "seed": self.plan.seed * MAX_WORKERS + number}
+        spec["seconds"] = seconds
+        if number < self.plan.readers:
+            spec["weights"] = READ_ONLY
         worker = Worker(number, self.python("worker", spec), proxies)
         self.workers.append(worker)
         return worker
 
     def _lay_networks(self, number: int) -> Networks:
-        """Between a process and each node, there may be trouble."""
-        addresses = self.terms.location or [node.address for node in self.nodes]
-        seed = self.terms.seed * 1000 + number
+        """A network of its own between process `number` and each node, for faults to break."""
+        addresses = self.plan.location or [node.address for node in self.nodes]
+        seed = self.plan.seed * 1000 + number
         return {address: self._stack.enter_context(FaultProxy(address, seed=seed)) for address in addresses}
 
-    def dismiss(self, worker: Worker) -> None:
-        """Kill -9."""
+    def kill_worker(self, worker: Worker) -> None:
+        """SIGKILL, at whatever it was doing: a write of which no history tells."""
+        self.excused = True
         self.workers.remove(worker)
         worker.process.kill()
         worker.process.wait()  # Its networks stay: some fault may still have to be mended there.
 
-    def order(self, worker: Worker, order: Order) -> None:
-        self.truth.cells[ORDERS + worker.number] = order
+    def await_end(self, worker: Worker, seconds: float = 20.0) -> None:
+        """Until a worker with little time has ended by itself; killed after `seconds`."""
+        try:
+            worker.process.wait(seconds)
+            self.workers.remove(worker)
+        except subprocess.TimeoutExpired:
+            self.kill_worker(worker)
+
+    def instruct(self, worker: Worker, instruction: Instruction) -> None:
+        self.truth.cells[INSTRUCTIONS + worker.number] = instruction
 
     def spec(self, networks: Networks) -> dict[str, Any]:
-        """What a process of the arena, that has these networks, has to know."""
-        terms = self.terms
+        """What a process of the testbed with these networks is told when it starts."""
+        plan = self.plan
         return {
             "folder": str(self.folder),
             "location": self.location,
-            "options": terms.options,
-            "rate": terms.rate,
-            "slow_loader": terms.slow_loader,
-            "slow_loads": terms.slow_loads,
-            "zipf": terms.zipf,
-            "drift": terms.drift,
-            "weights": terms.weights,
-            "bug": terms.bug,
+            "options": plan.options,
+            "rate": plan.rate,
+            "slow_loader": plan.slow_loader,
+            "slow_loads": plan.slow_loads,
+            "zipf": plan.zipf,
+            "drift": plan.drift,
+            "weights": plan.weights,
+            "plugin": plan.plugin,
             "remap": {address: proxy.address for address, proxy in networks.items()},
         }
 

@@ -12,13 +12,13 @@ WEIGHTS = {
     "log_in": 2, "save_session": 1, "log_out": 2, "load_session": 4,
 }  # fmt: skip
 """How often a worker does what, compared with the rest."""
-OBSERVE = dict.fromkeys(WEIGHTS, 0) | {"get": 22, "get_many": 60, "look_at_counter": 2, "load_session": 4}
+READ_ONLY = dict.fromkeys(WEIGHTS, 0) | {"get": 22, "get_many": 60, "look_at_counter": 2, "load_session": 4}
 """The weights of a worker that only reads."""
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a drill is made of; with its seed, all that is needed to have it again."""
+class Plan:
+    """What a drill is made of; with its seed, all that is needed to run it again."""
 
     seed: int = 1
     seconds: float = 60.0
@@ -29,44 +29,45 @@ class Terms:
     spares: int = 2
     """Nodes that are running and not in the fleet yet."""
     workers: int = 5
-    observers: int = 0
-    """How many of them only read."""
+    readers: int = 0
+    """How many of the workers only read."""
     rate: float = 500.0
     """Operations a second that each worker tries for."""
     freshness: float = 0.5
     timeout: float = 0.2
     on_unproven: str = "serve"
-    memory: int = 64
-    """MB of each node."""
+    memory_mb: int = 64
+    """Of each node."""
     faults: tuple[str, ...] = ()
-    """Only these; none named: all there are. "one+other" is both at once."""
+    """Only these; none named: the default ones. "one+other" is both at once."""
     calm: float = 2.5
     """Seconds between two faults, and three times as long at the end."""
     slow_loader: float = 1.5
     """Seconds that the slowest loaders take."""
     slow_loads: float = 0.01
-    """The part of loaders that are slow, one in ten of them as slow as the slowest."""
+    """The part of the loaders that take a good part of that; one in ten of them takes all of it."""
     zipf: float = 0.9
-    """How much hotter the hottest keys are."""
+    """How uneven the use of keys is."""
     drift: float = 0.0
-    """Seconds after which other keys are the hottest ones; 0: never."""
-    weights: Mapping[str, int] = field(default_factory=dict)
-    """How often each action is taken, where that differs from WEIGHTS."""
-    bug: str = ""
-    """A tooth to plant (teeth.py)."""
+    """Seconds after which other keys are the hot ones, in all workers at once; 0: the same keys for ever."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Where a worker's weights differ from WEIGHTS."""
+    plugin: str = ""
+    """"module:function", called without arguments in each process before anything else (tests plant mistakes by it)."""
 
     @property
     def options(self) -> dict[str, Any]:
+        """OPTIONS of the alias."""
         times = {"freshness": self.freshness, "timeout": self.timeout, "connect_timeout": self.timeout}
         return {"replicas": self.replicas, "fleet": ALIAS, "on_unproven": self.on_unproven, **times}
 
     @property
     def hold(self) -> float:
-        """Seconds after which nobody can act by an older state: `View.hold`."""
+        """Seconds after which no process can act by an older state: `View.hold`."""
         return self.freshness + 2 * self.timeout
 
 
 def options(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The OPTIONS of a process with this spec (`Arena.spec`): it meets nodes over its own networks."""
+    """The OPTIONS of a process with this spec (`Testbed.spec`): it meets nodes over its own networks."""
     remap = spec["remap"]
     return spec["options"] | {"address_remap": lambda address: remap.get(address, address)}

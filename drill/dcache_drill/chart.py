@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from .phase import Phase
+from .schedule import Phase
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1000, 260, 44, 12, 28
 

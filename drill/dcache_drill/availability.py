@@ -1,0 +1,105 @@
+"""Reads that missed what was there: while no node is ill, one client's trouble costs the others next to nothing.
+
+A register is there when a write of it was acknowledged, or a read found it, and nothing has been done since that may
+have taken it away. Judged by half seconds, and only reads by workers that were well themselves.
+"""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from .ground_truth import FAMILY_SHIFT, Family
+from .history import WRITES, Kind, Outcome
+from .schedule import Phase
+
+WINDOW_SECONDS = 0.5
+MOST_MISSING = 0.01
+"""The part of the reads of one window that may miss what was there."""
+FEWEST_READS = 100
+"""A window with fewer says nothing."""
+MEMORY_SECONDS = 60.0
+"""A register that was seen longer ago than this may have expired."""
+
+
+class _Register:
+    """When one register was seen to be there, and when it may have been taken away; misses, to be judged later."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, float]] = []
+        """(ended, began) of each call that proves that it was there."""
+        self.taken: list[tuple[float, float]] = []
+        """(began, ended) of each call that may have taken it away."""
+        self.missed: list[tuple[float, float]] = []
+        """(began, ended) of each read that missed it."""
+
+    def missing(self) -> Iterator[float]:
+        """The moments of the reads that missed it though it was there."""
+        self.seen.sort()
+        self.taken.sort()
+        begins = [began for began, _ in self.taken]
+        ends = list(accumulate((ended for _, ended in self.taken), max))
+        for began, ended in self.missed:
+            before = bisect_left(self.seen, (began, 0.0))
+            if not before:
+                continue
+            _, since = self.seen[before - 1]
+            until_then = bisect_right(begins, ended)
+            if began - since < MEMORY_SECONDS and (not until_then or ends[until_then - 1] < since):
+                yield began
+
+
+class Availability:
+    """`add` every record of a history; then `shortfalls()`."""
+
+    def __init__(self, phases: Sequence[Phase], grace: float):
+        """`grace`: seconds after an excused phase in which its effects are still to be expected."""
+        self._grace = grace
+        self._registers: defaultdict[int, _Register] = defaultdict(_Register)
+        self._reads: defaultdict[int, int] = defaultdict(int)
+        self._starts = array("d", [phase.began for phase in phases])
+        self._ill = [set(phase.ill) for phase in phases]
+        self._excused = [(phase.began, phase.ended + grace) for phase in phases if phase.excused]
+        self._origin = phases[0].began if phases else 0.0
+        self._end = phases[-1].ended if phases else 0.0
+        for number in range(len(phases) - 1, 0, -1):
+            # The effects on the workers themselves last a little longer too.
+            self._ill[number] |= self._ill[number - 1]
+
+    def add(self, kind: int, outcome: int, writer: int, key: int, version: int, began: float, ended: float) -> None:
+        if key >> FAMILY_SHIFT != Family.REGISTER or not self._origin <= began < self._end:
+            return
+        register = self._registers[key]
+        if kind == Kind.READ and version:
+            register.seen.append((ended, began))
+        elif kind == Kind.WRITE and outcome == Outcome.OK:
+            register.seen.append((ended, began))
+        elif kind in WRITES:
+            # What may yet happen is made up for within the same time as the effects of a fault.
+            register.taken.append((began, ended + (self._grace if outcome == Outcome.UNKNOWN else 0.0)))
+        if kind == Kind.READ and not self._is_ill(writer, began):
+            self._reads[self._window(began)] += 1
+            if not version:
+                register.missed.append((began, ended))
+
+    def shortfalls(self) -> Iterator[tuple[float, int, int]]:
+        """(moment, reads that missed what was there, all reads) of each window in which too many did."""
+        missing: defaultdict[int, int] = defaultdict(int)
+        for register in self._registers.values():
+            for moment in register.missing():
+                missing[self._window(moment)] += 1
+        for window, count in sorted(missing.items()):
+            moment = self._origin + window * WINDOW_SECONDS
+            reads = self._reads[window]
+            if reads >= FEWEST_READS and count > MOST_MISSING * reads and not self._is_excused(moment):
+                yield moment, count, reads
+
+    def _window(self, moment: float) -> int:
+        return int((moment - self._origin) / WINDOW_SECONDS)
+
+    def _is_ill(self, writer: int, moment: float) -> bool:
+        return writer in self._ill[max(0, bisect_right(self._starts, moment) - 1)]
+
+    def _is_excused(self, moment: float) -> bool:
+        return any(began < moment + WINDOW_SECONDS and moment < ended for began, ended in self._excused)

@@ -1,0 +1,102 @@
+"""What the checker of a drill says of histories that were made up."""
+
+import pytest
+
+from dcache_drill.checker import Bounds, check
+from dcache_drill.ground_truth import Family, key_number
+from dcache_drill.history import Kind, Outcome, write
+from dcache_drill.schedule import Phase
+
+BOUNDS = Bounds(stale=0.7, hold=0.9, latency=1.0)
+CALM = [Phase(0, "calm", 0.0, 100.0)]
+REGISTER, COUNTER = key_number(Family.REGISTER, 1), key_number(Family.COUNTER, 2)
+FIRST = (1 << 32) + (1 << 31)
+"""The number with which the first life of a counter begins."""
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """The violations in a history of (kind, outcome, key, version, began, ended)."""
+
+    def judged(*records, phases=CALM, writer=1):
+        path = tmp_path / "history"
+        write(path, [(kind, outcome, writer, *rest, 0, 1) for kind, outcome, *rest in records])
+        return check([path], BOUNDS, phases).total
+
+    return judged
+
+
+def counted(number, began, ended, outcome=Outcome.OK):
+    return (Kind.COUNT, outcome, COUNTER, FIRST + number if number else 0, began, ended)
+
+
+def test_numbers_that_rise_are_right(judged):
+    """A counter that hands out each number once, in the order of the calls, breaks nothing; nor does a failed call."""
+    assert not judged(counted(1, 1, 2), counted(0, 2, 3), counted(2, 3, 4), counted(3, 3.5, 4.5))
+
+
+def test_the_same_number_twice(judged):
+    """A number that two callers were given is told once, though their calls overlapped."""
+    assert judged(counted(1, 1, 3), counted(1, 2, 4)) == {"I6 counters": 1}
+
+
+def test_a_number_below_one_that_was_handed_out(judged):
+    """A number below one that another caller had before is told, within any bound of staleness."""
+    assert judged(counted(1, 1, 1.1), counted(3, 1.2, 1.3), counted(2, 1.31, 1.4)) == {"I6 counters": 1}
+
+
+def test_concurrent_callers_may_get_their_numbers_in_any_order(judged):
+    """While two calls overlap, either of them may be given the lower number."""
+    assert not judged(counted(2, 1, 3), counted(1, 2, 4))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNPROVEN, Outcome.UNKNOWN, Outcome.FAIL])
+def test_numbers_count_whatever_their_process_could_prove(judged, outcome):
+    """A process that can prove nothing may not hand out a number a second time either."""
+    assert judged(counted(1, 1, 2), counted(1, 3, 4, outcome)) == {"I6 counters": 1}
+
+
+def reads(count, began, version, key=REGISTER):
+    step = 0.4 / count
+    return [
+        (Kind.READ, Outcome.OK, key, version, began + number * step, began + number * step + step / 2)
+        for number in range(count)
+    ]
+
+
+STORED = (Kind.WRITE, Outcome.OK, REGISTER, 1, 1.0, 1.01)
+HALF = [*reads(150, 2.0, 1), *reads(5, 2.41, 0)]
+"""Half a second of reads, of which five miss."""
+
+
+def test_reads_that_miss_what_is_there(judged):
+    """More than one read of a hundred that misses what was stored and not removed, with all nodes well, is told."""
+    assert judged(STORED, *HALF) == {"I12 availability": 1}
+
+
+def test_one_read_of_a_hundred_may_miss(judged):
+    """One miss of a hundred is let pass."""
+    assert not judged(STORED, *reads(150, 2.0, 1), *reads(1, 2.41, 0))
+
+
+def test_what_was_removed_may_be_missed(judged):
+    """A miss after a delete, acknowledged or not, or of what was never stored, is no violation."""
+    for outcome in (Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN):
+        assert not judged(STORED, (Kind.REMOVE, outcome, REGISTER, 2, 2.405, 2.406), *HALF)
+    assert not judged(*reads(155, 2.0, 0))
+
+
+def test_what_a_fault_explains_may_be_missed(judged):
+    """Reads while a node is ill, and reads of a worker that is, may miss; those of other workers may not."""
+    assert not judged(STORED, *HALF, phases=[Phase(0, "kill", 0.0, 100.0, excused=True)])
+    assert not judged(STORED, *HALF, phases=[Phase(0, "cut-off", 0.0, 100.0, ill=(1,))])
+    assert judged(STORED, *HALF, phases=[Phase(0, "cut-off", 0.0, 100.0, ill=(2,))])
+
+
+def test_a_stale_read(judged):
+    """A read of what an acknowledged write had outdated is told; near a change of state, only beyond the bound."""
+    newer = (Kind.WRITE, Outcome.OK, REGISTER, 2, 2.0, 2.1)
+    old = (Kind.READ, Outcome.OK, REGISTER, 1, 2.2, 2.3)
+    learned = (Kind.LEARN, Outcome.OK, 0, 0, 2.2, 2.2)
+    assert judged(STORED, newer, old) == {"I4 staleness": 1}
+    assert not judged(STORED, newer, old, learned)

@@ -1,0 +1,36 @@
+"""dcache-admin drill: what it may break, and where."""
+
+from click.testing import CliRunner
+
+from dcache_drill import command
+from dcache_drill.faults import BY_NAME_ONLY, FAULTS, HARMLESS
+from dcache_manager.cli.exit_codes import NotConfirmed
+from dcache_manager.cli.main import root
+from dcache_manager.cli.options import Choices
+from django_dcache.model.topology import Node
+
+
+def test_what_a_foreign_fleet_meets_is_ours_alone():
+    """On nodes that are not ours, only networks and processes of the drill are broken."""
+    assert {"partition", "late", "worker-frozen"} <= set(HARMLESS)
+    assert not {"kill", "freeze", "eviction", "maxconns", "rebalance", "keepers-lost"} & set(HARMLESS)
+
+
+def test_a_fleet_elsewhere_is_left_alone_unless_its_alias_is_typed():
+    """dcache-admin drill does nothing to a fleet that is not on this machine until its alias is typed."""
+    arguments = ["--nodes", "192.0.2.1:11211", "drill"]
+    answer = CliRunner().invoke(root, arguments, input="something\n", obj=Choices(arguments=arguments))
+    assert isinstance(answer.exception, NotConfirmed)
+
+
+def test_loopback_is_what_cannot_be_elsewhere():
+    """Only addresses that are this machine's for certain count as such."""
+    here = ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1", "unix:/tmp/socket"]
+    there = ["10.0.0.1:1", "0.0.0.0:1", "cache.example:1", "[::]:1"]
+    assert [True] * len(here) + [False] * len(there) == [command.loopback(Node.at(address)) for address in here + there]
+
+
+def test_every_fault_has_a_name_and_a_description():
+    """Faults that are injected by name only exist, and each fault says what it breaks."""
+    assert set(BY_NAME_ONLY) <= set(FAULTS)
+    assert all(fault.__doc__ for fault in FAULTS.values())
