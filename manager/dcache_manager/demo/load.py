@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .board import COUNTS, SCALE, Board
+from .load_counters import COUNTS, SCALE, LoadCounters
 
 PAGES, WRITES = 0.03, 0.005
 """Of all requests: pages, and changes of a price. The rest ask for an offer."""
@@ -24,14 +24,14 @@ PATIENCE = 10.0  # seconds
 
 
 class Load:
-    """What process `number` of `board.processes` asks of a site, and what it must never see."""
+    """What process `number` of `counters.processes` asks of a site, and what it must never see."""
 
-    def __init__(self, url: str, board: Board, number: int, chance: random.Random):
-        self._place, self._board, self._number, self._chance = urlsplit(url).netloc, board, number, chance
-        self._row = board.row(number)
+    def __init__(self, url: str, counters: LoadCounters, number: int, chance: random.Random):
+        self._place, self._board, self._number, self._chance = urlsplit(url).netloc, counters, number, chance
+        self._row = counters.row(number)
         self._connection: HTTPConnection | None = None
         self._asked = 0
-        self._own = range(1 + number, board.products + 1, board.processes)
+        self._own = range(1 + number, counters.products + 1, counters.processes)
 
     def warm_up(self) -> None:
         for product in self._own:
@@ -111,7 +111,7 @@ class Load:
 
 def main(url: str, path: str, products: str, processes: str, number: str) -> None:
     parent = os.getppid()
-    load = Load(url, Board(Path(path), int(products), int(processes)), int(number), random.Random(int(number)))
+    load = Load(url, LoadCounters(Path(path), int(products), int(processes)), int(number), random.Random(int(number)))
     load.warm_up()
     while os.getppid() == parent:
         load.step()

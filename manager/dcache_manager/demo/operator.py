@@ -9,8 +9,8 @@ from typing import Any
 
 from django_dcache.errors import DCacheError
 
+from .narration import Narration
 from .site import Site
-from .stage import Stage
 
 
 class CommandFailed(DCacheError):
@@ -18,9 +18,9 @@ class CommandFailed(DCacheError):
 
 
 class Operator:
-    def __init__(self, site: Site, stage: Stage, figures: Callable[[], str]):
-        self._site, self._stage, self._figures = site, stage, figures
-        self._environment = {**site.environment, "XDG_STATE_HOME": str(site.folder)}
+    def __init__(self, site: Site, narration: Narration, figures: Callable[[], str]):
+        self._site, self._narration, self._figures = site, narration, figures
+        self._environment = {**site.variables, "XDG_STATE_HOME": str(site.folder)}
         self._folder = site.project
 
     def run(self, *arguments: str) -> dict[str, Any]:
@@ -43,13 +43,15 @@ class Operator:
             try:
                 for thread in threads:
                     thread.start()
-                self._stage.watch(
+                self._narration.watch(
                     float("inf"), self._figures, until=lambda: process.poll() is not None or not self._site.works()
                 )
                 if process.poll() is None:
-                    raise CommandFailed(f"nobody does the job: the worker has ended\n{self._site.last_words()}")
+                    raise CommandFailed(
+                        f"the Celery worker has ended, and the job stands still\n{self._site.last_words()}"
+                    )
             except BaseException:
-                process.terminate()  # a resize is left as it is: the fleet ends with the demo
+                process.terminate()  # the resize is left as it is: the fleet ends with the demo
                 raise
             finally:
                 for thread in threads:
@@ -61,4 +63,4 @@ class Operator:
 
     def _relay(self, lines: Any) -> None:
         for line in lines:
-            self._stage.aside(line.rstrip())
+            self._narration.quote(line.rstrip())

@@ -1,56 +1,60 @@
-"""The example shop of the checkout, served by gunicorn."""
+"""The example shop, served by gunicorn."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import dcache_manager
+import django_dcache
 from django_dcache.errors import DCacheError
 
-WORKERS = 4
-CHILDREN = 2
-STARTUP = 60.0  # seconds
+GUNICORN_WORKERS = 4
+CELERY_CHILDREN = 2
+STARTUP_SECONDS = 60.0
 
 
-class CannotPlay(DCacheError):
-    """The demo can't be played here."""
+class CannotRun(DCacheError):
+    """The demo can't run here."""
 
 
 def find_project() -> Path:
-    """The folder of the example shop. Raises CannotPlay, which says what is missing."""
+    """The folder of the example shop. Raises CannotRun, which says what is missing."""
     if not shutil.which("memcached"):
-        raise CannotPlay(
-            "there is no memcached on PATH; for instance `apt install memcached`, `brew install memcached`"
-        )
+        raise CannotRun("there is no memcached on PATH; for instance `apt install memcached`, `brew install memcached`")
     if not find_spec("gunicorn"):
-        raise CannotPlay("gunicorn serves the site; `pip install 'django-dcache[demo]'` brings it")
-    for checkout in (Path(__file__).parents[3], Path.cwd(), *Path.cwd().parents):
-        if (checkout / "example_project" / "shop" / "wsgi.py").exists():
-            return checkout / "example_project"
-    raise CannotPlay(
-        "its site is example_project/, which is not part of the package; clone the repository and run script/demo there"
-    )
+        raise CannotRun("gunicorn serves the site; `pip install 'django-dcache[demo]'` brings it")
+    # Installed, it lies in this package; in a checkout, beside the packages.
+    for parent in (Path(__file__).parent, Path(__file__).parents[3]):
+        if (parent / "example_project" / "shop" / "wsgi.py").exists():
+            return parent / "example_project"
+    raise CannotRun(f"its site, example_project, is missing in {Path(__file__).parent}; install django-dcache again")
 
 
 class Site:
     """The shop on these nodes. Everything it writes is in `folder`."""
 
-    def __init__(self, project: Path, folder: Path, nodes: Sequence[str]):
+    def __init__(self, project: Path, folder: Path, nodes: Sequence[str], options: Mapping[str, Any]):
+        """`options`: OPTIONS of its cache."""
         self.project, self.folder, self.log = project, folder, folder / "site.log"
-        checkout = project.parent
-        self.environment = {
+        # Its processes import the very packages that this process runs.
+        packages = [str(Path(package.__file__ or "").parents[1]) for package in (django_dcache, dcache_manager)]
+        self.variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("DCACHE_", "SHOP_"))},
-            "PYTHONPATH": os.pathsep.join([str(checkout), str(checkout / "manager"), str(project)]),
+            "PYTHONPATH": os.pathsep.join([*packages, str(project)]),
             "DJANGO_SETTINGS_MODULE": "shop.settings",
             "DCACHE_NODES": ",".join(nodes),
+            "DCACHE_OPTIONS": json.dumps(options),
             "SHOP_DATABASE": str(folder / "shop.sqlite3"),
             "SHOP_DEMO": "1",
         }
@@ -59,18 +63,18 @@ class Site:
         """Whether the worker, once it was started, still runs."""
 
     def manage(self, *arguments: str, **environment: str) -> None:
-        """Run manage.py. Raises CannotPlay with what it printed."""
+        """Run manage.py. Raises CannotRun with what it printed."""
         run = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=self.project,
-            env={**self.environment, **environment},
+            env={**self.variables, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         if run.returncode:
-            raise CannotPlay(f"manage.py {arguments[0]} failed:\n{run.stdout}")
+            raise CannotRun(f"manage.py {arguments[0]} failed:\n{run.stdout}")
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -81,11 +85,11 @@ class Site:
             log = stack.enter_context(self.log.open("ab"))
             server = stack.enter_context(
                 running(
-                    *("-m", "gunicorn", "shop.wsgi", f"--workers={WORKERS}", "--threads=4", "--keep-alive=60"),
+                    *("-m", "gunicorn", "shop.wsgi", f"--workers={GUNICORN_WORKERS}", "--threads=4", "--keep-alive=60"),
                     *(f"--bind=fd://{listener.fileno()}", "--no-control-socket", "--log-level=warning"),
                     *("--graceful-timeout=2", f"--worker-tmp-dir={self.folder}"),
                     cwd=self.project,
-                    env=self.environment,
+                    env=self.variables,
                     pass_fds=[listener.fileno()],
                     stdout=log,
                     stderr=log,
@@ -98,25 +102,25 @@ class Site:
     def working(self) -> Iterator[None]:
         """A Celery worker for the shop's jobs. The broker is a folder."""
         with self.log.open("ab") as log:
-            # As root or not, it takes messages from nobody else.
+            # Only this demo can write the messages it takes, so it may run as root.
             quiet = ("-W", "ignore:You're running the worker with superuser")
-            command = ("-m", "celery", "-A", "shop", "worker", "-Q", "dcache", f"--concurrency={CHILDREN}")
+            command = ("-m", "celery", "-A", "shop", "worker", "-Q", "dcache", f"--concurrency={CELERY_CHILDREN}")
             # -B: beat, in the same process; what it remembers is in a file.
             more = ("-B", f"--schedule={self.folder / 'beat'}", "--loglevel=WARNING", "--without-gossip")
-            options = {"cwd": self.project, "env": self.environment, "stdout": log, "stderr": log}
+            options = {"cwd": self.project, "env": self.variables, "stdout": log, "stderr": log}
             with running(*quiet, *command, *more, **options) as worker:
                 self.works = lambda: worker.poll() is None
                 yield
 
     def _await(self, server: "subprocess.Popen[bytes]") -> None:
-        give_up = time.monotonic() + STARTUP
+        give_up = time.monotonic() + STARTUP_SECONDS
         while server.poll() is None and time.monotonic() < give_up:
             try:
-                with urlopen(f"{self.url}/healthz", timeout=STARTUP):
+                with urlopen(f"{self.url}/healthz", timeout=STARTUP_SECONDS):
                     return
             except (URLError, OSError):
                 time.sleep(0.1)
-        raise CannotPlay(f"the site did not start:\n{self.last_words()}")
+        raise CannotRun(f"the site did not start:\n{self.last_words()}")
 
     def last_words(self, lines: int = 20) -> str:
         """The end of the site's log."""
@@ -125,7 +129,7 @@ class Site:
 
 @contextmanager
 def running(*arguments: str, **options: object) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python process that ends with the block. Ctrl-C does not reach it: what ends when is decided here."""
+    """A Python process that ends with the block. Ctrl-C does not reach it: the order of the ending is decided here."""
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.DEVNULL,

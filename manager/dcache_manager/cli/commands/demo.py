@@ -1,27 +1,28 @@
-"""dcache-admin demo: the whole of it on this machine, while you look."""
+"""dcache-admin demo: a fleet, a site and a resize on this machine."""
 
 import click
 
 from ..options import Choices, Verb, pass_choices
 
-LOOK, GLANCE = 12.0, 5.0  # seconds for each act
+STEP_SECONDS, QUICK_STEP_SECONDS = 12.0, 5.0
+"""For which each step is watched."""
 
 
 @click.command("demo", cls=Verb)
-@click.option("--once", is_flag=True, help="Play it once, quickly, and end with a summary; exit 1 if a promise broke.")
+@click.option("--once", is_flag=True, help="Run it once, quickly, and end with a summary; exit 1 if a promise broke.")
 @pass_choices
 def command(choices: Choices, once: bool) -> int:
     """A site on three nodes, under load: a fourth one joins, one dies.
 
-    Real memcached nodes and gunicorn on free ports of this machine, and the example shop of the checkout. It goes on
-    until Ctrl-C, with an address to visit. Everything it started, it ends.
+    Starts real memcached nodes, the example shop under gunicorn and a Celery worker on free ports of this machine; each
+    key has two copies. The demo continues until Ctrl-C, with an address to visit, and ends everything it started.
     """
-    from ...demo.play import Play
+    from ...demo.narration import Narration
     from ...demo.report import report
-    from ...demo.stage import Stage
+    from ...demo.scenario import Scenario
 
-    with Stage(choices.quiet) as stage:
-        play = Play(stage, GLANCE if once else LOOK)
-        facts = play.once() if once else play.on_and_on()
+    with Narration(choices.quiet) as narration:
+        scenario = Scenario(narration, QUICK_STEP_SECONDS if once else STEP_SECONDS)
+        results = scenario.once() if once else scenario.until_interrupted()
     choices.note("")
-    return report(facts, choices)
+    return report(results, choices)

@@ -17,7 +17,7 @@ SCALE = [FASTEST * STEP**step for step in range(50)]
 ROW = len(COUNTS) + len(SCALE)
 
 
-class Board:
+class LoadCounters:
     """`floors[product]`: the revision that was acknowledged last, below which no later answer may be.
 
     `row(process)`: the counts of one load process, named by COUNTS, and how many answers took how long.
@@ -35,13 +35,13 @@ class Board:
         start = self.products + 1 + process * ROW
         return self._numbers[start : start + ROW]
 
-    def tally(self) -> "Tally":
+    def sample(self) -> "LoadSample":
         """The sum of all rows, at this moment."""
         sums = [sum(column) for column in zip(*(self.row(process) for process in range(self.processes)), strict=True)]
-        return Tally._make([time.monotonic(), *sums[: len(COUNTS)], tuple(sums[len(COUNTS) :])])
+        return LoadSample._make([time.monotonic(), *sums[: len(COUNTS)], tuple(sums[len(COUNTS) :])])
 
 
-class Tally(NamedTuple):
+class LoadSample(NamedTuple):
     """Counts up to a moment; the difference of two is what happened in between."""
 
     seconds: float
@@ -54,11 +54,11 @@ class Tally(NamedTuple):
     warm: int
     times: tuple[int, ...]
 
-    def since(self, before: "Tally") -> "Tally":
+    def since(self, before: "LoadSample") -> "LoadSample":
         *then, times = before
         *now, later = self
         differences = [b - a for a, b in zip(then, now, strict=True)]
-        return Tally._make([*differences, tuple(b - a for a, b in zip(times, later, strict=True))])
+        return LoadSample._make([*differences, tuple(b - a for a, b in zip(times, later, strict=True))])
 
     @property
     def rate(self) -> float:

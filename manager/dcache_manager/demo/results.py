@@ -1,28 +1,30 @@
-"""What has been seen, as lines for people and as one object for programs; and which promise it breaks. Pure."""
+"""What was seen, as lines for people and as one object for programs; and which promise it breaks. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .board import Tally
+from .load_counters import LoadSample
 
 TOLERANCE = 0.01
-"""How far the hit ratio may fall while keys move: one percentage point. So much may be lost, too: on a machine short of
-breath a reply comes too late now and then, and what lies in its slot (1 of 256 of a node) is given up."""
+"""How far the hit ratio may fall while keys move: one percentage point. That part of the entries may be lost, too: on a
+busy machine a reply comes too late now and then, and what lies in its slot (1 of 256 of a node) is given up."""
+DEAD_TOLERANCE = 0.1
+"""How far the hit ratio may fall while one of four nodes is dead: each key has a second copy."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Results:
     """What the load saw before, during and after the resize; with a node dead, and `recovery` seconds after it was
     started again, empty; and from the first to the last of these moments."""
 
-    before: Tally
-    during: Tally
-    after: Tally
-    dead: Tally
-    back: Tally
+    before: LoadSample
+    during: LoadSample
+    after: LoadSample
+    dead: LoadSample
+    back: LoadSample
     recovery: float
-    whole: Tally
+    whole: LoadSample
     resize: dict[str, Any]
     """The item that `dcache-admin rebalance run --json` answers with."""
     nodes: list[dict[str, Any]]
@@ -49,11 +51,13 @@ class Facts:
             f"{self.lost} of {self.entries} entries were lost in the resize": self.lost > TOLERANCE * self.entries,
             f"{self.crashed} load processes ended by themselves": self.crashed,
             "no key was moved": not self.resize["moved"],
-            "nobody asked for anything": not all(part.reads for part in (self.before, self.during, self.after)),
+            "the load read nothing": not all(part.reads for part in (self.before, self.during, self.after, self.dead)),
         }
         for name, part in (("during", self.during), ("after", self.after)):
             fall = self.before.hit_ratio - part.hit_ratio
             promises[f"the hit ratio fell by {100 * fall:.1f} points {name} the resize"] = fall > TOLERANCE
+        fall = self.after.hit_ratio - self.dead.hit_ratio
+        promises[f"the hit ratio fell by {100 * fall:.1f} points without the dead node"] = fall > DEAD_TOLERANCE
         return [promise for promise, is_broken in promises.items() if is_broken]
 
     def lines(self) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What the audience sees: colours and live figures on a terminal, plain lines elsewhere. All of it on stderr."""
+"""What is told while the demo runs: colours and live figures on a terminal, plain lines elsewhere. All on stderr."""
 
 import time
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-GLANCE = 0.25  # seconds between two looks at the figures
+REFRESH_SECONDS = 0.25
 
 
-class Stage:
-    """`with Stage(...) as stage:`; one line at the bottom of a terminal says what is going on right now."""
+class Narration:
+    """`with Narration(...) as narration:`; the last line of a terminal shows what happens now."""
 
     def __init__(self, quiet: bool = False):
         self._console = Console(stderr=True, highlight=False, quiet=quiet)
         self._status: Status | None = None
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "Narration":
         if self._console.is_terminal:
             self._status = self._console.status("")
             self._status.start()
@@ -28,30 +28,30 @@ class Stage:
         if self._status:
             self._status.stop()
 
-    def act(self, text: str) -> None:
+    def heading(self, text: str) -> None:
         """What is done next."""
         self._print(Text(f"• {text}", "bold"))
-        self.now(text)
+        self.status(text)
 
     def say(self, text: str) -> None:
-        """Something about the present act."""
+        """Something about the present step."""
         self._print(Text(f"  {text}"))
 
-    def aside(self, text: str) -> None:
+    def quote(self, text: str) -> None:
         """What another program said."""
         self._print(Text(f"  {text}", "dim"))
 
-    def now(self, text: str) -> None:
-        """On a terminal: what goes on right now."""
+    def status(self, text: str) -> None:
+        """On a terminal: what happens now."""
         if self._status:
             self._status.update(Text(text, "cyan"))
 
     def watch(self, seconds: float, figures: Callable[[], str], until: Callable[[], bool] = lambda: False) -> None:
-        """Show live figures for so long, or until something has happened."""
+        """Show live figures for that long, or until something has happened."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not until():
-            self.now(figures())
-            time.sleep(min(left, GLANCE))
+            self.status(figures())
+            time.sleep(min(left, REFRESH_SECONDS))
 
     def _print(self, text: Text) -> None:
         # A log has no width: a line stays a line.
