@@ -93,8 +93,8 @@ def test_good_results_break_nothing():
     [
         ({"whole": GOOD._replace(stale=1)}, "1 answers were older"),
         ({"whole": GOOD._replace(errors=2)}, "2 requests failed"),
-        ({"during": GOOD._replace(hits=970, misses=30)}, "fell by 2.0 points during"),
-        ({"after": GOOD._replace(hits=970, misses=30)}, "fell by 2.0 points after"),
+        ({"during": GOOD._replace(hits=950, misses=50)}, "fell by 4.0 points during"),
+        ({"after": GOOD._replace(hits=950, misses=50)}, "fell by 4.0 points after"),
         ({"dead": GOOD._replace(hits=880, misses=120)}, "fell by 11.0 points without"),
         ({"lost": 201}, "201 of 20000 entries"),
         ({"crashed": 1}, "1 load processes ended"),
