@@ -41,7 +41,7 @@ class Side(asyncio.Protocol):
         """Nothing more will be sent (FIN); what the peer sends is still read."""
         if not self.ended:
             self.ended = True
-            with suppress(OSError):  # reset by the peer after it had hung up, which nobody watched for
+            with suppress(OSError):  # reset by the peer after it had hung up, which is not watched for
                 self._transport.write_eof()
 
     def close(self) -> None:

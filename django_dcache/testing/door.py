@@ -22,7 +22,7 @@ class Door:
         return [*self._deaf, *([self._listener] if self._listener else [])]
 
     def open(self) -> None:
-        """Whoever connects is let in."""
+        """Clients that connect are let in."""
         if self._listener:
             return
         self.shut()
@@ -32,7 +32,7 @@ class Door:
         self._loop.add_reader(self._listener, self.admit)
 
     def shut(self) -> None:
-        """Whoever connects is refused."""
+        """Clients that connect are refused."""
         if self._listener:
             self._loop.remove_reader(self._listener)
         for listening in self.sockets:
@@ -40,7 +40,7 @@ class Door:
         self._listener, self._deaf = None, []
 
     def ignore(self) -> None:
-        """Whoever connects gets no answer: a queue of one, full and never emptied, makes the kernel drop all knocks."""
+        """Clients that connect get no answer: a queue of one, full and never emptied, makes the kernel drop them all."""
         self.shut()
         listener = self._port.bound()
         listener.listen(0)
@@ -50,10 +50,10 @@ class Door:
         self._deaf = [filler, listener]
 
     def admit(self) -> None:
-        """Lets in everybody who has connected so far."""
+        """Lets in all clients that have connected so far."""
         while self._listener:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:  # nobody, or nobody any more
+            except OSError:  # no client waits, or it has gone again
                 return
             self._welcome(connection)

@@ -98,7 +98,7 @@ class Endpoint:
         self._switch(self._drop)
 
     def _switch(self, step: Callable[[], Any]) -> None:
-        """Runs `step` in the loop, waits for it, and wakes whoever waits in there."""
+        """Runs `step` in the loop, waits for it, and wakes the tasks that wait in there."""
 
         async def throw() -> None:
             if pending := step():
@@ -109,7 +109,7 @@ class Endpoint:
         asyncio.run_coroutine_threadsafe(throw(), self._loop).result(PATIENCE)
 
     async def _drop(self) -> None:
-        self._door.admit()  # whoever has connected is to be dropped, met already or not
+        self._door.admit()  # clients that have connected are to be dropped too, accepted already or not
         await self._reset(self._sides)
 
     async def _reset(self, sides: Iterable[Side]) -> None:

@@ -61,7 +61,7 @@ def watch() -> None:
 
 
 def _forget_on_commit(instance, **kwargs):
-    # After the commit, never before: a reader in between would fill the cache with the old row and nobody would
+    # After the commit, never before: a reader in between would fill the cache with the old row, and no request would
     # delete that copy again.
     transaction.on_commit(partial(cache.delete, key(instance.pk)))
 

@@ -21,13 +21,13 @@ def count_view(pk: int) -> None:
     with suppress(ValueError):  # gone again at once, or no node to count on: the page matters more than the number
         try:
             cache.incr(key(pk))
-        except ValueError:  # the first view; add leaves a count alone that somebody else began meanwhile
+        except ValueError:  # the first view; add leaves alone a count that another request began meanwhile
             cache.add(key(pk), 0, SECONDS)
             cache.incr(key(pk))
 
 
 def counts_views(view):
-    """Count each product page shown to somebody. Goes around cache_page, so that views of a cached page count too."""
+    """Count each product page that is shown. Bypasses cache_page, so that views of a cached page count too."""
 
     @wraps(view)
     def counted(request, pk):

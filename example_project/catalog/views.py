@@ -1,7 +1,7 @@
 """The pages.
 
 The catalogue is the same bytes for every visitor: it touches neither session nor CSRF token, so `cache_page` keeps one
-copy for all of them and shop.js adds what is the visitor's own. A page that greets somebody by name is never cached.
+copy for all of them and shop.js adds what is the visitor's own. A page that greets a visitor by name is never cached.
 """
 
 from django.contrib.auth.decorators import login_required
@@ -44,7 +44,7 @@ def product_detail(request, pk):
 @require_safe
 @never_cache
 def visitor(request):
-    """What shop.js adds to a page that was cached for everybody."""
+    """What shop.js adds to a page that was cached for all visitors."""
     return JsonResponse(
         {
             "name": request.user.get_username(),
