@@ -8,8 +8,9 @@ labels per node
     uhashring shares out 40·n labels by weight in whole numbers, libmemcached in float32: of 25 equal nodes each has 40
     labels, or 39 (libmemcached/hosts.cc, update_continuum(); the same line is in twemproxy's nc_ketama.c). In both the
     weight of one node changes the labels of all, so that keys move between nodes that were not changed. Therefore mode
-    `ketama` gives 40 labels for each unit of weight, whatever other nodes there are; mode `libmemcached` is exact. The two are
-    one ring when every weight is 1, but for the few fleet sizes (25, 47, 50, …) where float32 falls just short of 40.
+    `ketama` gives 40 labels for each unit of weight, whatever other nodes there are; mode `libmemcached` is exact. The
+    two are one ring when every weight is 1, but for the few fleet sizes (25, 47, 50, …) where float32 falls just short
+    of 40.
 
 equal points
     uhashring keeps the node it saw last. libmemcached fills its continuum in the order of its servers, sorts it with

@@ -33,9 +33,6 @@ class Phase(StrEnum):
     SETTLE = "settle"
 
 
-PHASES = tuple(Phase)
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
     """One memcached process. Its identity is `name`; `address` ("host:port" or "unix:/path") may change."""

@@ -40,7 +40,7 @@ class Door:
         self._listener, self._deaf = None, []
 
     def ignore(self) -> None:
-        """Clients that connect get no answer: a queue of one, full and never emptied, makes the kernel drop them all."""
+        """Clients that connect get no answer: a queue of one, full and never emptied, makes the kernel drop them."""
         self.shut()
         listener = self._port.bound()
         listener.listen(0)

@@ -59,7 +59,9 @@ def test_links_lead_somewhere(page):
     assert not broken
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("docs/reference/cli.md", "docs/reference/errors.md")])
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page not in ("docs/reference/cli.md", "docs/reference/errors.md")]
+)
 def test_sentences_have_actors(page):
     """The pages name who acts: client, worker, node, conductor, operator."""
     vague = r"\b(whoever|nobody|somebody|everybody|so many|stands on|goes on|is said|are said)\b"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from django_dcache.model.state import Control, FleetState, Generations
-from django_dcache.model.topology import PHASES, Layout, Node, Phase, Topology
+from django_dcache.model.topology import Layout, Node, Phase, Topology
 
 names = st.sampled_from([f"n{i}" for i in range(8)])
 
@@ -28,7 +28,7 @@ def layouts(draw, pool=tuple(f"n{i}" for i in range(8)), least=1, zones=("", "a"
 
 
 @st.composite
-def topologies(draw, phases=PHASES, **options):
+def topologies(draw, phases=tuple(Phase), **options):
     """A topology in any phase."""
     phase = draw(st.sampled_from(phases))
     target = None if phase is Phase.STABLE else draw(layouts(**options))

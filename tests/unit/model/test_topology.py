@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidTopology
-from django_dcache.model.topology import MAX_NODES, PHASES, Layout, Node, Phase, Topology, strict
+from django_dcache.model.topology import MAX_NODES, Layout, Node, Phase, Topology, strict
 from support.strategies import topologies
 
 A, B, C = (Node.at(f"10.0.0.{i}") for i in (1, 2, 3))
@@ -116,7 +116,7 @@ def test_a_whole_resize():
     for phase in (Phase.COPY, Phase.FLIP, Phase.SETTLE, Phase.STABLE):
         topology = topology.step(phase, fence=3)
         seen.append(topology)
-    assert [step.phase for step in seen] == [*PHASES[1:], Phase.STABLE]
+    assert [step.phase for step in seen] == [*tuple(Phase)[1:], Phase.STABLE]
     assert [step.epoch for step in seen] == [8, 9, 10, 11, 12]
     assert {step.fence for step in seen} == {3}
     assert all(step.layouts == (OLD, NEW) for step in seen[:-1])
