@@ -67,12 +67,10 @@ def decoder(loads: Mapping[int, Load], beyond: Decode) -> Decode:
     """By flags; what has others goes `beyond`."""
 
     def decode(made_key: str, flags: int, data: bytes) -> Any:
-        try:
-            load = loads[flags]
-        except KeyError:
+        if flags not in loads:
             return beyond(made_key, flags, data)
         try:
-            return load(data)
+            return loads[flags](data)
         except Exception as error:
             # Unpickling runs the class's own code: anything may come out of it.
             raise UnreadableValue(f"{type(error).__name__}: {error}") from error
