@@ -113,4 +113,10 @@ def parse_wire_key(key: bytes) -> tuple[bytes, int] | None:
     match = _stored(key)
     if match is None or len(match[2]) > MAX_NAME_BYTES:
         return None
-    return match[2], int(match[1] or 0)
+    name = match[2]
+    if not name.isascii() and not _long_name(name):
+        try:
+            plain(name).decode()
+        except UnicodeDecodeError:
+            return None
+    return name, int(match[1] or 0)

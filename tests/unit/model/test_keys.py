@@ -139,6 +139,8 @@ def test_what_a_node_lists(stored):
         b"\xff\xb2;a",
         b"\xff" + b"9" * 5000 + b";a",
         b"\xff123456789;a",
+        b"\x80\x81",
+        b"\xff~1;\x80",
         b"a b",
         b"a\r\nflush_all",
         b"a\xff",
