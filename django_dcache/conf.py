@@ -36,8 +36,8 @@ class Options:
     """Beginnings of keys, such as "book:", that `invalidate(prefix=…)` makes unreadable at once, with no sweep."""
     on_error: str = "miss"
     """What a failure becomes: "miss" (and False for writes), or "raise"."""
-    on_unproven: str = "serve"
-    """Without a majority of keepers: "serve" by the last known state, or treat reads as a "miss"."""
+    on_unproven: str = "miss"
+    """Without a majority of keepers reads are a "miss" and writes fail; or "serve": go on by the last known state."""
     fleet: str = ""
     """The name under which the nodes keep the fleet's state; default: the alias. Aliases may share a fleet."""
     idle_connections: int = 64

@@ -212,7 +212,9 @@ class Operations(BaseCache):
         item = self._item(made_key, value, ttl)
 
         def named(view: View) -> Any:
-            return _refuse() if item is None or view.young(made_key) else add(view, _name(view, made_key), item)
+            if item is None or not view.trusted or view.young(made_key):
+                return _refuse()
+            return add(view, _name(view, made_key), item)
 
         return (yield Run(named))
 
@@ -236,7 +238,7 @@ class Operations(BaseCache):
         if not isinstance(delta, int):
             raise TypeError(f"delta is {type(delta).__name__}, want a whole number")
         try:
-            number = yield Run(lambda view: count(view, _name(view, made_key), delta))
+            number = yield Run(lambda view: count(view, _name(view, made_key), delta) if view.trusted else _nothing())
         except NotANumber:
             raise TypeError(f"Key {key!r} does not hold a whole number") from None
         if number is None:
@@ -267,6 +269,10 @@ def _name(view: View, made_key: str) -> bytes:
 def _refuse() -> Flow[bool]:
     yield from ()
     return False
+
+
+def _nothing() -> Flow[None]:
+    yield from ()
 
 
 def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:

@@ -12,12 +12,12 @@ from ..commands import Answer, Flush, Get, Store, Value
 from ..errors import InvalidTopology, NodeFailure, TooManyPrefixes, UnknownFormat
 from ..model.state import MAX_PREFIXES, FleetState, prefix_slot, state_key
 from ..model.topology import Topology
-from ..model.view import WHOLE_NODE, Slot, View
-from . import Batches, Brief, Flow, Learn, Owe, Urgent
+from ..model.view import Slot, View
+from . import Batches, Brief, Flow, Learn, Owe, Pause, Urgent
 
-WHOLE_NODE_AT = 48
-"""So many slots of one node bumped at once, and all of them are: the node is away, not a reply lost."""
-ATTEMPTS = 6
+ATTEMPTS = 12
+CONFLICT_WAIT = 0.0005
+"""Seconds; a process that loses a race for the document waits up to 15 times as long, each for another time."""
 
 
 class Agreement(NamedTuple):
@@ -78,24 +78,10 @@ def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
     False: no majority could be told, and the bump is a debt of this process now; or the fleet is more than one epoch
     ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
     """
-    lost = set(lost)
     wanted = {slot: view.generation(*slot) + 1 for slot in lost}
-    away = {node for node, _ in lost}
-    crowds = {
-        node
-        for node in away
-        if sum(n == node for n, _ in lost) + sum(n == node and s != WHOLE_NODE for n, s in view.bumps) >= WHOLE_NODE_AT
-    }
-
-    def change(state: FleetState) -> FleetState:
-        for node in crowds:
-            slots = [slot for slot in wanted if slot[0] == node]
-            if any(state.generation(*slot) < wanted[slot] for slot in slots):
-                state = state.bumped_whole(node)
-        return state.bumped(wanted)
-
+    away = {node for node, _ in wanted}
     try:
-        told = yield from agree(view, change, avoid=away, round_type=Urgent)
+        told = yield from agree(view, lambda state: state.bumped(wanted), avoid=away, round_type=Urgent)
     except UnknownFormat:
         told = Agreement(view.state, False)
     if not told.majority:
@@ -179,6 +165,7 @@ def agree(
             return Agreement(wanted, True)
         if not conflicts:
             break
+        yield Pause(CONFLICT_WAIT * (crc32(data) % 16))
     return Agreement(state, False)
 
 

@@ -37,7 +37,8 @@ def fill(
 
     Without `value` the caller doesn't care what is on the target already, and only its existence is asked for. With
     `share` it fills under leases of others too, who seem to be dead: the token of their stub, seen before the source is
-    read, is as good as theirs. Of two who fill with one token the second finds it void.
+    read, is as good as theirs. Of two who fill with one token the second finds it void. A view that is not proven fills
+    nothing: what it finds at a source may have been disowned, and everybody would read it on the target.
     """
     found = Filled()
     tokens: dict[bytes, Token] = {}
@@ -45,7 +46,7 @@ def fill(
     asks = {
         name: Get(name, view.generation(target, slot), value, ttl=value, lease=True)
         for name, (_, slot) in places.items()
-        if view.standing(target, slot) is Standing.OPEN
+        if view.proven and view.standing(target, slot) is Standing.OPEN
     }
     if asks:
         for name, reply in zip(asks, (yield {target: [*asks.values()]})[target], strict=True):

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from ..commands import Answer, Command, Remove, Store, Touch
+from ..errors import NodeFailure
 from ..model.view import Place, Slot, Standing, View
 from . import Flow, Item, Pause, lost
 from .consensus import bump
@@ -46,6 +47,9 @@ def write(view: View, changes: Mapping[bytes, Item | None]) -> Flow[dict[bytes, 
     """Store each name's item, or delete it where the item is None. One round; two while its copies are moving."""
     places = {name: view.place(name) for name in changes}
     outcomes = {name: Outcome() for name in changes}
+    if not view.trusted:  # By a map that may be old: best effort, and no word is given.
+        for outcome in outcomes.values():
+            outcome.broken = True
     for second in (False, True):
         batches = Batches(view)
         for name, item in changes.items():
@@ -98,6 +102,8 @@ class Batches:
             return
         replies = yield self._commands
         suspect: dict[bytes, set[Slot]] = defaultdict(set)
+        unsent: dict[bytes, set[Slot]] = defaultdict(set)
+        answered: set[bytes] = set()
         for node, commands in self._commands.items():
             for target, command, reply in zip(self._names[node], commands, replies[node], strict=True):
                 name, slot, joining, purge = target
@@ -105,14 +111,23 @@ class Batches:
                 if lost(command, reply, purge):
                     # A reader with an older view may be filling a joining copy from this node at this moment.
                     suspect[name] |= {(node, slot), *((other, slot) for other in joining)}
-                elif reply is Answer.DONE:
+                    if isinstance(reply, NodeFailure) and not reply.sent:
+                        unsent[name].add((node, slot))
+                    continue
+                answered.add(name)
+                if reply is Answer.DONE:
                     if type(command) is Store:
                         outcome.stored = True
                     else:
                         outcome.existed = True
                 elif type(command) is Store:
                     outcome.refused = True
-        if suspect and not (yield from bump(self._view, set().union(*suspect.values()))):
+        for name in unsent.keys() - answered:
+            # It may be this process that is cut off: of nodes that serve the others only a few slots are given up.
+            if not self._view.allowance.take(unsent[name], self._view.clock()):
+                outcomes[name].broken = True
+                suspect[name] -= unsent[name]
+        if any(suspect.values()) and not (yield from bump(self._view, set().union(*suspect.values()))):
             for name in suspect:
                 outcomes[name].broken = True
 

@@ -9,7 +9,7 @@ A bumped slot passes through three standings here (docs/adr/0001):
 `owed` is a slot whose bump this process could not deliver: it touches that slot only after the debt is paid.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ class Bump(NamedTuple):
     """When a bump stops mattering, in monotonic seconds."""
 
     empty_until: float
+    """Counts only once a majority is known to hold the bump: until then others may still store, and not be heard."""
     closed_until: float
     """For ever while it is not known to be held by a majority: until then somebody may prove the older generation."""
 
@@ -40,6 +41,28 @@ class Place(NamedTuple):
 
 
 FOR_EVER = float("inf")
+SLOTS_IN_A_MINUTE = 4
+"""1/64 of one node."""
+
+
+class Allowance:
+    """How many slots of a node this process may bump in a minute because it could send nothing there.
+
+    A client that is cut off from one node goes on writing to it. By bumping a slot for each of these writes it would
+    empty a node that serves all the others.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[str, list[float]] = {}
+
+    def take(self, slots: Collection[Slot], now: float) -> bool:
+        """Whether all of `slots` may be bumped; then they count."""
+        recent = {node: [at for at in self._taken.get(node, ()) if now - at < 60] for node, _ in slots}
+        if any(len(times) >= SLOTS_IN_A_MINUTE for times in recent.values()):
+            return False
+        for node, times in recent.items():
+            self._taken[node] = [*times, now]
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +82,12 @@ class View:
     bumps: dict[Slot, Bump] = field(default_factory=dict)
     debts: dict[Slot, int] = field(default_factory=dict)
     """Generations that a majority of keepers has yet to be told."""
+    freshness: float = FOR_EVER
+    """Seconds for which a proof is good."""
+    serves: bool = True
+    """Whether this process goes on without a proof (`on_unproven`)."""
+    allowance: Allowance = field(default_factory=Allowance, compare=False)
+    """Shared by all views of a process."""
     hash_tags: bool = False
     avoid: frozenset[str] = frozenset()
     """Nodes to read from only when no other copy is left: far slower than the others."""
@@ -73,6 +102,16 @@ class View:
     @property
     def epoch(self) -> int:
         return self.state.topology.epoch
+
+    @property
+    def proven(self) -> bool:
+        """Whether others still count on what is done by this view."""
+        return self.clock() - self.proven_at < self.freshness
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a write by this view may be acknowledged."""
+        return self.serves or self.proven
 
     def name(self, made_key: str) -> bytes:
         """The present name of `made_key`. Raises InvalidKey."""
@@ -131,7 +170,7 @@ class View:
             return Standing.OWED
         worst = Standing.OPEN
         for bump in (self.bumps.get((node, slot)), self.bumps.get((node, WHOLE_NODE))):
-            if bump and now < bump.empty_until:
+            if bump and now < bump.empty_until and bump.closed_until < FOR_EVER:
                 return Standing.EMPTY
             if bump and now < bump.closed_until:
                 worst = Standing.CLOSED

@@ -54,6 +54,8 @@ class Fleet:
             clock,
             wall_clock,
             options.freshness + options.operation,
+            freshness=options.freshness,
+            serves=options.on_unproven == "serve",
             hash_tags=options.hash_tags,
         )
         self.transport.serve(seed.nodes)

@@ -18,6 +18,14 @@ def test_standing_fleet(case, faults):
         assert not simulate(seed, case, faults).history.wrong
 
 
+@pytest.mark.parametrize("case", ["stable1", "stable2", "stable3", "move", "drain"])
+@pytest.mark.parametrize("faults", ["split", "cut"])
+def test_partition(case, faults):
+    """Nor when the network is split, or one process is cut off: three keepers are never asked in two minds."""
+    for seed in range(3):
+        assert not simulate(seed, case, faults).history.wrong
+
+
 @pytest.mark.parametrize("case", MOVING)
 @pytest.mark.parametrize("faults", ["calm", "hang", "storm"])
 def test_resize(case, faults):

@@ -9,7 +9,7 @@ from django_dcache.flows.fill import fill
 from django_dcache.flows.read import Found
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.placement import Round, Route
-from django_dcache.model.state import settled_slot
+from django_dcache.model.state import WHOLE_NODE, settled_slot
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Place, Slot, Standing, View
 
@@ -147,6 +147,24 @@ class _LeftAlone(View):
         return Standing.EMPTY if found is Standing.CLOSED else found
 
 
+class _EmptyAtOnce(View):
+    __slots__ = ()
+
+    def standing(self, node: str, slot: int) -> Standing:
+        bumps = (self.bumps.get((node, slot)), self.bumps.get((node, WHOLE_NODE)))
+        if any(bump and self.clock() < bump.empty_until for bump in bumps) and (node, slot) not in self.debts:
+            return Standing.EMPTY
+        return View.standing(self, node, slot)
+
+
+class _AlwaysProven(View):
+    __slots__ = ()
+
+    @property
+    def proven(self) -> bool:
+        return True
+
+
 class _NeverSettles(View):
     __slots__ = ()
 
@@ -243,6 +261,12 @@ RULES = {
         "stable1",
         "lossy",
         view_class=_LeftAlone,
+    ),
+    "empty-at-once": Rule(
+        "a slot is left alone after a bump that no majority holds", "stable2", "split", view_class=_EmptyAtOnce
+    ),
+    "unproven-fill": Rule(
+        "a process fills joining nodes although its view is not proven", "drain", "lossy", view_class=_AlwaysProven
     ),
     "unsettled": Rule(
         "no bump ever settles: to a process that starts each one is new", "stable1", "lossy", view_class=_NeverSettles

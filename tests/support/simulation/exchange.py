@@ -37,7 +37,7 @@ class Exchange:
                 self.close(name, [], NotServed(node=name))
             elif world.now >= self._demand.deadline:
                 self.close(name, [], TOO_LATE)
-            elif node.away_until > world.now:
+            elif not world.reaches(task.process, node):
                 self.close(name, [], NodeUnreachable(node=name))
             else:
                 try:

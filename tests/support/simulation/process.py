@@ -52,7 +52,15 @@ class Process:
     ):
         self.name, self.clock, self._never_again = name, clock, never_again
         self._born = topology, clock, view_class, never_again
-        self.view = view_class("sim", FleetState(topology), _placement(topology), clock, lambda: 1e9 + clock(), HOLD)
+        self.view = view_class(
+            "sim",
+            FleetState(topology),
+            _placement(topology),
+            clock,
+            lambda: 1e9 + clock(),
+            HOLD,
+            freshness=FRESHNESS,
+        )
         self.renew_at = float("-inf")
         self.proving = False
 

@@ -72,6 +72,7 @@ def simulate(
 
     def closing() -> None:
         world.faults = Faults()
+        world.severed.clear()
         for process in processes:
             world.spawn(f"{process.name} waits", process, waiting(scene, process, AFTERWARDS - 1))
             world.spawn(f"{process.name} last look", process, look(scene, process), after=AFTERWARDS - 1)

@@ -41,12 +41,15 @@ class World:
         self.chance, self.faults, self.tell = chance, faults, tell
         self.now = 0.0
         self.nodes = {name: Node(name, lambda: self.now) for name in names}
+        self.severed: dict[tuple[str, str], float] = {}
+        """(process, node): until when the one can't reach the other."""
         self.tokens_travel = False
         """Broken on purpose: a token is used on whatever connection there is."""
         self.delays = delays
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.deliveries: list[Delivery] = []
         """Without delays: commands under way."""
+        self.tasks: list[Task] = []
         self._order = itertools.count()
         self._serials = itertools.count(1)
 
@@ -69,6 +72,7 @@ class World:
 
     def spawn(self, name: str, process: Process, script: Script, after: float = 0.0) -> Task:
         task = Task(name, process, script)
+        self.tasks.append(task)
         if not self.delays:
             self._resume(task, None)
             return task
@@ -118,6 +122,10 @@ class World:
                     raise LeaseLost(node=node.name)
         return serial
 
+    def reaches(self, process: Process, node: Node) -> bool:
+        """Whether a connection can be made now."""
+        return max(node.away_until, self.severed.get((process.name, node.name), 0.0)) <= self.now
+
     # Faults that come by themselves
 
     def trouble(self) -> None:
@@ -132,4 +140,20 @@ class World:
             if self.chance.random() < faults.away and all(n.away_until <= self.now for n in self.nodes.values()):
                 node.away_until = self.now + self.chance.random() * 2
                 self.say(f"{node.name} is away until {node.away_until:.3f}")
+        self._sever()
         self.at(self.now + 0.02, self.trouble)
+
+    def _sever(self) -> None:
+        chance, processes = self.chance, sorted({task.process.name for task in self.tasks})
+        if any(until > self.now for until in self.severed.values()):
+            return
+        if chance.random() < self.faults.split:
+            until = self.now + 0.5 + chance.random() * 3
+            here = {name for name in (*processes, *self.nodes) if chance.random() < 0.5}
+            pairs = {(p, n) for p in processes for n in self.nodes if (p in here) != (n in here)}
+            self.say(f"split until {until:.3f}: {sorted(here)} can't reach the rest")
+            self.severed = dict.fromkeys(pairs, until)
+        elif chance.random() < self.faults.cut:
+            pair = chance.choice(processes), chance.choice(sorted(self.nodes))
+            self.severed = {pair: self.now + 0.5 + chance.random() * 3}
+            self.say(f"{pair[0]} can't reach {pair[1]} until {self.severed[pair]:.3f}")

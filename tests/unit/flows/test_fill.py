@@ -196,6 +196,14 @@ def test_a_target_that_is_not_open(empty, closed):
     assert play.result == {A1: Value(b"x", 16)} and counts(play) == (0, 0, 1, 0)
 
 
+def test_without_a_proof():
+    """A process whose view is not proven reads what there is at a source, and stores it nowhere."""
+    view = view_of(VIEW.state, freshness=1.0)
+    view.clock.advance(1.0)
+    play = Play(fill(view, places(A1), "c"), {"a": {source(A1): Value(b"x", 16)}})
+    assert play.result == {A1: Value(b"x", 16)} and counts(play) == (0, 0, 1, 0)
+
+
 def test_a_source_that_is_empty():
     """A source where nobody can have stored anything has nothing to copy."""
     view = bumped("a", A1, empty=1, closed=2)

@@ -7,7 +7,7 @@ from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnre
 from django_dcache.flows import Item, Urgent
 from django_dcache.flows.write import FILLS, touch, write
 from django_dcache.model.topology import Phase
-from django_dcache.model.view import Bump
+from django_dcache.model.view import SLOTS_IN_A_MINUTE, Bump
 from support.played_flows import Keepers, Play, name_for, names_for, topology, view_of
 
 DONE, MISS = Answer.DONE, Answer.MISS
@@ -179,13 +179,66 @@ def test_only_what_was_lost_is_owed():
     assert not play.result[a].acknowledged and play.result[b].acknowledged
 
 
+def bumped(keepers, node, at="b"):
+    """How many slots of `node` the keeper holds a bump of."""
+    state = keepers.state(at)
+    return sum(state.generation(node, slot) > 0 for slot in range(256))
+
+
 def test_a_node_that_is_away():
-    """When most of a batch is lost the whole node is bumped, which costs the state one number."""
+    """Of a node out of reach, writes that reach no copy give up four slots a minute; the rest fails."""
     several = names_for(ONE, 200, read=("a",))
-    keepers = Keepers(ONE)
-    Play(write(ONE, dict.fromkeys(several)), {"a": {Remove(name): NodeDown() for name in several}}, keepers=keepers)
-    assert keepers.state("b").generations["a"].floor == 1
-    assert not keepers.state("b").generations["a"].above
+    batch = {"a": {Remove(name): NodeDown() for name in several}}
+    view, keepers = view_of(topology("abc")), Keepers(ONE)
+    outcomes = Play(write(view, dict.fromkeys(several)), batch, keepers=keepers).result
+    assert 0 < bumped(keepers, "a") <= SLOTS_IN_A_MINUTE
+    acknowledged = {slot_of(view, name) for name, outcome in outcomes.items() if outcome.acknowledged}
+    assert len(acknowledged) == bumped(keepers, "a")
+    view.clock.advance(59)
+    again = Play(write(view, dict.fromkeys(several)), batch, keepers=keepers).result
+    assert not any(outcome.acknowledged for outcome in again.values())
+    view.clock.advance(1)
+    assert any(
+        o.acknowledged for o in Play(write(view, dict.fromkeys(several)), batch, keepers=keepers).result.values()
+    )
+
+
+def test_what_was_sent_is_disowned():
+    """What may happen later is put out of reach, however many slots that takes; other copies only if they changed."""
+    several = names_for(ONE, 40, read=("a",))
+    view, keepers = view_of(topology("abc")), Keepers(ONE)
+    batch = {"a": {Remove(name): NodeTimeout() for name in several}}
+    outcomes = Play(write(view, dict.fromkeys(several)), batch, keepers=keepers).result
+    assert all(outcome.acknowledged for outcome in outcomes.values())
+    assert bumped(keepers, "a") == len({slot_of(view, name) for name in several})
+
+
+def test_neither_copy_is_reached():
+    """A write that reaches no copy, of which one may have it, gives up that one and not both."""
+    view, keepers = view_of(topology("abc", replicas=2)), Keepers(TWO)
+    for _ in range(SLOTS_IN_A_MINUTE):
+        view.allowance.take([("b", 1)], view.clock.now)
+    silent = {"a": {store(K2): NodeTimeout()}, "b": {store(K2): NodeDown()}}
+    found = outcome(Play(write(view, {K2: ITEM}), silent, keepers=keepers), K2)
+    assert not found.acknowledged
+    assert (bumped(keepers, "a", "c"), bumped(keepers, "b", "c")) == (1, 0)
+
+
+def test_a_copy_that_is_not_reached_beside_one_that_is():
+    """A write that one copy has is acknowledged: the other one is given up, as often as it takes."""
+    view, keepers = view_of(topology("abc", replicas=2)), Keepers(TWO)
+    for name in names_for(TWO, 20, read=("a", "b")):
+        replies = {"a": {store(name): DONE}, "b": {store(name): NodeDown()}}
+        assert outcome(Play(write(view, {name: ITEM}), replies, keepers=keepers), name).successful
+
+
+def test_by_a_map_that_may_be_old():
+    """A process whose view is not proven writes what it can and acknowledges nothing."""
+    view = view_of(topology("abc"), freshness=1.0, serves=False)
+    view.clock.advance(1.0)
+    for item, command in ((ITEM, store()), (None, Remove(K))):
+        found = outcome(Play(write(view, {K: item}), {"a": {command: DONE}}))
+        assert not found.acknowledged and not found.successful
 
 
 # Bumped slots

@@ -166,6 +166,7 @@ def test_proof(proven_at, expected):
 def test_bump_that_only_one_keeper_told_of():
     """A bump that a majority may not hold yet stays closed until one is known to; only then does its time run."""
     view = view_of(ABC).learn(ONCE, held=False)
+    assert view.standing(*SLOT) is Standing.CLOSED
     view.clock.advance(10 * HOLD)
     assert view.standing(*SLOT) is Standing.CLOSED
     view = view.learn(ONCE, view.clock.now)
@@ -173,6 +174,21 @@ def test_bump_that_only_one_keeper_told_of():
     assert view.standing(*SLOT) is Standing.CLOSED
     view.clock.advance(0.001)
     assert view.standing(*SLOT) is Standing.OPEN
+
+
+def test_a_slot_is_left_alone_once_a_majority_holds_its_bump():
+    """Writes skip a bumped slot only when a majority is known to hold the bump: else others store there, unheard."""
+    view = view_of(ABC).learn(ONCE, held=False)
+    assert view.standing(*SLOT) is Standing.CLOSED
+    assert view.learn(ONCE, view.clock.now).standing(*SLOT) is Standing.EMPTY
+
+
+@pytest.mark.parametrize(("age", "serves", "expected"), [(0.9, False, (1, 1)), (1, False, (0, 0)), (1, True, (0, 1))])
+def test_trust(age, serves, expected):
+    """A view is proven for `freshness`; after that writes by it are acknowledged only where the site chose that."""
+    view = view_of(ABC, freshness=1.0, serves=serves)
+    view.clock.advance(age)
+    assert (view.proven, view.trusted) == expected
 
 
 def test_debt_that_only_one_keeper_knows_of():

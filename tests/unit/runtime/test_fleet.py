@@ -312,7 +312,7 @@ def test_a_failed_proof_is_logged(caplog):
     with caplog.at_level(logging.WARNING, "django_dcache"):
         fleet.run(fetch, [K])
     assert [record.action for record in caplog.records] == ["state_unproven"]
-    assert "on_unproven='serve'" in caplog.text
+    assert "on_unproven='miss'" in caplog.text
 
 
 def test_an_interrupted_proof():
