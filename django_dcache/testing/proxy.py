@@ -1,7 +1,7 @@
 """A faulty network in front of a real node."""
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Literal, TypeAlias
@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from . import tampering
 from .addresses import socket_address
 from .connection import Side
-from .dialogue import Splitter, reply_block
+from .dialogue import Splitter, command_block, reply_block
 from .endpoint import Endpoint
 
 Direction: TypeAlias = Literal["commands", "replies", "both"]
@@ -39,6 +39,8 @@ class FaultProxy(Endpoint):
     def __init__(self, target: str, seed: int = 0, host: str = "127.0.0.1"):
         super().__init__(host)
         self.target = target
+        self.on_command: Callable[[bytes], None] | None = None
+        """Called, in the proxy's own thread, with each command before it is carried to the node."""
         self._garbage, self._jitter = Random(seed), Random(seed)  # apart: how a stream is cut up is not in the seed
         self._faults = Faults()
         self._severed: set[Side] = set()
@@ -144,7 +146,11 @@ class FaultProxy(Endpoint):
         return node
 
     async def _carry_commands(self, client: Side, node: Side) -> None:
+        splitter = Splitter(command_block)
         async for data in self._delivered("commands", client, node):
+            if self.on_command:
+                for command in splitter.feed(data):
+                    self.on_command(command)
             node.send(data)
         node.end()
 

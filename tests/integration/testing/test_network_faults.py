@@ -51,6 +51,16 @@ def test_faultless(proxy, client):
     assert ask(client, (b"mg big v\r\n" + GET) * 20, 20 * len(hit + HIT)) == (hit + HIT) * 20
 
 
+def test_commands_are_told(proxy, client):
+    """Each command is told before it reaches the node, whole, with its data, however it was cut on its way."""
+    told = []
+    proxy.on_command = told.append
+    store = b"ms k 5\r\nworld\r\n"
+    client.sendall(store[:9])
+    assert ask(client, store[9:] + b"mn\r\n", 8) == b"HD\r\nMN\r\n"
+    assert told == [store, b"mn\r\n"]
+
+
 def test_half_close_passes(proxy):
     """A client that is done sending gets the rest of its replies."""
     with dial(proxy.address) as client:
