@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dcache_manager.jobs.journal import Nowhere
+from dcache_manager.jobs.journal import NoJournal
 from dcache_manager.rebalance.conductor import Conductor
 from dcache_manager.rebalance.plan import edit
 from django_dcache.conf import parse
@@ -38,7 +38,7 @@ def _run() -> dict[str, float]:
     return {"carried": done.rate, "listed and carried (phase copy)": done.moved / copying}
 
 
-class Stopwatch(Nowhere):
+class Stopwatch(NoJournal):
     """A journal that only remembers when each phase was published."""
 
     def __init__(self) -> None:

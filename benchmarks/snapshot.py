@@ -13,8 +13,8 @@ from dcache_manager.snapshot.dump import Dump
 from dcache_manager.snapshot.file import Reader, Writer
 from dcache_manager.snapshot.format import Header
 from dcache_manager.snapshot.load import Load
-from dcache_manager.snapshot.resume_point import Bookmark
-from dcache_manager.throttle import Pace
+from dcache_manager.snapshot.resume_point import ResumePoint
+from dcache_manager.throttle import Throttle
 from django_dcache.conf import parse
 from django_dcache.flows import Item
 from django_dcache.flows.write import write
@@ -97,9 +97,9 @@ def _load(fleet: Fleet, path: Path, folder: Path) -> int:
     with path.open("rb") as file:
         reader = Reader(file)
         reader.verify()
-        mark = Bookmark(folder / f"mark-{os.getpid()}")
+        mark = ResumePoint(folder / f"mark-{os.getpid()}")
         return Load(fleet, reader, mark, _pace(fleet), Progress("", ""), lambda: None).run().stored
 
 
-def _pace(fleet: Fleet) -> Pace:
-    return Pace(None, fleet.options.timeout / 5, fleet.clock, time.sleep)
+def _pace(fleet: Fleet) -> Throttle:
+    return Throttle(None, fleet.options.timeout / 5, fleet.clock, time.sleep)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
-from dcache_manager.cli.exit_codes import Exit, NotConfirmed
+from dcache_manager.cli.exit_codes import Exit
 from dcache_manager.cli.options import Choices, Verb, pass_choices
-from dcache_manager.inspection.target import Target, find
+from dcache_manager.cli.project import find
+from dcache_manager.errors import NotConfirmed
+from dcache_manager.inspection.target import Target
 from django_dcache.errors import ConfigurationError
 from django_dcache.model.topology import Node
 

@@ -15,8 +15,9 @@ def main(spec: dict[str, Any]) -> None:
     logging.getLogger("django_dcache").addHandler(logging.NullHandler())
     if spec["plugin"]:
         resolve_name(spec["plugin"])()
+    from dcache_manager.errors import Cancelled
     from dcache_manager.jobs.journal import FileJournal
-    from dcache_manager.rebalance.conductor import Cancelled, Conductor
+    from dcache_manager.rebalance.conductor import Conductor
     from django_dcache.conf import parse
     from django_dcache.errors import Conflict, NodeFailure, NoMajority
     from django_dcache.model.topology import Topology

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 
-from .cli.output import count, share
+from .formatting import count, share
 from .models import Acknowledgement, Event, Invalidation, Job, NodeSample, Step, TopologyChange
 
 SHOWN = 100

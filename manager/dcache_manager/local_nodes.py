@@ -17,11 +17,9 @@ from typing import Any
 
 from django_dcache.errors import ConfigurationError, DCacheError
 
-from .runtime import folder
-
-PATIENCE = 5.0
-"""Seconds for a process to start, or to end."""
-PAUSE = 0.01
+PROCESS_SECONDS = 5.0
+"""For a process to start, or to end."""
+POLL_SECONDS = 0.01
 
 
 class NotStarted(DCacheError):
@@ -29,7 +27,7 @@ class NotStarted(DCacheError):
 
 
 def up(count: int, memory: int) -> list[dict[str, Any]]:
-    """Start nodes until `count` of ours run; all that run: {"name", "address", "pid"}. `memory` in megabytes."""
+    """Start nodes until `count` run; all that run: {"name", "address", "pid"}. `memory` in megabytes."""
     binary = shutil.which("memcached")
     if not binary:
         raise ConfigurationError("memcached is not on PATH; install it, for instance with `apt install memcached`")
@@ -59,8 +57,8 @@ def down() -> list[dict[str, Any]]:
 
 @contextmanager
 def _register() -> Iterator[list[dict[str, Any]]]:
-    """The nodes that were started, for nobody else to read or change meanwhile; written back at the end."""
-    with (folder() / "local.json").open("a+") as file:
+    """The nodes that were started, locked against other commands meanwhile; written back at the end."""
+    with (runtime_folder() / "local.json").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         try:
@@ -77,7 +75,7 @@ def _register() -> Iterator[list[dict[str, Any]]]:
 
 def _start(binary: str, memory: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
-        # memcached picks the port itself and says which: between picking and binding nobody can take it.
+        # memcached picks the port itself and says which: between picking and binding no other process can take it.
         told = Path(place) / "port"
         user = pwd.getpwuid(os.geteuid()).pw_name  # it refuses to run as root unless told to
         command = [binary, "-l", "127.0.0.1", "-p", "-1", "-U", "0", "-t", "1", "-m", str(memory), "-u", user]
@@ -93,7 +91,7 @@ def _start(binary: str, memory: int) -> dict[str, Any]:
             if not _until(lambda: told.exists() or process.poll() is not None) or process.poll() is not None:
                 process.kill()
                 words.seek(0)
-                raise NotStarted(words.read().strip() or "no word from it")
+                raise NotStarted(words.read().strip() or "it said nothing")
         port = told.read_text().split(":")[1].split()[0]
     return {"address": f"127.0.0.1:{port}", "pid": process.pid, "born": _born(process.pid)}
 
@@ -122,9 +120,29 @@ def _born(pid: int) -> str:
 
 
 def _until(true: Callable[[], bool]) -> bool:
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + PROCESS_SECONDS
     while not true():
         if time.monotonic() > give_up:
             return False
-        time.sleep(PAUSE)
+        time.sleep(POLL_SECONDS)
     return True
+
+
+def runtime_folder() -> Path:
+    """$DCACHE_RUNTIME_DIR, $XDG_RUNTIME_DIR/dcache or /tmp/dcache-UID; made if need be, private to this user."""
+    given, session = os.environ.get("DCACHE_RUNTIME_DIR"), os.environ.get("XDG_RUNTIME_DIR")
+    if given:
+        place = Path(given)
+    elif session and Path(session).is_dir():
+        place = Path(session) / "dcache"
+    else:
+        place = Path(tempfile.gettempdir()) / f"dcache-{os.geteuid()}"
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = place.lstat()
+    except OSError as error:
+        raise ConfigurationError(f"no folder for run-time files: {error}; set DCACHE_RUNTIME_DIR") from None
+    # In /tmp another user could have made it first, and would choose which processes `local down` ends.
+    if found.st_uid != os.geteuid() or (not given and found.st_mode & 0o077):
+        raise ConfigurationError(f"{place} is not private to this user; set DCACHE_RUNTIME_DIR")
+    return place

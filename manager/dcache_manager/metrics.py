@@ -1,4 +1,4 @@
-"""What the nodes say of themselves, written down now and then; and forgetting what is old.
+"""What the nodes say of themselves, written down regularly; and forgetting what is old.
 
 For Celery beat: neither raises because a fleet or the database is away. What could not be done is logged, and done
 next time.
@@ -7,6 +7,7 @@ next time.
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
@@ -17,7 +18,7 @@ from django.utils.timezone import now
 from django_dcache.backend import DistributedCache
 from django_dcache.errors import DCacheError
 
-from .cli.exit_codes import NothingReachable
+from .errors import NothingReachable
 from .inspection.fleet_report import look
 from .inspection.target import Target
 from .invalidation import log as invalidation
@@ -26,17 +27,17 @@ from .settings import regions
 
 log = logging.getLogger("dcache_manager")
 
-SECONDS = 2.0
+LOOK_SECONDS = 2.0
 """How long the nodes of a fleet may take to answer."""
 SAMPLES_KEPT = timedelta(days=7)
 JOBS_KEPT = timedelta(days=90)
 """After they were last heard of. Their events, steps and topologies go with them."""
-BATCH = 500
-BATCHES = 100
-"""At most so many batches of a kind are dropped at once; the next run goes on."""
+BATCH_ROWS = 500
+MAX_BATCHES = 100
+"""Of a kind that one run drops; the next run continues."""
 
 
-def take(seconds: float = SECONDS) -> int:
+def take(seconds: float = LOOK_SECONDS) -> int:
     """Write down one sample of each node of each fleet of this project; how many."""
     count = 0
     for target in _fleets():
@@ -86,13 +87,13 @@ def _samples(target: Target, seconds: float) -> Iterator[NodeSample]:
         yield NodeSample(fleet=fleet, node=row["name"], at=moment, state=row["state"], facts=facts | where)
 
 
-def _drop(old: QuerySet) -> int:
-    """In batches, by number: a long transaction would hold up those who write."""
+def _drop(old: QuerySet[Any]) -> int:
+    """In batches, by number: a long transaction would hold up writers."""
     count = 0
-    for _ in range(BATCHES):
-        numbers = list(old.order_by("pk").values_list("pk", flat=True)[:BATCH])
+    for _ in range(MAX_BATCHES):
+        numbers = list(old.order_by("pk").values_list("pk", flat=True)[:BATCH_ROWS])
         old.model.objects.filter(pk__in=numbers).delete()
         count += len(numbers)
-        if len(numbers) < BATCH:
+        if len(numbers) < BATCH_ROWS:
             break
     return count

@@ -19,14 +19,14 @@ class Job(models.Model):
     progress = models.JSONField(default=dict)
     """The last counts, as `Progress.to_json` makes them."""
     terms = models.JSONField(default=dict)
-    """What it was asked to do, as far as Celery needs it to go on with it."""
+    """What it was asked to do, as far as a Celery worker needs it to continue."""
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     heard = models.DateTimeField()
     """When it was last heard of."""
     token = models.PositiveBigIntegerField(default=0)
-    """How often it was claimed: whoever holds another number has lost it."""
+    """How often it was claimed: a worker that holds another number has lost it."""
     holder = models.CharField(max_length=200, blank=True)
-    """Who is at it, as `owner.new` names them; empty while nobody is."""
+    """The worker that is at it, as `owner.new` names it; empty while none is."""
 
     class Meta:
         ordering = ["-id"]
@@ -46,7 +46,7 @@ class Step(models.Model):
     terms = models.JSONField(default=dict)
     """What is to be done."""
     checkpoint = models.JSONField(default=dict)
-    """How far it has come: where the next worker goes on, and in the end the result."""
+    """How far it has come: where the next worker continues, and in the end the result."""
     heard = models.DateTimeField()
     """When it was last heard of."""
     token = models.PositiveBigIntegerField(default=0)

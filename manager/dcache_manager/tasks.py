@@ -1,94 +1,82 @@
-"""The Celery tasks `dcache.<verb>`. Each is harmless when it runs twice, or late, or never: the database counts."""
+"""The Celery tasks `dcache.<verb>`. Each is harmless when it runs twice, late or never: the database counts."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
 
 from django_dcache.errors import ConfigurationError
 
+from . import metrics
+from .doctor import broker_check
+from .invalidation import log
+from .rebalance.distributed import leader
 from .settings import Regions, regions
+from .warming import distributed as warming
 
-_terms: dict[str, Any] = {"acks_late": True, "reject_on_worker_lost": True, "ignore_result": True}
+
+def _task(verb: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
+    return shared_task(name=f"dcache.{verb}", acks_late=True, reject_on_worker_lost=True, ignore_result=True, **options)
 
 
-@shared_task(name="dcache.invalidate", **_terms)
+@_task("invalidate")
 def invalidate(number: int) -> None:
     """Apply one entry of the log to this region's fleet."""
-    from .invalidation.log import apply
-
-    apply(number, _here())
+    log.apply(number, _here())
 
 
-@shared_task(name="dcache.catch_up", **_terms)
+@_task("catch_up")
 def catch_up() -> None:
-    """Apply whatever this region has missed."""
-    from .invalidation.log import catch_up
-
-    catch_up(_here())
+    """Apply what this region has missed."""
+    log.catch_up(_here())
 
 
-@shared_task(name="dcache.sample", **_terms)
+@_task("sample")
 def sample() -> None:
     """Write down what the nodes say of themselves."""
-    from .metrics import take
-
-    take()
+    metrics.take()
 
 
-@shared_task(name="dcache.expire", **_terms)
+@_task("expire")
 def expire() -> None:
     """Drop old samples, jobs and invalidations."""
-    from .metrics import expire
-
-    expire()
+    metrics.expire()
 
 
-@shared_task(name="dcache.ping", **_terms)
+@_task("ping")
 def ping(answer_to: str, asked: str) -> None:
     """Tell `doctor` that it has arrived."""
-    from .messaging.broker_check import answer
-
-    answer(answer_to, asked)
+    broker_check.answer(answer_to, asked)
 
 
-@shared_task(name="dcache.warm", bind=True, **_terms)
+@_task("warm", bind=True)
 def warm(self: Any, name: str, job: str | None = None) -> None:
-    """Run warmer `name`, a slice at a time; with `job` go on with that run."""
-    from .warming.distributed import SLICE, run_slice
-
-    run_slice(name, job, None if self.request.is_eager else SLICE)
+    """Run warmer `name`, a turn at a time; with `job` continue that run."""
+    warming.run_turn(name, job, None if self.request.is_eager else warming.TURN_SECONDS)
 
 
-@shared_task(name="dcache.warm_due", **_terms)
+@_task("warm_due")
 def warm_due() -> None:
     """Begin the runs of warmers that are due by their `every`, and those that lost their worker."""
-    from .warming.distributed import send_due
-
-    send_due()
+    warming.send_due()
 
 
-@shared_task(name="dcache.rebalance", **_terms)
-def rebalance(job: str, tries: int = 0) -> None:
-    """Lead a rebalance for a while, and send for whoever goes on."""
-    from .rebalance.distributed.leader import lead
-
-    lead(job, tries)
+@_task("rebalance")
+def rebalance(job: str, retries: int = 0) -> None:
+    """Lead a rebalance for a turn, and send for the next one."""
+    leader.lead(job, retries)
 
 
-@shared_task(name="dcache.move", **_terms)
+@_task("move")
 def move(job: str) -> None:
     """Do steps of a rebalance for a while."""
-    from .rebalance.distributed.leader import help_out
-
-    help_out(job)
+    leader.help_out(job)
 
 
-@shared_task(name="dcache.tend", **_terms)
+@_task("tend")
 def tend() -> None:
-    """Send for workers for jobs that nobody is at."""
-    from .rebalance.distributed.leader import tend
-
-    tend()
+    """Send for workers for jobs that no worker is at."""
+    leader.tend()
 
 
 def _here() -> Regions:

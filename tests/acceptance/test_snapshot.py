@@ -52,7 +52,7 @@ def test_killed_half_way(fleet, console):
     assert 4000 < values(fleet) < ITEMS
     stdout, stderr = console.streams("warm", "load", "hot.snapshot", "-c", "fleet", "--json")
     (item,) = json.loads(stdout)["items"]
-    assert "Going on" in stderr and item["resumed"] >= 1
+    assert "Resuming an interrupted load" in stderr and item["resumed"] >= 1
     assert item["stored"] + item["present"] == ITEMS - 4096 * item["resumed"]
     assert values(fleet) == ITEMS
     (item,) = console.ask("warm", "load", "hot.snapshot", "-c", "fleet")["items"]

@@ -4,19 +4,21 @@ from enum import IntEnum
 
 from django_dcache.errors import ConfigurationError, Conflict, DCacheError, InvalidKey, InvalidTopology
 
+from ..errors import JobFailed, JobIncomplete, NotConfirmed, NothingReachable, TimedOut
+
 
 class Exit(IntEnum):
     """Exit codes of dcache-admin."""
 
     OK = 0, "done"
     FAILED = 1, "failed"
-    USAGE = 2, "the command line or the configuration can't be used; nothing was done"
+    USAGE = 2, "the command line or the configuration can't be used; nothing was changed"
     PARTIAL = 3, "done in part, or the fleet is degraded"
     UNREACHABLE = 4, "no node of the fleet can be reached"
-    CONFLICT = 5, "another conductor is at work, or the epoch has moved on"
-    REFUSED = 6, "not confirmed; nothing was done"
+    CONFLICT = 5, "another conductor is at work, or the fleet has moved on to another epoch"
+    REFUSED = 6, "not confirmed; nothing was changed"
     CHANGES = 10, "the plan has changes (only with --exit-code)"
-    TIMED_OUT = 124, "waiting timed out; the job goes on"
+    TIMED_OUT = 124, "stopped waiting; the job continues"
     INTERRUPTED = 130, "interrupted; what was begun can be resumed"
 
     meaning: str
@@ -28,44 +30,30 @@ class Exit(IntEnum):
         return member
 
 
-class NothingReachable(DCacheError):
-    """No node of this fleet can be reached."""
-
-
-class NotConfirmed(DCacheError):
-    """This was not confirmed, and nothing was done; where nobody can be asked, --yes confirms."""
-
-
-class TimedOut(DCacheError):
-    """Not waiting any longer; the job goes on, and `rebalance status` shows how far it is."""
-
-
-_codes = {
+_codes: dict[type[DCacheError], int] = {
     Conflict: Exit.CONFLICT,
     NothingReachable: Exit.UNREACHABLE,
     NotConfirmed: Exit.REFUSED,
     TimedOut: Exit.TIMED_OUT,
+    JobIncomplete: Exit.PARTIAL,
     ConfigurationError: Exit.USAGE,
     InvalidKey: Exit.USAGE,
     InvalidTopology: Exit.USAGE,
 }
 
 
-class JobFailed(DCacheError):
-    """The background job failed."""
+class CommandFailed(DCacheError):
+    """The command in the background failed."""
 
     def __init__(self, detail: str, code: int):
         super().__init__(detail)
         self.code = code
 
 
-def code_of(name: str) -> int:
-    """The code for an error of this name, which happened elsewhere."""
-    return next((code for kind, code in _codes.items() if kind.__name__ == name), Exit.FAILED)
-
-
 def exit_code(error: DCacheError) -> int:
-    """The code of the nearest class in the table."""
-    if isinstance(error, JobFailed):
+    """The code of the nearest class in the table; of a job, that of the error which ended it."""
+    if isinstance(error, CommandFailed):
         return error.code
+    if isinstance(error, JobFailed):
+        return next((code for kind, code in _codes.items() if kind.__name__ == error.cause), Exit.FAILED)
     return next((_codes[kind] for kind in type(error).__mro__ if kind in _codes), Exit.FAILED)

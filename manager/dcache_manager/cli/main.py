@@ -19,17 +19,17 @@ from .exit_codes import Exit, exit_code
 from .options import Choices, Noun, global_options
 
 COMMANDS = {
-    "status": "One row per node: state, share, memory, hits.",
-    "ring": "Where keys live, and who owns how much.",
-    "node": "The nodes of the fleet: list, add, remove, drain, weight, down, up.",
+    "status": "Show one row per node: state, share, memory, hits.",
+    "ring": "Show where keys live, and which node owns how much.",
+    "node": "List, add, remove, drain and weigh nodes, and take them out of service.",
     "rebalance": "Change the fleet and move its keys while it serves.",
     "verify": "Compare what the replicas of each key hold.",
     "invalidate": "Make cached values unreadable, here and in every other region.",
-    "warm": "Fill the cache before anybody asks.",
-    "jobs": "What the journal says of resizes and of runs of warmers.",
+    "warm": "Fill the cache before visitors ask.",
+    "jobs": "List and steer resizes and runs of warmers.",
     "watch": "Take nodes that stay away out of service, and let them in again.",
-    "doctor": "Look for what is wrong, or will be.",
-    "local": "Real memcached processes on this machine, for trying things.",
+    "doctor": "Check the fleet, its nodes and the broker for problems.",
+    "local": "Start and stop memcached processes on this machine, for trying things.",
     "demo": "A site on three nodes, under load: a fourth one joins, one dies.",
     "completion": "Print the completion script for SHELL.",
 }

@@ -1,14 +1,17 @@
 """The options that every command takes, before its name or after it; and the two kinds of commands that take them.
 
-Imports nothing but click: help and completion must not wait for Django or rich.
+Imports nothing but click: help and completion must wait for neither Django nor rich.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 from click.core import ParameterSource
+
+from ..errors import NotConfirmed
 
 REMINDER = "The options of dcache-admin itself can be given here too."
 
@@ -34,6 +37,14 @@ class Choices:
         if not self.quiet:
             click.echo(text, err=True)
 
+    def confirm(self, question: str) -> None:
+        """Ask on a terminal. Raises NotConfirmed, unless --yes."""
+        if self.yes:
+            return
+        click.echo(question, err=True)
+        if not sys.stdin.isatty() or not click.confirm("Go ahead?", err=True):
+            raise NotConfirmed
+
 
 pass_choices = click.make_pass_decorator(Choices)
 
@@ -55,12 +66,12 @@ def global_options(root: bool) -> list[click.Option]:
             "--cache",
             env="DCACHE_CACHE",
             metavar="ALIAS",
-            help="The cache alias; not needed if only one is ours.",
+            help="The cache alias; not needed if only one alias has a fleet.",
         ),
         option(
             "--nodes", env="DCACHE_NODES", metavar="HOST:PORT,…", help="Where to find the fleet; no project needed."
         ),
-        option("--json", env="DCACHE_JSON", is_flag=True, help="Answer with one JSON object."),
+        option("--json", env="DCACHE_JSON", is_flag=True, help="Print the answer as one JSON object."),
         option(
             "--timeout",
             env="DCACHE_TIMEOUT",
@@ -70,14 +81,14 @@ def global_options(root: bool) -> list[click.Option]:
             metavar="SECONDS",
             help="How long nodes have to answer.",
         ),
-        option("--yes", env="DCACHE_YES", is_flag=True, help="Do it without asking."),
+        option("--yes", env="DCACHE_YES", is_flag=True, help="Do not ask for confirmation."),
         option("-q", "--quiet", env="DCACHE_QUIET", is_flag=True, help="No notes and no progress on stderr."),
         option(
             "-v",
             "--verbose",
             env="DCACHE_VERBOSE",
             count=True,
-            help="Log to stderr, and show where errors come from; twice for more.",
+            help="Log to stderr, and show tracebacks of errors; give it twice for more.",
         ),
     ]
 

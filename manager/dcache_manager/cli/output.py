@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ..formatting import printable
 from .options import Choices
 
-NOTHING = "–"
+EMPTY_CELL = "–"
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ..inspection.fleet_report import Sighting
+    from ..inspection.fleet_report import FleetReport
 
 
 @dataclass(slots=True)
 class Answer:
-    """What a command found out. `errors` have at least "error" (a class of errors.py) and "message"."""
+    """What a command found out. `errors` have at least "error" (the name of an exception) and "message"."""
 
     subject: str
     """The schema is dcache.SUBJECT/v1: fields may be added to it, never removed or changed."""
@@ -36,10 +37,10 @@ class Answer:
     """What is said once, beside the items."""
 
     @classmethod
-    def about(cls, sighting: "Sighting", subject: str, items: list[dict[str, Any]], title: str = "") -> "Answer":
+    def about(cls, seen: "FleetReport", subject: str, items: list[dict[str, Any]], title: str = "") -> "Answer":
         """An answer that rests on a look at the fleet, with what was wrong with that look."""
-        topology = sighting.topology
-        return cls(subject, items, sighting.errors(), sighting.alias, topology.epoch, str(topology.phase), title)
+        topology = seen.topology
+        return cls(subject, items, seen.errors(), seen.alias, topology.epoch, str(topology.phase), title)
 
     def envelope(self, now: datetime | None = None) -> dict[str, Any]:
         return {
@@ -83,7 +84,7 @@ def encode(envelope: dict[str, Any]) -> str:
 
 def table(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> "RenderableType":
     """The items as a table without rules, which `awk` and people read alike."""
-    from rich.table import Table
+    from rich.table import Table  # Late: with --json it is not needed.
     from rich.text import Text
 
     found = Table(box=None, pad_edge=False, header_style="bold")
@@ -97,12 +98,7 @@ def table(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> "Render
 
 def cell(column: Column, item: dict[str, Any]) -> str:
     value = item.get(column.field)
-    return NOTHING if value is None or value == "" or value == [] else printable(column.show(value))
-
-
-def printable(text: str) -> str:
-    """`text` with control characters, and whatever else would move a cursor, escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return EMPTY_CELL if value is None or value == "" or value == [] else printable(column.show(value))
 
 
 def _style(column: Column, item: dict[str, Any]) -> str:
@@ -117,14 +113,14 @@ def telling(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> list[
     before: list[str] = []
     for column in columns:
         said = [cell(column, item) for item in items]
-        if said != before and any(text != NOTHING for text in said):
+        if said != before and any(text != EMPTY_CELL for text in said):
             found.append(column)
         before = said
     return found
 
 
 def _print(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
-    from rich.console import Console
+    from rich.console import Console  # Late, as above.
 
     if sys.stdout.isatty():
         Console(highlight=False).print(table(items, telling(items, columns)))
@@ -135,39 +131,3 @@ def _print(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
         console.print(table(items, columns))
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
-
-
-# Values, as people read them
-
-
-def share(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def size(value: float) -> str:
-    power = next((power for power in range(4) if value < 1024 ** (power + 1)), 4)
-    return f"{value / 1024**power:.{min(power, 1)}f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
-
-
-def span(seconds: float) -> str:
-    """A length of time, by its two largest units."""
-    left = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        number, left = divmod(left, length)
-        if number or parts or unit == "s":
-            parts.append(f"{number}{unit}")
-    return " ".join(parts[:2])
-
-
-def age(moment: str) -> str:
-    """How long ago an ISO 8601 moment was."""
-    return span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
-
-
-def names(values: Sequence[str]) -> str:
-    return ", ".join(values)

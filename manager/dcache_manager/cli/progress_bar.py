@@ -8,12 +8,12 @@ from typing import Any, Protocol, Self
 
 import click
 
+from ..formatting import count, printable, size, span
 from ..jobs.progress import Progress
 from .options import Choices
-from .output import count, printable, size, span
 
-PAUSE = 10.0
-"""Seconds between two lines."""
+LINE_SECONDS = 10.0
+"""Between two lines."""
 
 
 class Reporter(Protocol):
@@ -72,13 +72,13 @@ class Lines(Silence):
     def __call__(self, progress: Progress) -> None:
         seen = progress.phase, progress.state
         if seen != self._seen or self._clock() >= self._next:
-            self._seen, self._next = seen, self._clock() + PAUSE
+            self._seen, self._next = seen, self._clock() + LINE_SECONDS
             self._say(self._words(progress))
 
 
 class Bar(Silence):
     def __init__(self, words: Callable[[Progress], str] = describe) -> None:
-        from rich.console import Console
+        from rich.console import Console  # Late: only a terminal has a bar.
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 

@@ -1,11 +1,11 @@
-"""Do the copies agree? Compares what the replicas of each key hold, and mends what can be mended safely.
+"""Do the copies agree? Compares what the replicas of each key hold, and repairs what can be repaired safely.
 
 A copy is never made here: two replicas of a stable topology are written in parallel, so a copy from one to the other
-can bring a deleted value back (docs/adr/0005). What differs is deleted, which is a miss; what is missing is
-filled by letting its node join again (`node up --refill`).
+can bring a deleted value back (docs/adr/0005). What differs is deleted, which is a miss; what is missing is filled by
+letting its node join again (`node down`, `node up`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -15,20 +15,20 @@ from django_dcache.errors import Conflict, NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.flows.resize import Key, discard
 from django_dcache.model.keys import RESERVED, parse_wire_key
-from django_dcache.model.topology import Phase
+from django_dcache.model.topology import Node, Phase
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 
-from .key_listing import DumpRefused, dump
+from .key_listing import pages
 
-BATCH = 256
-EXAMPLES = 20
-SECOND_LOOK = 0.5
-"""Seconds after which a difference is looked at again: a write may have been under way."""
+BATCH_KEYS = 256
+MAX_EXAMPLES = 20
+SECOND_LOOK_SECONDS = 0.5
+"""After which a difference is looked at again: a write may have been under way."""
 
 
 @dataclass(slots=True)
-class Findings:
+class VerifyResult:
     """What a verification saw. Keys are counted once, copies each."""
 
     keys: int = 0
@@ -56,36 +56,31 @@ class Findings:
 class Verification:
     """One pass over a fleet in a stable topology."""
 
-    def __init__(self, fleet: Fleet, sleep: Callable[[float], None], tick: Callable[[Findings], None] = lambda f: None):
+    def __init__(
+        self, fleet: Fleet, sleep: Callable[[float], None], tick: Callable[[VerifyResult], None] = lambda found: None
+    ):
         self._fleet, self._sleep, self._tick = fleet, sleep, tick
-        self.findings = Findings()
+        self.result = VerifyResult()
 
-    def run(self, repair: bool = False, sample: int = 1) -> Findings:
+    def run(self, repair: bool = False, sample: int = 1) -> VerifyResult:
         """Look at every key, or at one in `sample` (by its hash). Raises Conflict while keys are moving."""
         view = self._fleet.proven_view()
         if view.state.topology.phase is not Phase.STABLE:
             raise Conflict("keys are moving; verify when the resize has ended", epoch=view.epoch)
-        epoch, found = view.epoch, self.findings
+        epoch, found = view.epoch, self.result
         owned: dict[bytes, Key] = {}
         for name, node in view.state.topology.nodes.items():
             if node.out:
                 continue
             strays: list[Key] = []
             try:
-                for item in dump(node, self._fleet.transport.limits):
-                    parsed = parse_wire_key(item.wire_key)
-                    if parsed is None or parsed[0].startswith(RESERVED):
-                        continue
-                    key, generation = parsed
-                    route, slot = view.place(key)
-                    if generation != view.generation(name, slot) or _digest(key) % sample:
-                        continue
+                for key in self._list(view, node, sample):
                     found.copies += 1
-                    if name in route.read:
-                        owned.setdefault(key, Key(key, slot, route))
+                    if name in key.route.read:
+                        owned.setdefault(key.name, key)
                     else:
-                        strays.append(Key(key, slot, route))
-            except (DumpRefused, NodeFailure):
+                        strays.append(key)
+            except NodeFailure:
                 found.silent.append(name)
                 continue
             if strays:
@@ -98,6 +93,18 @@ class Verification:
         self._compare(epoch, list(owned.values()), repair)
         return found
 
+    def _list(self, view: View, node: Node, sample: int) -> Iterator[Key]:
+        """The keys on a node that can be read, or one in `sample` of them. Raises NodeFailure."""
+        for page in pages(node, self._fleet.transport.limits):
+            for wire_key, _ in page:
+                parsed = parse_wire_key(wire_key)
+                if parsed is None or parsed[0].startswith(RESERVED) or _digest(parsed[0]) % sample:
+                    continue
+                name, generation = parsed
+                route, slot = view.place(name)
+                if generation == view.generation(node.name, slot):
+                    yield Key(name, slot, route)
+
     def _compare(self, epoch: int, keys: Sequence[Key], repair: bool) -> None:
         several = [key for key in keys if len(key.route.read) > 1]
         suspects: list[Key] = []
@@ -105,17 +112,17 @@ class Verification:
             differing, missing = self._fleet.run(compare, epoch, batch)
             suspects += differing
             for name in missing:
-                self.findings.missing[name] = self.findings.missing.get(name, 0) + 1
-            self._tick(self.findings)
+                self.result.missing[name] = self.result.missing.get(name, 0) + 1
+            self._tick(self.result)
         if suspects:
-            self._sleep(SECOND_LOOK)
+            self._sleep(SECOND_LOOK_SECONDS)
         for batch in _batches(suspects):
             differing, _ = self._fleet.run(compare, epoch, batch)
-            self.findings.divergent += len(differing)
-            room = EXAMPLES - len(self.findings.examples)
-            self.findings.examples += [ascii(key.name.decode("utf-8", "replace"))[1:-1] for key in differing[:room]]
+            self.result.divergent += len(differing)
+            room = MAX_EXAMPLES - len(self.result.examples)
+            self.result.examples += [ascii(key.name.decode("utf-8", "replace"))[1:-1] for key in differing[:room]]
             if repair:
-                self.findings.repaired += self._fleet.run(drop_divergent, epoch, differing)
+                self.result.repaired += self._fleet.run(drop_divergent, epoch, differing)
 
 
 def compare(view: View, epoch: int, keys: Sequence[Key]) -> Flow[tuple[list[Key], list[str]]]:
@@ -179,7 +186,7 @@ def _batches(keys: Iterable[Key]) -> Iterable[list[Key]]:
     batch: list[Key] = []
     for key in keys:
         batch.append(key)
-        if len(batch) == BATCH:
+        if len(batch) == BATCH_KEYS:
             yield batch
             batch = []
     if batch:

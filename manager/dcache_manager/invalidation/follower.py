@@ -9,13 +9,14 @@ import threading
 from typing import Any
 
 from celery import bootsteps
+from django.db import connections
 
 from ..settings import regions
 
 log = logging.getLogger("dcache_manager")
 
-EVERY = 1.0
-"""Seconds between two looks, more or less: the workers of a region should not all look at once."""
+LOOK_SECONDS = 1.0
+"""Between two looks, more or less: the workers of a region should not all look at once."""
 
 
 class Follower(bootsteps.StartStopStep):
@@ -33,7 +34,7 @@ class Follower(bootsteps.StartStopStep):
 
     def _follow(self) -> None:
         complaint = ""
-        while not self._over.wait(EVERY * random.uniform(0.75, 1.25)):
+        while not self._over.wait(LOOK_SECONDS * random.uniform(0.75, 1.25)):
             said = _look()
             if said and said != complaint:
                 log.warning("The log of invalidations can't be followed: %s", said, extra={"action": "follow_failed"})
@@ -42,9 +43,7 @@ class Follower(bootsteps.StartStopStep):
 
 def _look() -> str:
     """Apply what this region has missed; what went wrong."""
-    from django.db import connections
-
-    from .log import catch_up
+    from .log import catch_up  # Late: a Celery application imports this module before its project is set up.
 
     try:
         if known := regions():

@@ -1,4 +1,4 @@
-"""The log of invalidations, as people and programs read it."""
+"""The log of invalidations, as rows."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from django.db import DatabaseError
 
 from django_dcache.errors import ConfigurationError
 
-from ..cli.output import Column, age, names
 from ..models import Invalidation
 from ..settings import regions
 
@@ -37,18 +36,3 @@ def _item(entry: Invalidation, everywhere: tuple[str, ...]) -> dict[str, Any]:
         "acknowledged": f"{len(everywhere) - len(missing)}/{len(everywhere)}",
         "missing": missing,
     }
-
-
-def _made(keys: list[str]) -> str:
-    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"
-
-
-columns = [
-    Column("number", "NUMBER", right=True),
-    Column("created", "AGE", age, right=True),
-    Column("kind", "KIND"),
-    Column("made", "WHAT", _made),
-    Column("region", "FROM"),
-    Column("acknowledged", "REGIONS"),
-    Column("missing", "MISSING", names),
-]

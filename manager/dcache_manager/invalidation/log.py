@@ -1,6 +1,6 @@
 """The log of invalidations: written in the caller's transaction, applied by every region, acknowledged by each.
 
-The log is what guarantees; a message only makes it quick (docs/adr/0008). Applying an entry twice does no harm.
+The log is the guarantee; a message only makes it quick (docs/adr/0008). Applying an entry twice does no harm.
 """
 
 import logging
@@ -17,19 +17,19 @@ from django_dcache.errors import TooManyPrefixes
 from django_dcache.invalidation import Order, delete, immediate
 from django_dcache.invalidation import carry_out as at_once
 
-from ..messaging import publisher as broadcast
+from ..messaging import publisher
 from ..models import Acknowledgement, Invalidation
-from ..settings import Regions, regions
+from ..settings import Regions, queue, regions
 from .prefix_sweep import sweep
 
 log = logging.getLogger("dcache_manager")
 
-PATIENCE = timedelta(seconds=30)
-"""How long after its last sign of life another worker takes over a sweep."""
-SIGN = timedelta(seconds=5)
-"""The time between two such signs."""
-BATCH = 1000
-"""Entries that one run of catch_up looks at."""
+TAKEOVER = timedelta(seconds=30)
+"""After its last sign of life another worker takes over a sweep."""
+BEAT = timedelta(seconds=5)
+"""Between two such signs."""
+BATCH_ENTRIES = 1000
+"""That one run of catch_up looks at."""
 KEPT = timedelta(days=7)
 """How long an entry stays in the log once every region has applied it."""
 
@@ -38,7 +38,7 @@ def record(order: Order) -> Callable[[], None]:
     """The `Recorder` of this project."""
     known = regions()
     if known is None:
-        return partial(_just_here, order)
+        return partial(_without_log, order)
     return partial(_spread, write(order, known), order, known)
 
 
@@ -48,13 +48,28 @@ def write(order: Order, known: Regions) -> int:
     return int(entry.pk)
 
 
+def publish(order: Order) -> tuple[int | None, bool]:
+    """Carry `order` out here and now, also a sweep, and tell the other regions: (its number in the log, if there is
+    one; whether no reader here can get any of it now)."""
+    known = regions()
+    number = write(order, known) if known else None
+    done = carry_out(order)
+    if known and number is not None:
+        if done:
+            acknowledge(number, known.here)
+        tell(number, known.others)
+    return number, done
+
+
 def tell(number: int, names: tuple[str, ...]) -> None:
     """Send entry `number` to regions: after the commit, for it has to be there when the message is."""
-    transaction.on_commit(partial(broadcast.send, number, names), using=router.db_for_write(Invalidation))
+    # A region whose queue can't be told finds the entry in the log.
+    sent = partial(publisher.broadcast, "dcache.invalidate", number, queues=[queue(name) for name in names])
+    transaction.on_commit(sent, using=router.db_for_write(Invalidation))
 
 
 def carry_out(order: Order, tick: Callable[[], None] = lambda: None) -> bool:
-    """Do it on the fleet of this region; whether nobody can read any of it now."""
+    """Do it on the fleet of this region; whether no reader can get any of it now."""
     if immediate(order):
         try:
             return at_once(order)
@@ -81,7 +96,7 @@ def apply(number: int, known: Regions) -> None:
 
     def show_life() -> None:
         nonlocal last
-        if now() - last > SIGN:
+        if now() - last > BEAT:
             last = now()
             _claims(number, known.here).update(begun=last)
 
@@ -108,9 +123,9 @@ def catch_up(known: Regions) -> int:
     """
     _settle(known)
     ours = Acknowledgement.objects.filter(invalidation=OuterRef("pk"), region=known.here)
-    dealt_with = ours.filter(Q(applied__isnull=False) | Q(begun__gt=now() - PATIENCE))
+    dealt_with = ours.filter(Q(applied__isnull=False) | Q(begun__gt=now() - TAKEOVER))
     missed = Invalidation.objects.filter(~Exists(dealt_with), settled=False).order_by("pk")
-    entries = list(missed[:BATCH])
+    entries = list(missed[:BATCH_ENTRIES])
     rest = [entry for entry in entries if entry.kind != "keys"]
     for alias in {entry.alias for entry in entries}:
         of_keys = [entry for entry in entries if entry.alias == alias and entry.kind == "keys"]
@@ -134,7 +149,7 @@ def _apply_keys(alias: str, entries: list[Invalidation], known: Regions) -> None
         _acknowledge([entry.pk for entry in entries if failed.isdisjoint(entry.made)], known.here)
 
 
-def _just_here(order: Order) -> None:
+def _without_log(order: Order) -> None:
     carry_out(order)
 
 
@@ -172,17 +187,19 @@ def _claim(entry: Invalidation, region: str) -> bool:
             invalidation=entry, region=region, defaults={"begun": moment, "applied": None}
         )
         return ours
-    stale = found.begun < moment - PATIENCE
+    stale = found.begun < moment - TAKEOVER
     return stale and bool(_claims(entry.pk, region).filter(begun=found.begun).update(begun=moment))
 
 
 def _settle(known: Regions) -> None:
-    """Mark what every region has applied, so that nobody looks at it again, and drop what has been so for long."""
+    """Mark what every region has applied, so that it is not looked at again, and drop what has been so for long."""
     applied = Q(acknowledgements__applied__isnull=False, acknowledgements__region__in=known.everywhere)
     counted = Invalidation.objects.filter(settled=False).annotate(regions=Count("acknowledgements", filter=applied))
-    done = counted.filter(regions__gte=len(known.everywhere)).order_by("pk").values_list("pk", flat=True)[:BATCH]
+    done = (
+        counted.filter(regions__gte=len(known.everywhere)).order_by("pk").values_list("pk", flat=True)[:BATCH_ENTRIES]
+    )
     Invalidation.objects.filter(pk__in=list(done)).update(settled=True)
-    Invalidation.objects.filter(pk__in=list(old().order_by("pk").values_list("pk", flat=True)[:BATCH])).delete()
+    Invalidation.objects.filter(pk__in=list(old().order_by("pk").values_list("pk", flat=True)[:BATCH_ENTRIES])).delete()
 
 
 def old() -> QuerySet[Invalidation]:

@@ -11,16 +11,15 @@ from django_dcache.runtime.fleet import Fleet
 
 from ..inspection.key_listing import pages
 
-BATCH = 512
+BATCH_KEYS = 512
 
 
 @dataclass(slots=True)
 class Swept:
     """What a sweep did. It may be repeated at any time."""
 
-    deleted: int = 0
     failed: int = 0
-    """Keys that somebody may still read."""
+    """Keys that a reader may still get."""
     silent: list[str] = field(default_factory=list)
     """Nodes that could not be listed: what lies on them may be read when they are back."""
     moving: bool = False
@@ -46,10 +45,9 @@ def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: Non
                 found += [name for name, _ in parsed if _matches(name, prefix)]
         except NodeFailure:
             swept.silent.append(node.name)
-        for start in range(0, len(found), BATCH):
+        for start in range(0, len(found), BATCH_KEYS):
             tick()
-            outcomes = fleet.run(write, dict.fromkeys(found[start : start + BATCH]))
-            swept.deleted += sum(outcome.existed for outcome in outcomes.values())
+            outcomes = fleet.run(write, dict.fromkeys(found[start : start + BATCH_KEYS]))
             swept.failed += sum(not outcome.acknowledged for outcome in outcomes.values())
     # In flip a key can get from a node not yet listed to one that was, and be retired where it came from.
     swept.moving = topology.phase is not Phase.STABLE or fleet.proven_view().epoch != view.epoch

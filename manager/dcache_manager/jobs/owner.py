@@ -1,4 +1,4 @@
-"""Who holds something: a process, by a name that a process on the same machine can look up."""
+"""Who holds a lease or a row: a process, by a name that a process on the same machine can look up."""
 
 import os
 import secrets
@@ -6,7 +6,7 @@ import socket
 
 
 def new() -> str:
-    """A name for this process that no other has: HOST/PID/CHANCE."""
+    """A name for this process that no other has: HOST/PID/RANDOM."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 

@@ -1,4 +1,4 @@
-"""How far a resize has come, as everybody sees it: the terminal, the journal, and `rebalance status` elsewhere."""
+"""How far a resize has come, as the terminal, the journal, and `rebalance status` on other machines see it."""
 
 import builtins
 import json
@@ -32,16 +32,21 @@ class Progress:
     started: float = 0.0
     updated: float = 0.0
     notes: list[str] = field(default_factory=list)
-    """What an operator should know: nodes that refused to list their keys, …"""
+    """What the operator should know: nodes that refused to list their keys, …"""
 
     @property
     def rate(self) -> float:
         """Keys moved a second, while moving."""
         return self.moved / self.moving_seconds if self.moving_seconds else 0.0
 
+    def note(self, text: str) -> None:
+        """Add to `notes` what is not there yet."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     @property
     def eta(self) -> float | None:
-        """Seconds until this pass is done; None while nobody can tell."""
+        """Seconds until this pass is done; None while there is nothing to tell it by."""
         if not self.done or not self.moving_seconds:
             return None
         return max(0.0, (self.listed - self.done) * self.moving_seconds / self.done)

@@ -1,7 +1,8 @@
-"""Who does a job, or a step of one: one worker at a time, known by a fencing token (tables `Job` and `Step`).
+"""Which worker does a job, or a step of one: one at a time, known by a fencing token (tables `Job` and `Step`).
 
-Claiming counts the token up. Whoever was at it before finds at its next sign of life that its token is old, and stops.
-Nothing breaks if it does not: what a step does can be done twice. Claims save work, they do not make it safe.
+A claim counts the token up. The worker that held the row before finds at its next sign of life that its token is old,
+and stops. Nothing breaks if it does not: what a step does can be done twice. Claims save work; they are not what makes
+it safe.
 """
 
 from collections.abc import Callable
@@ -11,21 +12,16 @@ from typing import Any
 from django.db.models import F
 from django.utils.timezone import now
 
-from django_dcache.errors import DCacheError
-
+from ..errors import ClaimLost
 from ..models import Job, Step
 from . import owner
 
-PATIENCE = timedelta(seconds=30)
-"""How long after its last sign of life a holder is given up; on its own machine it is once its process is gone."""
-
-
-class ClaimLost(DCacheError):
-    """Another worker has taken this over."""
+TAKEOVER = timedelta(seconds=30)
+"""After its last sign of life a holder is given up; on its own machine, once its process is gone."""
 
 
 class Claim:
-    """The right to work on a row. `checkpoint` says how far it has come."""
+    """The right to work on a row."""
 
     def __init__(self, row: Job | Step, clock: Callable[[], datetime] = now):
         self.row, self._clock = row, clock
@@ -43,8 +39,8 @@ class Claim:
 
 
 def claim(row: Job | Step, clock: Callable[[], datetime] = now) -> Claim | None:
-    """The claim to `row`, which was read just now; None if somebody alive holds it, or was quicker."""
-    if row.holder and not owner.dead_here(row.holder) and clock() - row.heard < PATIENCE:
+    """The claim to `row`, which was read just now; None if a living worker holds it, or another was quicker."""
+    if row.holder and not owner.dead_here(row.holder) and clock() - row.heard < TAKEOVER:
         return None
     mine = owner.new()
     changed = _held(row).update(token=F("token") + 1, holder=mine, heard=clock())

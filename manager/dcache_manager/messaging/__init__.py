@@ -1,1 +1,1 @@
-"""Celery: publishing tasks, the schedule, a check of the broker."""
+"""Celery: sending tasks by name, and the schedule for beat."""

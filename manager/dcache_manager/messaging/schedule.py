@@ -13,9 +13,9 @@ def schedule(
 ) -> dict[str, dict[str, Any]]:
     """The entries to merge: how many seconds lie between two runs of each.
 
-    In every region: catch_up looks into the log, tend sees to jobs that nobody is at, warm begins runs of warmers that
-    are due, sample asks the nodes how they are. Once: expire drops what is old. For every region, so that one beat will
-    do; several do no harm. Raises ConfigurationError.
+    In every region: catch_up looks into the log, tend sees to jobs that no worker is at, warm begins runs of warmers
+    that are due, sample asks the nodes how they are. Once: expire drops what is old. The entries are for every region,
+    so that one beat will do; several do no harm. Raises ConfigurationError.
     """
     known = regions()
     queues = [queue(region) for region in known.everywhere] if known else [own_queue()]

@@ -1,4 +1,4 @@
-"""Which of a node's keys are the business of a pass. Pure; every key there is goes through it."""
+"""Which of a node's keys a pass is about. Pure; every key there is goes through it."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +11,8 @@ from django_dcache.model.view import View
 from ..inspection.key_listing import Raw
 
 Wanted = Callable[[Route, str], bool]
-"""Whether a key with this route, found on this node, is the business of a pass."""
-ALL = range(SLOTS)
+"""Whether a pass is about keys with this route that are found on this node."""
+ALL_SLOTS = range(SLOTS)
 
 
 def fills(route: Route, node: str) -> bool:
@@ -26,29 +26,29 @@ def joins(route: Route, node: str) -> bool:
 
 
 def leaves(route: Route, node: str) -> bool:
-    """Nobody reads this copy any more."""
+    """No reader asks for this copy any more."""
     return node in route.first.purge
 
 
 BY_NAME: dict[str, Wanted] = {wanted.__name__: wanted for wanted in (fills, joins, leaves)}
-"""Each business, as a step of a job calls it."""
+"""As a step of a job names them."""
 
 
-class Sieve:
+class KeyFilter:
     """Answers from a table: `wanted` is asked once for each part of the ring, not for each key."""
 
-    def __init__(self, view: View, node: str, wanted: Wanted, slots: range = ALL):
+    def __init__(self, view: View, node: str, wanted: Wanted, slots: range = ALL_SLOTS):
         self._view, self._node, self._slots = view, node, slots
         self._cuts = view.placement.cuts
         routes = [view.placement.route(cut) for cut in self._cuts]
         self._routes = [route if wanted(route, node) else None for route in (*routes, routes[0])]
 
     @property
-    def closed(self) -> bool:
+    def empty(self) -> bool:
         """Whether nothing on this node can be wanted: it need not even be asked."""
         return not any(self._routes)
 
-    def sift(self, items: Iterable[Raw]) -> Iterator[tuple[Key, bytes]]:
+    def select(self, items: Iterable[Raw]) -> Iterator[tuple[Key, bytes]]:
         """The wanted keys among `items`, each with what its node says of it.
 
         Without those of an older generation, which are as good as gone, those of other software, and the fleet's own.

@@ -1,34 +1,29 @@
 """What a resize should lead to: the running layout with changes, or the LOCATION of the project."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import click
+from django_dcache.errors import ConfigurationError, InvalidTopology
+from django_dcache.model.topology import Layout, Node, Topology
 
-if TYPE_CHECKING:
-    from django_dcache.model.topology import Layout, Node, Topology
-
-    from ..inspection.target import Target
-    from .plan import Plan
+from ..inspection.target import Target
+from .plan import Plan, edit, plan
 
 
 @dataclass(frozen=True, slots=True)
-class Edits:
-    """Changes to a layout, as they were typed."""
+class LayoutChange:
+    """Changes to a layout. None at all: what LOCATION says. Nodes are meant by name or by address."""
 
     add: Sequence[str] = ()
     """[NAME=]HOST:PORT"""
     remove: Sequence[str] = ()
-    """names or addresses"""
-    weights: Sequence[str] = ()
-    """NAME=W"""
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """Of nodes that are there, 1 to 100."""
     replicas: int | None = None
     zone: str = ""
-    """of what is added"""
+    """Of what is added."""
     weight: int = 1
-    """of what is added"""
+    """Of what is added."""
     strict: bool = False
     """A node to be removed must be there: a name mistyped must not look like a node that is gone."""
     answering: bool = False
@@ -38,31 +33,13 @@ class Edits:
         return bool(self.add or self.remove or self.weights or self.replicas)
 
 
-def layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--add, --remove, --weight and --replicas, which the command gets as `edits`."""
-
-    @click.option("--add", multiple=True, metavar="[NAME=]HOST:PORT", help="A node that joins. Repeatable.")
-    @click.option("--remove", multiple=True, metavar="NODE", help="A node that leaves, by name or address. Repeatable.")
-    @click.option("--weight", "weights", multiple=True, metavar="NODE=W", help="A node's new weight. Repeatable.")
-    @click.option("--replicas", type=click.IntRange(1, 9), metavar="N", help="How many nodes hold each key.")
-    @wraps(command)
-    def wrapped(*arguments: Any, add: Any, remove: Any, weights: Any, replicas: Any, **rest: Any) -> Any:
-        return command(*arguments, edits=Edits(add, remove, weights, replicas), **rest)
-
-    return wrapped
-
-
-def wanted(target: "Target", topology: "Topology", edits: Edits, note: Callable[[str], None]) -> "Layout":
+def desired_layout(target: Target, topology: Topology, change: LayoutChange, notify: Callable[[str], None]) -> Layout:
     """The layout asked for. Raises ConfigurationError or InvalidTopology, whose text says what to write instead."""
-    from django_dcache.errors import ConfigurationError
-
-    from .plan import edit
-
-    if edits:
+    if change:
         base = topology.layouts[-1]
-        leaving = [name for node in edits.remove if (name := _leaving(topology, node, edits.strict, note))]
-        weights = dict(_weight(base, entry) for entry in edits.weights)
-        return edit(base, [_node(entry, edits) for entry in edits.add], leaving, weights, edits.replicas)
+        leaving = [name for node in change.remove if (name := _leaving(topology, node, change.strict, notify))]
+        weights = {name_of(base, node) or node: weight for node, weight in change.weights.items()}
+        return edit(base, [_node(entry, change) for entry in change.add], leaving, weights, change.replicas)
     if target.wanted is None:
         raise ConfigurationError("nothing to compare with; say what to change (--add, --remove, …) or give --settings")
     running = {node.address: node.name for node in topology.layouts[-1].nodes}
@@ -73,47 +50,34 @@ def wanted(target: "Target", topology: "Topology", edits: Edits, note: Callable[
     return target.wanted
 
 
-def planned(target: "Target", topology: "Topology", edits: Edits, note: Callable[[str], None]) -> "Plan":
-    """The plan to what is asked for; if nothing else is, that of the resize under way."""
-    from .plan import Plan, plan
-
-    if topology.target and not edits and target.wanted in (None, topology.target):
+def plan_change(target: Target, topology: Topology, change: LayoutChange, notify: Callable[[str], None]) -> Plan:
+    """The plan to what is asked for; if nothing else is, that of the resize under way. Raises as `desired_layout`."""
+    if topology.target and not change and target.wanted in (None, topology.target):
         return Plan(topology.epoch, topology.layout, topology.target)
-    return plan(topology, wanted(target, topology, edits, note))
+    return plan(topology, desired_layout(target, topology, change, notify))
 
 
-def _node(entry: str, edits: Edits) -> "Node":
-    from django_dcache.model.topology import Node
+def name_of(layout: Layout, text: str) -> str | None:
+    """The name of the node with this name or this address."""
+    try:
+        address = Node.at(text).address
+    except InvalidTopology:
+        address = text
+    return next((node.name for node in layout.nodes if text == node.name or address == node.address), None)
 
+
+def _node(entry: str, change: LayoutChange) -> Node:
     name, equals, address = entry.partition("=")
-    return Node.at(address if equals else entry, name if equals else "", edits.weight, edits.zone)
+    return Node.at(address if equals else entry, name if equals else "", change.weight, change.zone)
 
 
-def _weight(layout: "Layout", entry: str) -> tuple[str, int]:
-    node, _, number = entry.rpartition("=")
-    if not node or not number.isdecimal():
-        raise click.UsageError(f"--weight {entry}: want NODE=W")
-    return name_of(layout, node) or node, int(number)
-
-
-def _leaving(topology: "Topology", node: str, strict: bool, note: Callable[[str], None]) -> str | None:
+def _leaving(topology: Topology, node: str, strict: bool, notify: Callable[[str], None]) -> str | None:
     """The name of a node to be removed; None if it is gone, or on its way out: then the wish is fulfilled."""
-    from django_dcache.errors import InvalidTopology
-
     if name := name_of(topology.layouts[-1], node):
         return name
     if not name_of(topology.layout, node):
         text = f"there is no node {node!r} to remove; there are {', '.join(topology.nodes)}"
         if strict:
             raise InvalidTopology(text)
-        note(text)
-    return None
-
-
-def name_of(layout: "Layout", text: str) -> str | None:
-    """The name of the node with this name or this address."""
-
-    for node in layout.nodes:
-        if text in (node.name, node.address) or f"{text}:11211" == node.address:
-            return node.name
+        notify(text)
     return None

@@ -1,4 +1,4 @@
-"""Carrying keys from node to node, and sweeping up what lies where it does not belong.
+"""Carrying keys from node to node, and deleting copies from nodes that should not hold them.
 
 Every pass can be repeated, broken off or run twice at once: a key that has arrived is seen to be there and left alone.
 """
@@ -11,18 +11,18 @@ from django_dcache.errors import NodeFailure
 from django_dcache.flows.resize import Key, Moved, carry, discard
 from django_dcache.runtime.fleet import Fleet
 
-from ..inspection.key_listing import DumpRefused, facts, pages
+from ..inspection.key_listing import ListingRefused, item_facts, pages
 from ..jobs.progress import Progress
-from ..throttle import Pace
-from .key_filter import ALL, Sieve, Wanted, fills
+from ..throttle import Throttle
+from .key_filter import ALL_SLOTS, KeyFilter, Wanted, fills
 
-BATCH = 0.015
-"""Seconds a batch of keys should take: a touch, an add or a count of a key in it waits 0.04 s for its lease at most."""
+BATCH_SECONDS = 0.015
+"""How long a batch should take: a touch, an add or a count of a key in it waits 0.04 s for its lease at most."""
 BATCH_BYTES = 2 * 2**20
 
 
 class Listed(NamedTuple):
-    """A key that is the business of a pass. `accessed`: Unix time by the node's clock, 0 if it was never read."""
+    """A key that a pass is about. `accessed`: Unix time by the node's clock, 0 if it was never read."""
 
     accessed: int
     size: int
@@ -30,7 +30,7 @@ class Listed(NamedTuple):
 
 
 class Passes(Protocol):
-    """What a conductor lets do under each epoch: here, by a Mover, or by many workers, as a Crew."""
+    """What a conductor has done under each epoch: in this process, or by many workers."""
 
     refused: set[str]
     """Nodes that did not list their keys."""
@@ -47,10 +47,10 @@ class Passes(Protocol):
         """Delete from `nodes` the keys that are `wanted`."""
 
 
-class Mover:
+class LocalPasses:
     """Passes over the nodes of a fleet under its present epoch.
 
-    `beat` is called all the time, also while a node is listed; `tick` only between batches: it may wait as it likes.
+    `beat` is called all the time, also while a node is listed; `tick` only between batches: it may take its time.
     Of the keys found on a node only those in `slots` count, and of these only what `keep` leaves over; it is told how
     many keys were seen there in all.
     """
@@ -58,15 +58,15 @@ class Mover:
     def __init__(
         self,
         fleet: Fleet,
-        pace: Pace,
+        throttle: Throttle,
         progress: Progress,
         tick: Callable[[], None],
         beat: Callable[[], None],
-        slots: range = ALL,
+        slots: range = ALL_SLOTS,
         keep: Callable[[list[Listed], int], list[Listed]] = lambda found, seen: found,
     ):
         self._slots, self._keep = slots, keep
-        self._fleet, self._pace, self._progress, self._tick, self._beat = fleet, pace, progress, tick, beat
+        self._fleet, self._throttle, self._progress, self._tick, self._beat = fleet, throttle, progress, tick, beat
         self._epoch = fleet.view.epoch
         self.refused: set[str] = set()
         self.away: set[str] = set()
@@ -81,7 +81,7 @@ class Mover:
             if retire and moved.complete:
                 leaving = [key for key in batch if source in key.route.first.purge]
                 self._progress.swept += self._discard(source, leaving)
-            self._pace.took(len(batch), seconds)
+            self._throttle.took(len(batch), seconds)
             self._count(moved, seconds)
         return total
 
@@ -89,7 +89,7 @@ class Mover:
         for node, batch in self._batches(nodes, wanted):
             began = self._fleet.clock()
             self._progress.swept += self._discard(node, batch)
-            self._pace.took(len(batch), self._fleet.clock() - began)
+            self._throttle.took(len(batch), self._fleet.clock() - began)
 
     def _discard(self, node: str, keys: Sequence[Key]) -> int:
         try:
@@ -122,7 +122,7 @@ class Mover:
             for listed in keys:
                 batch.append(listed.key)
                 size += listed.size
-                if len(batch) >= self._pace.batch or size >= BATCH_BYTES:
+                if len(batch) >= self._throttle.batch or size >= BATCH_BYTES:
                     yield node, self._counted(batch)
                     batch, size = [], 0
             if batch:
@@ -130,39 +130,37 @@ class Mover:
 
     def _counted(self, batch: list[Key]) -> list[Key]:
         self._tick()
-        self._pace.spend(len(batch))
+        self._throttle.spend(len(batch))
         self._progress.done += len(batch)
         return batch
 
     def _list(self, name: str, wanted: Wanted) -> list[Listed]:
         """Each wanted key on a node, hot ones first."""
         view, progress = self._fleet.view, self._progress
-        sieve = Sieve(view, name, wanted, self._slots)
+        keys = KeyFilter(view, name, wanted, self._slots)
         found: list[Listed] = []
         seen = 0
-        if sieve.closed:
+        if keys.empty:
             return found
         try:
             for page in pages(view.state.topology.nodes[name], self._fleet.transport.limits):
                 seen += len(page)
-                for key, said in sieve.sift(page):
-                    accessed, fetched, size = facts(said)
+                for key, said in keys.select(page):
+                    accessed, fetched, size = item_facts(said)
                     found.append(Listed(accessed if fetched else 0, size, key))
                 self._beat()
-        except DumpRefused as refusal:
+        except ListingRefused as refusal:
             if name not in self.refused:
                 self.refused.add(name)
                 progress.notes.append(f"{name} does not list its keys ({refusal}); they move when they are read")
         except NodeFailure as failure:
             self.away.add(name)
-            note = f"{name} could not be asked for its keys: {failure}"
-            if note not in progress.notes:
-                progress.notes.append(note)
+            progress.note(f"{name} could not be asked for its keys: {failure}")
         found = self._keep(found, seen)
         found.sort(key=lambda listed: listed.accessed, reverse=True)
         return found
 
 
-def pace(fleet: Fleet, rate: float | None, sleep: Callable[[float], None] = time.sleep) -> Pace:
+def moving_throttle(fleet: Fleet, rate: float | None, sleep: Callable[[float], None] = time.sleep) -> Throttle:
     """The one for moving keys, at most `rate` a second."""
-    return Pace(rate, min(BATCH, fleet.options.timeout / 5), fleet.clock, sleep)
+    return Throttle(rate, min(BATCH_SECONDS, fleet.options.timeout / 5), fleet.clock, sleep)

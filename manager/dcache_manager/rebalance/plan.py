@@ -8,7 +8,7 @@ from django_dcache.errors import InvalidTopology
 from django_dcache.model.placement import Replicas
 from django_dcache.model.topology import Layout, Node, Topology
 
-SAMPLES = 4096
+SAMPLE_POINTS = 4096
 """Points of the hash space at which the share that moves is measured: ±1.5 percentage points."""
 
 
@@ -102,5 +102,15 @@ def edit(
     return Layout(tuple(nodes.values()), replicas or layout.replicas, layout.ring)
 
 
+def with_out(layout: Layout, name: str, out: bool) -> Layout:
+    """`layout` with one node in or out of service. Raises InvalidTopology."""
+    if layout.node(name) is None:
+        raise InvalidTopology(f"there is no node {name!r}; there are {', '.join(node.name for node in layout.nodes)}")
+    nodes = tuple(replace(node, out=out) if node.name == name else node for node in layout.nodes)
+    if all(node.out for node in nodes):
+        raise InvalidTopology(f"{name!r} is the last node in service")
+    return replace(layout, nodes=nodes)
+
+
 def _samples() -> range:
-    return range(2**32 // (2 * SAMPLES), 2**32, 2**32 // SAMPLES)
+    return range(2**32 // (2 * SAMPLE_POINTS), 2**32, 2**32 // SAMPLE_POINTS)

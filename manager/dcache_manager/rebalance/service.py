@@ -1,246 +1,262 @@
-"""From a wish to a fleet that has it: plan, ask, then conduct here or in the background. What `rebalance run` and the
-`node` commands are thin shells over."""
+"""A rebalance from Python: plan it, run it here or have Celery workers do it, steer it, and ask how far it is.
 
-import sys
+    from dcache_manager.inspection.target import of_alias
+    from dcache_manager.rebalance import service
+    from dcache_manager.rebalance.layout_change import LayoutChange
+
+    fleet = of_alias("default")
+    plan = service.plan(fleet, LayoutChange(add=["10.0.0.4:11211"]))
+    progress = service.run(fleet, plan)     # here, until it is done; or
+    job = service.start(fleet, plan)        # Celery workers do it
+    service.pause(fleet), service.resume(fleet), service.cancel(fleet), service.status(fleet), service.retry(job)
+
+A resize has one leader. `pause`, `resume` and `cancel` ask it, whichever process it is; a resize whose leader is gone
+is led to its end, or back, by the process that calls `resume` or `cancel`. `notify` gets remarks for people, a sentence
+each; `report` gets a Progress about once a second. Both are called in the thread that called.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-import click
+from django_dcache.errors import ConfigurationError, Conflict
+from django_dcache.model.topology import Topology
+from django_dcache.runtime.fleet import Fleet
 
-from ..cli.exit_codes import Exit, NotConfirmed
-from ..cli.options import Choices
+from ..inspection.fleet_report import FleetReport, look
+from ..inspection.target import Target
+from ..jobs.journal import installed, journal
+from ..jobs.progress import Progress
+from . import leadership
+from .conductor import Conductor
+from .layout_change import LayoutChange, plan_change
+from .plan import Plan, with_out
 
 if TYPE_CHECKING:
-    from ..inspection.fleet_report import Sighting
-    from ..inspection.target import Target
-    from ..jobs.progress import Progress
-    from .layout_change import Edits
-    from .plan import Plan
+    from ..models import Job
+
+Notify = Callable[[str], None]
+Report = Callable[[Progress], None]
+
+LOOK_SECONDS = 2.0
+"""How long nodes have to answer when the fleet is looked at."""
+_asked = {"run": "continue", "cancel": "go back", "pause": "pause"}
+
+
+def ignore(what: object) -> None:
+    """For callers who need no remarks or no reports."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How a resize is to be done."""
+class Status:
+    """How far a resize is, as far as it is true: what a conductor that was killed said last is not."""
 
-    dry_run: bool = False
-    max_rate: float | None = None
-    wait: bool = True
-    wait_timeout: float | None = None
-    expect_epoch: int | None = None
-    runner: str = "inline"
+    state: str
+    """idle, waiting, running, paused, cancelling, interrupted (no conductor leads it), done, cancelled or failed"""
+    topology: Topology
+    progress: Progress | None
+    """The last report there is."""
+    conductor: str | None
+    """Who leads it: HOST/PID/RANDOM, or job/NAME."""
+    job: "Job | None"
+    """The job for Celery workers that leads it."""
 
-
-def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of whatever starts a resize; the command gets them as `terms`."""
-
-    @click.option("--dry-run", is_flag=True, help="Show the plan, and do nothing.")
-    @click.option("--max-rate", type=click.FloatRange(1), metavar="KEYS_PER_S", help="Move no more keys a second.")
-    @click.option("--wait/--no-wait", default=True, help="Return when it is done (default), or once it has begun.")
-    @click.option("--wait-timeout", type=float, metavar="SECONDS", help="Wait no longer; the job goes on (exit 124).")
-    @click.option("--expect-epoch", type=int, metavar="N", help="Refuse if the fleet has moved on (exit 5).")
-    @click.option(
-        "--runner",
-        type=click.Choice(["inline", "celery"]),
-        default="inline",
-        show_default=True,
-        help="Who does it: this command, or Celery workers.",
-    )
-    @wraps(command)
-    def wrapped(
-        *arguments: Any,
-        dry_run: bool,
-        max_rate: float | None,
-        wait: bool,
-        wait_timeout: float | None,
-        expect_epoch: int | None,
-        runner: str,
-        **rest: Any,
-    ) -> Any:
-        terms = Terms(dry_run, max_rate, wait, wait_timeout, expect_epoch, runner)
-        return command(*arguments, terms=terms, **rest)
-
-    return wrapped
+    def to_json(self) -> dict[str, Any]:
+        item = self.progress.to_json() if self.progress else {}
+        return item | {"state": self.state, "phase": str(self.topology.phase), "conductor": self.conductor}
 
 
-def resize(choices: Choices, edits: "Edits", terms: Terms) -> int:
-    """Make it so, and answer with what was done. Raises what the conductor raises."""
-    from django_dcache.errors import Conflict
+def plan(
+    target: Target, change: LayoutChange = LayoutChange(), seen: FleetReport | None = None, notify: Notify = ignore
+) -> Plan:
+    """What a rebalance to `change` (by default: to LOCATION) would do. `seen`: a look at the fleet that was just had.
 
-    from ..inspection.fleet_report import look
-    from ..inspection.target import find
-    from . import detached as background
-    from .layout_change import wanted
-    from .plan import plan
-
-    target = find(choices)
-    target.fleet()  # Before anything else: without a project there is nothing to be done.
-    sighting = look(target, choices.timeout)
-    topology = sighting.topology
-    made = plan(topology, wanted(target, topology, edits, choices.note))
-    if edits.answering:
-        _all_answer(sighting, made)
-    if terms.dry_run:
-        return show_plan(choices, sighting, made)
-    confirmed = background.confirmed_epoch()
-    for expected in (terms.expect_epoch, confirmed):
-        if expected is not None and expected != topology.epoch:
-            raise Conflict(f"expected epoch {expected}", epoch=topology.epoch)
-    if made.empty and topology.target is None:
-        choices.note("Nothing to do: the fleet is as it should be.")
-        return _answer(choices, sighting, made, None)
-    if confirmed is None:
-        confirm(choices, summary(sighting, made))
-        if terms.runner == "celery":
-            return _have_it_done(choices, target, sighting, made, terms)
-        if not terms.wait or terms.wait_timeout:
-            job = background.start(choices, topology.epoch, target.configuration.fleet)
-            background.follow(job, choices, target, terms.wait_timeout if terms.wait else 0.0)
-            return _answer(choices, look(target, choices.timeout), made, None, state="running", **job.to_json())
-    progress = conduct(choices, target, lambda conductor: conductor.run(made.desired), terms.max_rate, topology.epoch)
-    return _answer(choices, sighting, made, progress)
+    Raises ConfigurationError or InvalidTopology for a change that makes no sense, NothingReachable.
+    """
+    seen = seen or look(target, LOOK_SECONDS)
+    made = plan_change(target, seen.topology, change, notify)
+    if change.answering:
+        _all_answer(seen, made)
+    return made
 
 
-def _have_it_done(choices: Choices, target: "Target", sighting: "Sighting", made: "Plan", terms: Terms) -> int:
-    """Let Celery workers do it, and wait for them."""
-    from .distributed import job as rebalance_job
-
-    job = rebalance_job.start(choices, target, made, terms.max_rate)
-    more = {"job": job.name, "runner": "celery"}
-    if not terms.wait:
-        return _answer(choices, sighting, made, None, state="running", **more)
-    try:
-        progress = rebalance_job.follow(job, choices, terms.wait_timeout)
-    except KeyboardInterrupt:
-        choices.note(f"The job goes on: `jobs watch {job.name}`, `rebalance cancel`.")
-        raise
-    for text in progress.notes:
-        choices.note(text)
-    return _answer(choices, sighting, made, progress, **more, steps=job.steps.count())
+def plan_service(target: Target, node: str, out: bool, seen: FleetReport | None = None) -> Plan:
+    """What taking a node out of service would do, or letting it in again. Raises InvalidTopology, NothingReachable."""
+    seen = seen or look(target, LOOK_SECONDS)
+    layout = seen.topology.layout
+    return Plan(seen.topology.epoch, layout, with_out(layout, node, out))
 
 
-def conduct(
-    choices: Choices,
-    target: "Target",
-    act: Callable[[Any], "Progress"],
-    max_rate: float | None = None,
-    epoch: int | None = None,
-) -> "Progress":
-    """Let a conductor act, here, and show how it goes on. With `epoch`, only if the fleet is still there."""
-    from django_dcache.errors import Conflict
+def run(
+    target: Target, made: Plan, max_rate: float | None = None, report: Report = ignore, notify: Notify = ignore
+) -> Progress:
+    """Carry out a plan in this process, and return when it is done. `max_rate`: keys a second.
 
-    from ..cli.progress_bar import reporter
-    from ..jobs.database_journal import journal
-    from .conductor import Conductor
-    from .distributed.job import leading
+    Raises Conflict (another conductor is alive, or the fleet has moved on since the plan was made), NoMajority,
+    NodeFailure, Cancelled.
+    """
 
-    fleet = target.fleet()
-    found = fleet.proven_view().epoch
-    # Whoever comes first plants LOCATION as epoch 1: that changes nothing.
-    if job := leading(target.configuration.fleet):
-        raise Conflict(f"job {job.name} is leading this fleet", epoch=found)
-    if epoch is not None and found != max(epoch, 1):
-        raise Conflict(f"the plan was for epoch {epoch}", epoch=found)
-    with reporter(choices) as report:
-        conductor = Conductor(fleet, journal(fleet), max_rate=max_rate, report=report)
-        try:
-            progress = act(conductor)
-        except KeyboardInterrupt:
-            choices.note("Interrupted. `rebalance run` goes on from here, `rebalance cancel` goes back.")
-            raise
-    for text in progress.notes:
-        choices.note(text)
-    return progress
+    def act(conductor: Conductor) -> Progress:
+        return conductor.run(made.desired)
+
+    return _conduct(target, act, max_rate, made.epoch, report, notify)
 
 
-def serve(choices: Choices, node: str, out: bool, max_rate: float | None = None) -> int:
-    """Take a node out of service, or let it join again, and answer with what was done."""
-    from ..inspection.fleet_report import look
-    from ..inspection.target import find
-    from .conductor import with_out
-    from .plan import Plan
-
-    target = find(choices)
+def start(target: Target, made: Plan, max_rate: float | None = None, notify: Notify = ignore) -> "Job":
+    """Have Celery workers carry out a plan; the job, which has yet to begin. Raises ConfigurationError, Conflict."""
     target.fleet()
-    sighting = look(target, choices.timeout)
-    layout = sighting.topology.layout
-    made = Plan(sighting.topology.epoch, layout, with_out(layout, node, out))
-    if made.empty:
-        choices.note(f"{node} is {'out of' if out else 'in'} service already.")
-        return _answer(choices, sighting, made, None)
-    if out:
-        lost = "its share is served by the other replicas" if layout.replicas > 1 else "its share is misses"
-        confirm(choices, f"Take {node} out of service? While it is out, {lost}.")
-        progress = conduct(choices, target, lambda conductor: conductor.take_out(node))
-    else:
-        confirm(choices, f"Let {node} join again? What it holds is forgotten, then it is filled.")
-        progress = conduct(choices, target, lambda conductor: conductor.bring_back(node), max_rate)
-    return _answer(choices, sighting, made, progress)
+    _require_tables()
+    from .distributed import job as jobs  # Late: only a project with dcache_manager installed can import its models.
+
+    return jobs.start(target, made, max_rate, notify)
 
 
-def summary(sighting: "Sighting", made: "Plan") -> str:
-    """A plan in a few lines, for the question whether to go ahead."""
-    from ..cli.output import printable
+def retry(job: "Job", notify: Notify = ignore) -> None:
+    """Have workers continue a job that failed or was cancelled. Raises ConfigurationError, Conflict."""
+    from .distributed import job as jobs  # Late, as above.
 
-    topology = sighting.topology
-    lines = [f"{sighting.alias}: epoch {topology.epoch}, {topology.phase}"]
-    lines += [f"  {change}" for change in made.changes]
-    if topology.target:
-        lines.append("  a resize is under way and is finished first")
-    lines.append(f"  {made.moved_share:.1%} of all copies move")
-    for node in topology.nodes.values():
-        if made.desired.node(node.name) is None and sighting.standing(node) == "down":
-            lines.append(f"  {node.name} does not answer: what only it holds is lost")
-    return "\n".join(map(printable, lines))
+    jobs.retry(job, notify)
 
 
-def _all_answer(sighting: "Sighting", made: "Plan") -> None:
+def cancel_job(target: Target, job: "Job", notify: Notify = ignore) -> None:
+    """Ask the workers at a job to go back; one that has not begun ends at once. Raises ConfigurationError if over."""
+    from .distributed import job as jobs  # Late, as above.
+
+    jobs.cancel(job, target.fleet(), notify)
+
+
+def take_out(target: Target, node: str, report: Report = ignore, notify: Notify = ignore) -> Progress:
+    """Take a node that stays away out of service, at once. Raises as `run`."""
+    return _conduct(target, lambda conductor: conductor.take_out(node), None, None, report, notify)
+
+
+def bring_back(
+    target: Target, node: str, max_rate: float | None = None, report: Report = ignore, notify: Notify = ignore
+) -> Progress:
+    """Let a node that was out join again; returns when it is filled. Raises as `run`."""
+    return _conduct(target, lambda conductor: conductor.bring_back(node), max_rate, None, report, notify)
+
+
+def status(target: Target, seen: FleetReport | None = None, seconds: float = LOOK_SECONDS) -> Status:
+    """How far the resize under way is, or how the last one ended. `seen`: a look that was had with `resize=True`."""
+    seen = seen or look(target, seconds, resize=True)
+    return _judge(seen, leading_job(target))
+
+
+def pause(target: Target, report: Report = ignore, notify: Notify = ignore) -> Status:
+    """Ask the conductor to pause until `resume` or `cancel`."""
+    return _steer(target, "pause", report, notify)
+
+
+def resume(target: Target, report: Report = ignore, notify: Notify = ignore) -> Status:
+    """Ask the conductor to continue; if there is none, lead the resize to its end from here. Raises as `run`."""
+    return _steer(target, "run", report, notify)
+
+
+def cancel(target: Target, report: Report = ignore, notify: Notify = ignore) -> Status:
+    """Ask the conductor to go back; if there is none, lead the fleet back from here. Raises as `run`."""
+    return _steer(target, "cancel", report, notify)
+
+
+def leading_job(target: Target) -> "Job | None":
+    """The job for Celery workers that leads this fleet, also while no worker is at it."""
+    if target.wanted is None or not installed():
+        return None
+    from .distributed import job as jobs  # Late, as above.
+
+    return jobs.leading(target.name)
+
+
+def _require_tables() -> None:
+    if not installed():
+        raise ConfigurationError(
+            "a job for Celery is kept in the project's database: add dcache_manager to INSTALLED_APPS, and run migrate"
+        )
+
+
+def _all_answer(seen: FleetReport, made: Plan) -> None:
     """Raises NodeFailure for a leaving node that can't tell what it holds."""
     for node in made.current.nodes:
-        failure = sighting.report(node).failure
+        failure = seen.of(node).failure
         if failure and made.desired.node(node.name) is None:
             raise type(failure)("`node remove` removes it without its keys", node=node.name)
 
 
-def confirm(choices: Choices, question: str) -> None:
-    """Ask on a terminal. Raises NotConfirmed, unless --yes."""
-    if choices.yes:
+def _conduct(
+    target: Target,
+    act: Callable[[Conductor], Progress],
+    max_rate: float | None,
+    epoch: int | None,
+    report: Report,
+    notify: Notify,
+) -> Progress:
+    """Let a conductor act, here. With `epoch`, only if the fleet is still there."""
+    fleet = target.fleet()
+    found = fleet.proven_view().epoch
+    if job := leading_job(target):
+        raise Conflict(f"job {job.name} is leading this fleet", epoch=found)
+    leadership.require_epoch(epoch, found)
+    conductor = Conductor(fleet, journal(fleet), max_rate=max_rate, report=report)
+    progress = act(conductor)
+    for text in progress.notes:
+        notify(text)
+    return progress
+
+
+def _steer(target: Target, wish: str, report: Report, notify: Notify) -> Status:
+    fleet = target.fleet()
+    seen = look(target, LOOK_SECONDS, resize=True)
+    if job := leading_job(target):
+        _steer_job(fleet, job, wish, notify)
+    elif seen.topology.target is None and not seen.conductor:
+        notify("No keys are being moved.")
+        return _judge(seen, None)
+    else:
+        _steer_conductor(target, fleet, seen, wish, report, notify)
+    return status(target)
+
+
+def _steer_job(fleet: Fleet, job: "Job", wish: str, notify: Notify) -> None:
+    from .distributed import job as jobs  # Late, as above.
+
+    if wish == "cancel":
+        jobs.cancel(job, fleet, notify)
         return
-    click.echo(question, err=True)
-    if not sys.stdin.isatty() or not click.confirm("Go ahead?", err=True):
-        raise NotConfirmed
+    leadership.ask(fleet, wish)
+    jobs.nudge(job)
+    notify(f"Job {job.name} leads this resize, and was asked to {_asked[wish]}.")
 
 
-def show_plan(choices: Choices, sighting: "Sighting", made: "Plan", exit_code: bool = False) -> int:
-    """Answer with the plan: one item a node, and the changes as sentences."""
-    from ..cli.output import Answer, Column, share, write
+def _steer_conductor(
+    target: Target, fleet: Fleet, seen: FleetReport, wish: str, report: Report, notify: Notify
+) -> None:
+    layout = seen.topology.target
+    if seen.conductor:
+        leadership.ask(fleet, wish)
+    if layout is None or wish == "pause":
+        return
 
-    items = [entry | {"change": round(entry["owns_after"] - entry["owns_before"], 6)} for entry in made.per_node]
-    text = "\n".join(made.changes) or "no changes"
-    answer = Answer.about(sighting, "plan", items, f"{text}\n{made.moved_share:.1%} of all copies move")
-    answer.more = {"changes": made.changes, "moved_share": made.moved_share, "target": made.to_json()["target"]}
-    columns = [
-        Column("name", "NAME"),
-        Column("owns_before", "OWNS", share, right=True),
-        Column("owns_after", "WILL OWN", share, right=True),
-        Column("change", "CHANGE", lambda value: f"{value:+.1%}", right=True),
-    ]
-    write(answer, columns, choices)
-    if exit_code and not made.empty:
-        return Exit.CHANGES
-    return Exit.PARTIAL if answer.errors else Exit.OK
+    def act(conductor: Conductor) -> Progress:
+        return conductor.cancel() if wish == "cancel" else conductor.run(layout)
+
+    try:
+        # A conductor that was killed may still seem to hold its lease: this waits until it has run out.
+        _conduct(target, act, None, None, report, notify)
+    except Conflict:
+        notify(f"{seen.conductor} leads this resize, and was asked to {_asked[wish]}.")
 
 
-def _answer(choices: Choices, sighting: "Sighting", made: "Plan", progress: "Progress | None", **more: Any) -> int:
-    """Answer with what was done."""
-    from ..cli.output import Answer, write
-    from ..cli.progress_bar import describe
-
-    item = (progress.to_json() if progress else {"state": "done"}) | {"changes": made.changes} | more
-    answer = Answer("rebalance", [item], [], sighting.alias, sighting.topology.epoch, str(sighting.topology.phase))
-    if progress:
-        answer.epoch, answer.phase = progress.epoch, progress.phase
-        answer.title = describe(progress)
-    write(answer, [], choices)
-    return Exit.OK
+def _judge(seen: FleetReport, job: "Job | None") -> Status:
+    progress = (Progress.from_json(job.progress) if job else None) or seen.progress
+    moving = seen.topology.target is not None
+    conductor = f"job/{job.name}" if job else seen.conductor
+    said = progress.state if progress else "idle"
+    if job:
+        said = job.state
+    elif moving and not conductor:
+        said = "interrupted"
+    elif moving and said in ("idle", "done", "cancelled", "failed"):
+        said = "running"
+    elif not moving and not conductor and said not in ("done", "cancelled", "failed"):
+        said = "idle"
+    return Status(said, seen.topology, progress, conductor, job)

@@ -13,15 +13,15 @@ from django_dcache.model.topology import Phase
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 
-from ..cli.exit_codes import NothingReachable
-from ..inspection.key_listing import DumpRefused, pages
+from ..errors import NothingReachable
+from ..inspection.key_listing import ListingRefused, pages
 from ..jobs.progress import Progress
-from ..rebalance.key_filter import Sieve
-from ..throttle import Pace
+from ..rebalance.key_filter import KeyFilter
+from ..throttle import Throttle
 from .file import Writer
 from .format import MAX_VALUE_BYTES, legal
 
-BATCH_BYTES_EACH = 2**10
+FIRST_VALUE_BYTES = 2**10
 """What a value is taken for until one was read, when a batch is cut."""
 BATCH_BYTES = 2 * 2**20
 
@@ -54,13 +54,13 @@ class Dump:
         self,
         fleet: Fleet,
         writer: Writer,
-        pace: Pace,
+        throttle: Throttle,
         progress: Progress,
         tick: Callable[[], None],
         prefix: bytes = b"",
     ):
         """`prefix`: of the names to be dumped. `tick` is called all the time. Raises Conflict while keys are moving."""
-        self._fleet, self._writer, self._pace, self._progress, self._tick = fleet, writer, pace, progress, tick
+        self._fleet, self._writer, self._throttle, self._progress, self._tick = fleet, writer, throttle, progress, tick
         self._prefix = prefix
         self._view = fleet.proven_view()
         if self._view.state.topology.phase is not Phase.STABLE:
@@ -74,7 +74,7 @@ class Dump:
         away = frozenset(self.dumped.silent)
         if len(away) == len(nodes):
             for failure in self.dumped.silent.values():
-                if isinstance(failure, DumpRefused):
+                if isinstance(failure, ListingRefused):
                     raise failure
             raise NothingReachable(", ".join(nodes))
         if away:
@@ -89,9 +89,9 @@ class Dump:
             names, slots = self._list(node, away)
             progress.listed = progress.done + len(names) * (len(nodes) - number)
             progress.doing = f"reading from {node}"
-            start, each = 0, BATCH_BYTES_EACH
+            start, each = 0, FIRST_VALUE_BYTES
             while start < len(names):
-                end = start + max(1, min(self._pace.batch, BATCH_BYTES // each))
+                end = start + max(1, min(self._throttle.batch, BATCH_BYTES // each))
                 each = self._read(node, names[start:end], slots[start:end]) // (end - start) + 1
                 start = end
                 self._tick()
@@ -105,14 +105,14 @@ class Dump:
             return here[:1] == [name] and (not away or replicas[0] in away)
 
         view, dumped, prefix = self._view, self.dumped, self._prefix
-        sieve = Sieve(view, node, wanted)
+        keys = KeyFilter(view, node, wanted)
         names: list[bytes] = []
         slots = array("B")
-        if sieve.closed:
+        if keys.empty:
             return names, slots
         try:
             for page in pages(view.state.topology.nodes[node], self._fleet.transport.limits):
-                for key, _ in sieve.sift(page):
+                for key, _ in keys.select(page):
                     plain_name = plain(key.name)
                     if not plain_name.startswith(prefix):
                         continue
@@ -130,7 +130,7 @@ class Dump:
         """Bring some items into the file; how many bytes that were."""
         fleet, dumped, progress = self._fleet, self.dumped, self._progress
         came, before = fleet.clock(), dumped.bytes
-        self._pace.spend(len(names))
+        self._throttle.spend(len(names))
         began = fleet.clock()
         replies = fleet.run(read, self._view.epoch, node, names, slots)
         # Whole seconds, as the node counts them.
@@ -147,7 +147,7 @@ class Dump:
                 self._writer.add(plain(name), reply.flags, 0 if reply.ttl is None else now + int(reply.ttl), reply.data)
                 dumped.items += 1
                 dumped.bytes += len(reply.data)
-        self._pace.took(len(names), fleet.clock() - began)
+        self._throttle.took(len(names), fleet.clock() - began)
         progress.done += len(names)
         progress.moved, progress.bytes = dumped.items, dumped.bytes
         progress.moving_seconds += fleet.clock() - came

@@ -1,4 +1,4 @@
-"""From a file into a fleet: frame by frame, in batches that the nodes bear, as far as the last run did not come."""
+"""From a file into a fleet: frame by frame, in batches that the nodes bear, from where the last run ended."""
 
 import time
 from array import array
@@ -6,35 +6,42 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from django_dcache.engines.memcached.protocol import exptime
+from django_dcache.engines.memcached.bulk_fill import Item, seconds_to_ttl
 from django_dcache.errors import NodeFailure
 from django_dcache.runtime.fleet import Fleet
 
 from ..jobs.progress import Progress
-from ..throttle import Pace
-from .batch import Item
+from ..throttle import Throttle
+from .batch_writer import BatchWriter
 from .dump import renamed
 from .file import Reader
-from .filler import Filler
 from .format import Records
-from .resume_point import Bookmark
+from .resume_point import ResumePoint
 
 Positions: TypeAlias = "array[int]"
 """Of items in a frame."""
 
-OFTEN = 1.0
-"""Seconds between two looks into the log of invalidations, and between two bookmarks."""
+KEEP_UP_SECONDS = 1.0
+"""Between two looks into the log of invalidations, and between two notes of how far the load is."""
 
 
 class Log(Protocol):
-    """What was invalidated since the dump began, as `recent.Recent` follows it."""
+    """What was invalidated since the dump began, as RecentInvalidations follows it."""
 
+    incomplete: int
+    """Orders of which something may still be read."""
+
+    @property
+    def entries(self) -> int | None: ...
     def covers(self, found: bytes) -> bool: ...
     def look(self, carry_out: bool) -> None: ...
 
 
 class NoLog:
     """For a project that keeps none."""
+
+    incomplete = 0
+    entries = None
 
     def covers(self, found: bytes) -> bool:
         return False
@@ -63,6 +70,8 @@ class Loaded:
     """Frames that an earlier run had done."""
     failures: dict[str, NodeFailure] = field(default_factory=dict)
     """The last one of each node that failed."""
+    notes: list[str] = field(default_factory=list)
+    """What the operator should know."""
 
     @property
     def complete(self) -> bool:
@@ -76,61 +85,62 @@ class Load:
         self,
         fleet: Fleet,
         reader: Reader,
-        bookmark: Bookmark,
-        pace: Pace,
+        point: ResumePoint,
+        throttle: Throttle,
         progress: Progress,
         tick: Callable[[], None],
         log: Log = NoLog(),
         sleep: Callable[[float], None] = time.sleep,
-        often: float = OFTEN,
+        keep_up_seconds: float = KEEP_UP_SECONDS,
     ):
         """`tick` is called all the time. Raises Conflict while keys are moving."""
-        self._fleet, self._reader, self._bookmark = fleet, reader, bookmark
-        self._pace, self._progress, self._tick, self._log, self._sleep = pace, progress, tick, log, sleep
-        self._filler = Filler(fleet)
-        self._often, self._keep_up_at = often, float("-inf")
+        self._fleet, self._reader, self._point = fleet, reader, point
+        self._throttle, self._progress, self._tick, self._log, self._sleep = throttle, progress, tick, log, sleep
+        self._writer = BatchWriter(fleet)
+        self._keep_up_seconds, self._keep_up_at = keep_up_seconds, float("-inf")
         self.loaded = Loaded()
 
     def run(self) -> Loaded:
         """Raises Conflict when the fleet moves on, NoMajority when its state can't be proven."""
-        mark, loaded = self._bookmark, self.loaded
-        loaded.resumed = mark.next - len(mark.again)
-        self._log.look(carry_out=bool(mark.next))
+        point, loaded = self._point, self.loaded
+        loaded.resumed = point.next - len(point.again)
+        self._log.look(carry_out=bool(point.next))
         if self._fleet.view.bumps:
             self._sleep(self._fleet.view.hold)  # A process that has just come cannot know since when.
         try:
             waiting = self._pass()
             if waiting:
-                # Until whoever held a lease has stored, or is dead, and what was in quarantine is open.
-                self._sleep(max(self._fleet.view.hold, self._filler.lease_seconds + 0.5))
+                # Until a client that held a lease has stored, or is dead, and what was in quarantine is open.
+                self._sleep(max(self._fleet.view.hold, self._writer.lease_seconds + 0.5))
                 self._pass(waiting)
         finally:
             self._save()
+        loaded.notes = self._progress.notes
         self._log.look(carry_out=True)
         if loaded.complete:
-            mark.forget()
+            point.forget()
         return loaded
 
     def _pass(self, only: dict[int, Positions] | None = None) -> dict[int, Positions]:
         """What is still to be loaded, or `only` some items of some frames. Returns what must be tried again."""
-        mark, waiting = self._bookmark, {}
-        wanted = mark.wanted if only is None else only.__contains__
+        point, waiting = self._point, {}
+        wanted = point.wanted if only is None else only.__contains__
         for number, records in self._reader.frames(wanted):
             count = len(records.names)
             left = self._frame(records, only[number] if only else range(count), last=only is not None)
             if left:
                 waiting[number] = left
-                mark.again.add(number)
+                point.again.add(number)
             else:
-                mark.again.discard(number)
-            mark.next = max(mark.next, number + 1)
+                point.again.discard(number)
+            point.next = max(point.next, number + 1)
         return waiting
 
     def _frame(self, records: Records, positions: Sequence[int], last: bool) -> Positions:
         """Load the items at these positions of a frame. Returns the positions of those to be tried again."""
         loaded, covers, view = self.loaded, self._log.covers, self._fleet.view
         now = int(view.wall_clock())
-        ttls: dict[int, int | None] = {0: exptime(None, now)}
+        ttls: dict[int, int | None] = {0: seconds_to_ttl(None, now)}
         names, flags, deadlines, data = records
         left = array("H")
         batch: list[Item] = []
@@ -138,7 +148,7 @@ class Load:
         for position in positions:
             deadline = deadlines[position]
             if deadline not in ttls:
-                ttls[deadline] = exptime(deadline - now, now) if deadline > now else None
+                ttls[deadline] = seconds_to_ttl(deadline - now, now) if deadline > now else None
             ttl = ttls[deadline]
             name = names[position]
             if ttl is None:
@@ -150,7 +160,7 @@ class Load:
             else:
                 batch.append(Item(renamed(view, name), flags[position], ttl, data[position]))
                 places.append(position)
-                if len(batch) >= self._pace.batch:
+                if len(batch) >= self._throttle.batch:
                     left.extend(self._fill(batch, places, last))
                     batch, places = [], []
         if batch:
@@ -161,10 +171,10 @@ class Load:
         """One batch; the places of what must be tried again."""
         loaded, progress, clock = self.loaded, self._progress, self._fleet.clock
         came = clock()
-        self._pace.spend(len(batch))
+        self._throttle.spend(len(batch))
         began = clock()
-        filled = self._filler.fill(batch)
-        self._pace.took(len(batch), clock() - began)
+        filled = self._writer.store(batch)
+        self._throttle.took(len(batch), clock() - began)
         loaded.stored += filled.stored
         loaded.bytes += filled.bytes
         loaded.present += filled.present
@@ -172,7 +182,7 @@ class Load:
         loaded.failures |= filled.failures
         again = filled.failed + filled.busy
         if last:
-            # Whoever still holds a lease by now is alive, and stores something newer.
+            # A client that still holds a lease by now is alive, and stores something newer.
             loaded.present += len(filled.busy)
             loaded.failed += len(filled.failed)
             again = filled.failed
@@ -185,18 +195,18 @@ class Load:
         return map(places.__getitem__, again)
 
     def _keep_up(self) -> None:
-        """Follow the log of invalidations, and leave a bookmark."""
+        """Follow the log of invalidations, and note how far the load is."""
         now = self._fleet.clock()
         if now >= self._keep_up_at:
-            self._keep_up_at = now + self._often
+            self._keep_up_at = now + self._keep_up_seconds
             self._log.look(carry_out=True)
             self._save()
         self._tick()
 
     def _save(self) -> None:
         try:
-            self._bookmark.save()
+            self._point.save()
         except OSError as error:
-            note = f"{self._bookmark.path} could not be written: {error}; a load that is killed begins anew"
-            if note not in self._progress.notes:
-                self._progress.notes.append(note)
+            self._progress.note(
+                f"{self._point.path} could not be written: {error}; if this load is killed, the next one starts over"
+            )

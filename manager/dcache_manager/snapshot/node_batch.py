@@ -7,19 +7,19 @@ from django_dcache.errors import NodeFailure, NodeTimeout, ProtocolViolation
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.pool import Pool
 
-Marks = Sequence[bytes | None]
-"""What stands before a name in each slot of a node; None where nothing may be stored."""
+KeyPrefixes = Sequence[bytes | None]
+"""What a wire key of a node begins with, by slot; None where nothing may be stored."""
 
-MAX_HEARD = 2**20
-"""Bytes; the replies to the largest batch are a tenth of it."""
+MAX_REPLY_BYTES = 2**20
+"""The replies to the largest batch are a tenth of it."""
 
 
-class Lane:
-    """Every command is answered by one line, in order. After a failure the lane says and hears nothing more."""
+class NodeBatch:
+    """Every command is answered by one line, in order. After a failure nothing more is said or heard."""
 
-    def __init__(self, pool: Pool, marks: Marks):
+    def __init__(self, pool: Pool, prefixes: KeyPrefixes):
         self.node = pool.node.name
-        self.marks = marks
+        self.prefixes = prefixes
         self.asked: dict[int, bytes] = {}
         """The wire key of each item by its number in the batch."""
         self.tokens: dict[int, bytes] = {}
@@ -74,7 +74,7 @@ class Lane:
             self._connection = None
 
     def abandon(self) -> None:
-        """Nobody may use the connection again."""
+        """The connection must not be used again."""
         if self._connection:
             self._connection.close()
             self._connection = None
@@ -101,34 +101,34 @@ class Lane:
             while self._connection and self._lines and (data := self._connection.receive()) is not None:
                 self._heard += data
                 self._lines -= data.count(b"\n")
-                if self._lines < 0 or len(self._heard) > MAX_HEARD or not self._lines and data[-1:] != b"\n":
+                if self._lines < 0 or len(self._heard) > MAX_REPLY_BYTES or not self._lines and data[-1:] != b"\n":
                     raise ProtocolViolation("more than was asked for")
         except NodeFailure as failure:
             self.fail(failure)
 
 
-def carry(lanes: Iterable[Lane], deadline: float, clock: Callable[[], float]) -> None:
-    """Say what there is to say on every lane, and hear the answers. Sending and receiving overlap, so that neither
+def carry(batches: Iterable[NodeBatch], deadline: float, clock: Callable[[], float]) -> None:
+    """Say to every node what there is to say, and hear the answers. Sending and receiving overlap, so that neither
     side waits for the other to empty its buffer."""
-    lanes = [lane for lane in lanes if lane.waiting]
+    batches = [batch for batch in batches if batch.waiting]
     late = clock() >= deadline  # This process stood still, and others have stopped counting on it.
-    for lane in lanes:
+    for batch in batches:
         if late:
-            lane.fail(NodeTimeout("nothing was sent"))
+            batch.fail(NodeTimeout("nothing was sent"))
         else:
-            lane.send()
-    while lanes := [lane for lane in lanes if lane.waiting]:
+            batch.send()
+    while batches := [batch for batch in batches if batch.waiting]:
         poller = select.poll()
-        by_descriptor = {lane.register(poller): lane for lane in lanes}
+        by_descriptor = {batch.register(poller): batch for batch in batches}
         left = deadline - clock()
         ready = poller.poll(max(0.0, left) * 1000)
         for descriptor, events in ready:
-            lane = by_descriptor[descriptor]
+            batch = by_descriptor[descriptor]
             if events & select.POLLOUT:
-                lane.send()
+                batch.send()
             if events & ~select.POLLOUT:
-                lane.receive()
+                batch.receive()
         if not ready or left <= 0:
-            for lane in lanes:
-                if lane.waiting:
-                    lane.fail(NodeTimeout())
+            for batch in batches:
+                if batch.waiting:
+                    batch.fail(NodeTimeout())

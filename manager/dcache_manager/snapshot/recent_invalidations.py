@@ -1,6 +1,6 @@
 """What was invalidated since a snapshot was begun: it must not come back with the snapshot.
 
-Its entries are in the log (invalidation.py), by the time at which this region applied them: a transaction may have
+Its entries are in the log (invalidation/log.py), by the time at which this region applied them: a transaction may have
 written its entry long before the dump and committed it after. Entries of every alias of the fleet count.
 """
 
@@ -19,12 +19,12 @@ from ..invalidation import log as invalidation
 from ..models import Acknowledgement, Invalidation
 from ..settings import Regions
 
-BATCH = 500
+BATCH_ENTRIES = 500
 SKEW = timedelta(minutes=1)
 """By how much the clocks of the machines that write the log may differ from that of the one that dumped."""
 
 
-class Recent:
+class RecentInvalidations:
     """Follows the log while a snapshot is loaded."""
 
     def __init__(self, fleet: str, began: float, known: Regions):
@@ -43,7 +43,9 @@ class Recent:
         """Whether the log still holds everything since then."""
         return self._since > now() - invalidation.KEPT
 
-    def __len__(self) -> int:
+    @property
+    def entries(self) -> int:
+        """How many orders were heeded."""
         return len(self._seen)
 
     def covers(self, found: bytes) -> bool:
@@ -52,22 +54,23 @@ class Recent:
 
     def look(self, carry_out: bool) -> None:
         """Take in what is new in the log; with `carry_out`, delete again what may have been loaded before it came."""
-        new = sorted({*self._entries().values_list("pk", flat=True)} - self._seen)
-        for start in range(0, len(new), BATCH):
-            for entry in Invalidation.objects.filter(pk__in=new[start : start + BATCH]).order_by("pk"):
+        new = sorted({*self._logged().values_list("pk", flat=True)} - self._seen)
+        for start in range(0, len(new), BATCH_ENTRIES):
+            for entry in Invalidation.objects.filter(pk__in=new[start : start + BATCH_ENTRIES]).order_by("pk"):
                 self._take(Order(entry.alias, entry.kind, entry.made), carry_out)
         self._seen.update(new)
 
     def _take(self, order: Order, carry_out: bool) -> None:
         if order.kind == "keys":
-            self._names.update(map(name, order.made))
+            options = caches[order.alias].fleet.configuration.options
+            self._names.update(name(key, hash_tags=options.hash_tags) for key in order.made)
         else:
-            # The name of a very long key can't be told by its beginning: it may be one of these (sweep.py).
+            # The name of a very long key can't be told by its beginning: it may be one of these (prefix_sweep.py).
             self._prefixes = (*{*self._prefixes, b"\xff", *(made.encode() for made in order.made)},)
         if carry_out and not invalidation.carry_out(order):
             self.incomplete += 1
 
-    def _entries(self) -> "QuerySet[Invalidation]":
+    def _logged(self) -> "QuerySet[Invalidation]":
         done = Acknowledgement.objects.filter(invalidation=OuterRef("pk"), region=self._here, applied__lt=self._since)
         return Invalidation.objects.filter(~Exists(done), alias__in=self._aliases)
 

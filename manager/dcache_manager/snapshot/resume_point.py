@@ -1,4 +1,4 @@
-"""How far the load of one snapshot into one fleet has come, for the next run after this one was killed."""
+"""How far the load of one snapshot into one fleet has come, for the next run if this one is killed."""
 
 import json
 import os
@@ -10,9 +10,9 @@ from ..jobs.journal import FileJournal
 
 
 @dataclass(slots=True)
-class Bookmark:
-    """Frames before `next` have been loaded, but for those in `again`. What it says can be wrong by being too little:
-    an item that is there already is left alone."""
+class ResumePoint:
+    """Frames before `next` have been loaded, but for those in `again`. It may say too little: an item that is there
+    already is left alone."""
 
     path: Path
     next: int = 0
@@ -22,7 +22,7 @@ class Bookmark:
     """Unix time. A node that has started since then has lost what was loaded."""
 
     @classmethod
-    def of(cls, fleet: str, digest: str) -> "Bookmark":
+    def of(cls, fleet: str, digest: str) -> "ResumePoint":
         """What is known of this snapshot: beside the fleet's journal, $XDG_STATE_HOME/dcache/FLEET.DIGEST.load."""
         path = FileJournal.of(fleet).path.with_name(f"{fleet}.{digest[:32]}.load")
         try:
@@ -43,5 +43,5 @@ class Bookmark:
         os.replace(part, self.path)
 
     def forget(self) -> None:
-        """The load is complete: the next one begins at the beginning."""
+        """The load is complete: the next one starts over."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Filling a cache before anybody asks: what an application's `warmers.py` and its tests need."""
+"""Filling a cache before visitors ask: what an application's `warmers.py` and its tests need."""
 
 from .items import Entry
 from .pages import Fragment, View

@@ -5,14 +5,14 @@ from typing import Any
 
 from .items import Outcome
 
-MOST_FAILURES = 10_000
-"""How many are kept with their reasons; those beyond are counted."""
-MOST_WORDS = 300
+MAX_FAILURES = 10_000
+"""That are kept with their reasons; those beyond are only counted."""
+MAX_REASON_CHARACTERS = 300
 """Characters of a reason."""
 
 
 @dataclass(slots=True)
-class Tally:
+class ItemCounts:
     """What has become of a warmer's items so far."""
 
     loaded: int = 0
@@ -23,7 +23,7 @@ class Tally:
     seconds: float = 0.0
     """How long it took."""
     notes: list[str] = field(default_factory=list)
-    """What an operator should know."""
+    """What the operator should know."""
     failures: dict[str, str] = field(default_factory=dict)
     """The reasons, by the names of the items."""
 
@@ -39,7 +39,7 @@ class Tally:
             self.present += 1
         else:
             self.failed += 1
-            if self.failed <= MOST_FAILURES:
+            if self.failed <= MAX_FAILURES:
                 self.failures[name] = reason(outcome)
 
     def to_json(self) -> dict[str, Any]:
@@ -50,4 +50,4 @@ class Tally:
 
 
 def reason(error: Any) -> str:
-    return f"{type(error).__name__}: {error}"[:MOST_WORDS]
+    return f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]

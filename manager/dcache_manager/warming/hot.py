@@ -17,13 +17,13 @@ from django_dcache.model.keys import RESERVED, parse_wire_key, plain
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 
-from ..inspection.key_listing import facts, pages
+from ..inspection.key_listing import item_facts, pages
 from .registry import Warmer
 
 
 @dataclass(slots=True)
-class Hot:
-    """The hottest keys of a fleet, and who can load them."""
+class HotKeys:
+    """The hottest keys of a fleet, and the warmers that can load them."""
 
     names: set[bytes] = field(default_factory=set)
     silent: list[str] = field(default_factory=list)
@@ -34,19 +34,19 @@ class Hot:
     """How many no warmer yields."""
 
 
-def hot(
+def find_hot(
     warmers: Iterable[Warmer],
     alias: str,
     top: int,
     prefix: str | None = None,
     version: int | None = None,
     tick: Callable[[], None] = lambda: None,
-) -> Hot:
+) -> HotKeys:
     """The `top` keys of `alias`, with the prefix and version of before the deploy if they were others."""
     old: Any = caches.create_connection(alias)
     old.key_prefix = old.key_prefix if prefix is None else prefix
     old.version = old.version if version is None else version
-    found, view = Hot(), old.fleet.proven_view()
+    found, view = HotKeys(), old.fleet.proven_view()
     found.names = _hottest(old.fleet, _beginning(old), top, found.silent, tick)
     left = set(found.names)
     for warmer in warmers:
@@ -73,12 +73,12 @@ def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: 
                     parsed = parse_wire_key(wire_key)
                     if parsed is None:
                         continue
-                    # What was invalidated by its prefix is still what somebody wanted.
+                    # What was invalidated by its prefix is still what visitors wanted.
                     name = plain(parsed[0])
                     # The name of a very long key is a digest: it may be one of these.
                     if not name.startswith((beginning, b"\xff")) or name.startswith(RESERVED):
                         continue
-                    accessed, fetched, _ = facts(said)
+                    accessed, fetched, _ = item_facts(said)
                     if fetched and accessed > floor:
                         # Every replica tells when it was asked itself: the last of these moments counts.
                         moments[name] = max(accessed, moments.get(name, 0))

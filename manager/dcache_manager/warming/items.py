@@ -1,6 +1,6 @@
-"""What a warmer yields. Each item knows how to fill its place in the cache, and that it is filled already.
+"""What a warmer yields. Each item knows how to fill its place in the cache, and whether it is filled already.
 
-Whoever fills a place reads it back: an item that says LOADED can be read by others.
+An item that is filled is read back: one that says LOADED can be read by every client.
 """
 
 import time
@@ -17,10 +17,10 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django_dcache.commands import LEASE_SECONDS
 from django_dcache.errors import DCacheError
 
-from .presence import Sight, look
+from .presence import Presence, look
 
-POLL = 0.1
-"""Seconds between two looks whether somebody else is done."""
+POLL_SECONDS = 0.1
+"""Between two looks whether another client has loaded it."""
 
 
 class Outcome(StrEnum):
@@ -42,11 +42,11 @@ class Item(ABC):
 
     @abstractmethod
     def warm(self) -> Outcome:
-        """See to it that it is in the cache. Raises NotStored, or whatever the application raises."""
+        """Make sure that it is in the cache. Raises NotStored, or what the application raises."""
 
     @abstractmethod
     def made_key(self, cache: BaseCache) -> str | None:
-        """Its full key in `cache`, which may have another prefix or version than today's; None if nobody can tell."""
+        """Its full key in `cache`, which may have another prefix or version than today's; None if it can't be told."""
 
     def within(self, alias: str, timeout: Any, version: int | None) -> Self:
         """The same item with what its warmer says wherever it says nothing itself."""
@@ -79,7 +79,7 @@ class Entry(Item):
     def warm(self) -> Outcome:
         """With a loader exactly as `get_or_set`: leased before the loader runs, lost to any write meanwhile."""
         cache = caches[self.alias]
-        if look(cache, self.key, self.version) is Sight.THERE:
+        if look(cache, self.key, self.version) is Presence.THERE:
             return Outcome.PRESENT
         for _ in range(2):
             loads: list[Any] = []
@@ -88,18 +88,18 @@ class Entry(Item):
             elif cache.add(self.key, self.source, self.timeout, self.version):
                 loads.append(self.source)
             seen = look(cache, self.key, self.version)
-            if seen is Sight.THERE:
+            if seen is Presence.THERE:
                 return Outcome.LOADED if loads else Outcome.PRESENT
-            if seen is Sight.MISSING:
+            if seen is Presence.MISSING:
                 break
             self._wait(cache)
-        raise NotStored("no node took it, or somebody deleted it meanwhile")
+        raise NotStored("no node took it, or it was deleted meanwhile")
 
     def _wait(self, cache: BaseCache) -> None:
-        """While somebody else holds the lease. He may be dead: then nobody does after a while."""
+        """While another client holds the lease; a dead one's runs out."""
         give_up = time.monotonic() + LEASE_SECONDS
-        while look(cache, self.key, self.version) is Sight.LEASED and time.monotonic() < give_up:
-            time.sleep(POLL)
+        while look(cache, self.key, self.version) is Presence.LEASED and time.monotonic() < give_up:
+            time.sleep(POLL_SECONDS)
 
     def made_key(self, cache: BaseCache) -> str | None:
         return str(cache.make_key(self.key, self.version))

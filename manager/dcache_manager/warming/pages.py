@@ -23,7 +23,7 @@ from django.utils.cache import get_cache_key
 from django_dcache.errors import ConfigurationError, DCacheError
 
 from .items import Item, NotStored, Outcome
-from .presence import Sight, look
+from .presence import Presence, look
 
 MARK = "dcache.warming"
 """In `request.META` of a warmer's requests, where no visitor can put it: for views that count visits."""
@@ -88,7 +88,7 @@ class View(Item):
         """Whether the page is in the cache, as far as `alias` and `key_prefix` tell."""
         cache = caches[self.alias]
         key = get_cache_key(request, self.key_prefix, "GET", cache)
-        return key is not None and look(cache, key) is Sight.THERE
+        return key is not None and look(cache, key) is Presence.THERE
 
     def _ask(self) -> HttpRequest:
         """A request that was answered with a page. Raises RequestFailed."""
@@ -157,10 +157,10 @@ class Fragment(Item):
 
     def warm(self) -> Outcome:
         cache, key = self._cache, make_template_fragment_key(self.fragment, self.vary_on)
-        if look(cache, key) is Sight.THERE:
+        if look(cache, key) is Presence.THERE:
             return Outcome.PRESENT
         get_template(self.template).render(dict(self.context))
-        if look(cache, key) is not Sight.THERE:
+        if look(cache, key) is not Presence.THERE:
             raise NotStored(
                 f"{self.template} has no {{% cache %}} {self.fragment!r} for these vary_on, or no node took it"
             )

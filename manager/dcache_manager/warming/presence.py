@@ -14,21 +14,21 @@ from django_dcache.flows import Flow
 from django_dcache.model.view import Standing, View
 
 
-class Sight(Enum):
+class Presence(Enum):
     THERE = auto()
     LEASED = auto()
-    """Missing, and somebody is loading it, or died while he was."""
+    """Missing, and a client is loading it, or died while it was."""
     MISSING = auto()
 
 
-def look(cache: BaseCache, key: Any, version: int | None = None) -> Sight:
+def look(cache: BaseCache, key: Any, version: int | None = None) -> Presence:
     """What a reader would find. On a cache that is not ours this is `has_key`. Raises InvalidKey."""
     if isinstance(cache, DistributedCache):
         return cache.fleet.run(_look, str(cache.make_key(key, version)))
-    return Sight.THERE if cache.has_key(key, version) else Sight.MISSING
+    return Presence.THERE if cache.has_key(key, version) else Presence.MISSING
 
 
-def _look(view: View, made_key: str) -> Flow[Sight]:
+def _look(view: View, made_key: str) -> Flow[Presence]:
     name = view.name(made_key)
     route, slot = view.place(name)
     asks = {
@@ -39,5 +39,5 @@ def _look(view: View, made_key: str) -> Flow[Sight]:
     answers = (yield asks) if asks else {}
     found = [reply for (reply,) in answers.values() if isinstance(reply, Value)]
     if any(not reply.stub for reply in found):
-        return Sight.THERE
-    return Sight.LEASED if found else Sight.MISSING
+        return Presence.THERE
+    return Presence.LEASED if found else Presence.MISSING

@@ -15,16 +15,16 @@ from django.db import connections
 
 from django_dcache.errors import DCacheError
 
-from ..throttle import Pace
-from .counts import Tally, reason
+from ..throttle import Throttle
+from .counts import ItemCounts, reason
 from .items import Item, NotStored, Outcome
 
-PAUSE = 0.5
-"""Seconds between two ticks while nothing happens."""
-MOST_AGAIN = 1000
-"""How many items that were not stored are tried once more at the end."""
-AGAIN_AFTER = 1.5
-"""Seconds before that: a slot that lost a write takes none for about as long."""
+TICK_SECONDS = 0.5
+"""Between two ticks while nothing happens."""
+MAX_RETRIED = 1000
+"""Items that were not stored and are tried once more at the end."""
+RETRY_SECONDS = 1.5
+"""Before that: a slot that lost a write takes none for about as long."""
 
 
 class WarmerFailed(DCacheError):
@@ -39,34 +39,34 @@ class Work(NamedTuple):
 
 
 class Runner:
-    """Warms items into `tally`. `tick` is called all the time; when it says False, no further item is begun."""
+    """Warms items into `counts`. `tick` is called all the time; when it says False, no further item is begun."""
 
     def __init__(
         self,
-        tally: Tally,
+        counts: ItemCounts,
         concurrency: int,
         rate: float | None = None,
         tick: Callable[[], bool] = lambda: True,
-        again_after: float = AGAIN_AFTER,
+        retry_seconds: float = RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ):
-        self._tally, self._concurrency, self._tick, self._clock, self._sleep = tally, concurrency, tick, clock, sleep
-        self._again_after = again_after
-        self._pace = Pace(rate, 1.0, clock, self._rest)
+        self._counts, self._concurrency, self._tick, self._clock, self._sleep = counts, concurrency, tick, clock, sleep
+        self._retry_seconds = retry_seconds
+        self._throttle = Throttle(rate, 1.0, clock, self._rest)
         self._waiting: queue.Queue[Work | None] = queue.Queue(concurrency)
         self._done: queue.SimpleQueue[tuple[Work, str, Outcome | BaseException]] = queue.SimpleQueue()
         self._under_way: set[int] = set()
         self._again: list[tuple[Work, str, BaseException]] = []
         self._second = False
-        self._next = tally.position
+        self._next = counts.position
 
     def run(self, items: Iterable[Item], only: Collection[str] | None = None) -> bool:
-        """Whether every item was dealt with, from `tally.position` on; with `only`, those of these names.
+        """Whether every item was dealt with, from `counts.position` on; with `only`, those of these names.
 
         False if `tick` stopped it. Raises WarmerFailed if `items` does, and what `tick` raises.
         """
-        began, before = self._clock(), self._tally.seconds
+        began, before = self._clock(), self._counts.seconds
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(self._concurrency)]
         for thread in threads:
             thread.start()
@@ -75,7 +75,7 @@ class Runner:
             self._dismiss()
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(PAUSE)
+                    thread.join(TICK_SECONDS)
                     self._turn()
         except BaseException:
             self._dismiss()
@@ -85,12 +85,12 @@ class Runner:
                 thread.join()
             self._count()
             for _, name, error in self._again:
-                self._tally.count(name, error)
-            self._tally.seconds = before + self._clock() - began
+                self._counts.count(name, error)
+            self._counts.seconds = before + self._clock() - began
         return complete
 
     def _hand_out(self, items: Iterable[Item], only: Collection[str] | None) -> bool:
-        start, left = self._tally.position, None if only is None else len(only)
+        start, left = self._counts.position, None if only is None else len(only)
         for position, item in enumerate(_failing(items)):
             if not self._turn():
                 return False
@@ -104,11 +104,11 @@ class Runner:
             if left == 0:
                 break
         if left:
-            self._tally.notes.append(f"{left} of the items that were asked for are no longer yielded")
+            self._counts.notes.append(f"{left} of the items that were asked for are no longer yielded")
         return self._settle()
 
     def _begin(self, work: Work) -> bool:
-        self._pace.spend(1)
+        self._throttle.spend(1)
         self._under_way.add(work.position)
         while not self._put(work):
             if not self._turn():
@@ -117,7 +117,7 @@ class Runner:
 
     def _put(self, work: Work) -> bool:
         try:
-            self._waiting.put(work, timeout=PAUSE)
+            self._waiting.put(work, timeout=TICK_SECONDS)
         except queue.Full:
             return False
         return True
@@ -129,14 +129,14 @@ class Runner:
         if not self._again:
             return True
         self._second = True
-        self._rest(self._again_after)
+        self._rest(self._retry_seconds)
         works, self._again = [work for work, *_ in self._again], []
         self._under_way.update(work.position for work in works)
         return all(map(self._begin, works)) and self._wait()
 
     def _wait(self) -> bool:
         while self._under_way:
-            if not self._turn(PAUSE):
+            if not self._turn(TICK_SECONDS):
                 return False
         return True
 
@@ -151,11 +151,11 @@ class Runner:
     def _rest(self, seconds: float) -> None:
         until = self._clock() + seconds
         while (left := until - self._clock()) > 0:
-            self._sleep(min(left, PAUSE))
+            self._sleep(min(left, TICK_SECONDS))
             self._turn()
 
     def _turn(self, seconds: float = 0.0) -> bool:
-        """Count what is done, after waiting for it so long; whether to go on."""
+        """Count what is done, after waiting for it this long; whether to continue."""
         self._count(seconds)
         return self._tick()
 
@@ -165,11 +165,11 @@ class Runner:
                 work, name, outcome = self._done.get(seconds > 0, seconds)
                 seconds = 0.0
                 self._under_way.discard(work.position)
-                if isinstance(outcome, NotStored) and not self._second and len(self._again) < MOST_AGAIN:
+                if isinstance(outcome, NotStored) and not self._second and len(self._again) < MAX_RETRIED:
                     self._again.append((work, name, outcome))
                 else:
-                    self._tally.count(name, outcome)
-        self._tally.position = min(self._under_way, default=self._next)
+                    self._counts.count(name, outcome)
+        self._counts.position = min(self._under_way, default=self._next)
 
     def _work(self) -> None:
         """What each thread does."""

@@ -1,6 +1,6 @@
-"""Runs of warmers as jobs in the database: begun, done a slice at a time by whoever holds the claim, and repeated.
+"""Runs of warmers as jobs in the database: begun, done a turn at a time by the worker that holds the claim, repeated.
 
-Nothing is lost with a worker: the next one goes on from the last position, and finds in the cache what was done since.
+Nothing is lost with a worker: the next one continues at the last position, and finds in the cache what was done since.
 """
 
 import logging
@@ -14,19 +14,19 @@ from django.utils.timezone import now
 
 from django_dcache.errors import ConfigurationError
 
-from ..jobs.row_lease import PATIENCE, claim
+from ..jobs.row_lease import TAKEOVER, claim
 from ..models import Job
 from ..settings import regions
 from . import registry
-from .counts import Tally
+from .counts import ItemCounts
 from .registry import Warmer
-from .runner import AGAIN_AFTER
-from .worker_turn import BUSY, Report, Shift, tell
+from .runner import RETRY_SECONDS
+from .worker_turn import BUSY, Report, WarmTurn, tell
 
 log = logging.getLogger("dcache_manager")
 
-SLICE = 30.0
-"""Seconds of work that a task does before it sends the rest as another."""
+TURN_SECONDS = 30.0
+"""Of work that a task does before it sends the rest as another."""
 OPEN = ("running", "cancelling")
 """The states of a job that is not over; it may end done, partial, cancelled or failed."""
 
@@ -49,7 +49,7 @@ def begin(
     concurrency: int | None = None,
     **terms: Any,
 ) -> Job:
-    """A run of `warmer`, or of the items in `only`. The whole run that is not over yet, if there is one, goes on."""
+    """A run of `warmer`, or of the items in `only`. If a whole run is not over yet, it continues."""
     under_way = last(warmer) if only is None else None
     if under_way and under_way.state in OPEN:
         asked = {"rate": rate, "concurrency": concurrency}
@@ -61,22 +61,22 @@ def begin(
     job: Job = Job.objects.create(
         name=secrets.token_hex(4), kind="warm", fleet=warmer.fleet, state="running", terms=terms, heard=now()
     )
-    tell(job, "began", Tally())
+    tell(job, "began", ItemCounts())
     return job
 
 
 def work(
     name: str,
     seconds: float | None = None,
-    report: Report = lambda job, tally: None,
-    again_after: float = AGAIN_AFTER,
+    report: Report = lambda job, counts: None,
+    retry_seconds: float = RETRY_SECONDS,
 ) -> str:
-    """Do a run, for no longer than `seconds`; its state then, or BUSY. Harmless if it is over or somebody is at it."""
+    """Do a run, for no longer than `seconds`; its state then, or BUSY. Harmless if it is over or a worker is at it."""
     job = Job.objects.get(name=name, kind="warm")
     if job.state not in OPEN:
         return str(job.state)
     held = claim(job)
-    return Shift(held, job, seconds, report, again_after).work() if held else BUSY
+    return WarmTurn(held, job, seconds, report, retry_seconds).work() if held else BUSY
 
 
 def failures(job: Job) -> dict[str, str]:
@@ -93,12 +93,13 @@ def retry(job: Job) -> Job:
         return job
     failed = failures(job)
     if not failed:
-        raise ConfigurationError(f"no item failed in {job.name}, which is {job.state}")
+        running = "it is still running" if job.state in OPEN else f"it is {job.state}"
+        raise ConfigurationError(f"run {job.name} has no failed items ({running})")
     return begin(registry.find(job.terms["warmer"]), only=failed, retry_of=job.name)
 
 
 def cancel(job: Job) -> None:
-    """Stop it at the next item; at once, if nobody is at it."""
+    """Stop it at the next item; at once, if no worker is at it."""
     Job.objects.filter(pk=job.pk, state="running").update(state="cancelling")
     work(job.name)
 
@@ -112,8 +113,8 @@ def named(name: str) -> Job:
 
 
 def due(clock: Callable[[], datetime] = now) -> list[Job]:
-    """What a worker should do now: runs that are due by their warmer's `every`, and those that were left alone."""
-    found = [job for job in runs().filter(state__in=OPEN) if clock() - job.heard >= PATIENCE]
+    """What a worker should do now: runs that are due by their warmer's `every`, and those whose worker is gone."""
+    found = [job for job in runs().filter(state__in=OPEN) if clock() - job.heard >= TAKEOVER]
     for warmer in registry.warmers():
         if warmer.every is None:
             continue

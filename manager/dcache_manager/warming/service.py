@@ -1,95 +1,81 @@
-"""Runs of warmers from the command line: done here, or by workers while we look on; and what is answered."""
+"""Runs of warmers from Python: begun, done here or by Celery workers, stopped, repeated, and looked at.
 
-import time
-from collections.abc import Callable, Iterable
+from dcache_manager.warming import find, service
+
+job = service.begin(find("products"))
+service.run(job)            # here, until it is over; or
+service.send(job)           # Celery workers do it
+service.cancel(job), service.retry(job), service.run_row(job)
+"""
+
 from typing import Any
 
-from django_dcache.errors import Conflict
+from django_dcache.errors import ConfigurationError, Conflict
 
-from ..cli.exit_codes import Exit
-from ..cli.options import Choices
-from ..cli.output import Answer, Column, age, count, names, printable, span, write
-from ..cli.progress_bar import PAUSE
 from ..models import Job
-from . import distributed as relay
-from . import runs as jobs
-from .counts import MOST_FAILURES, Tally
+from . import distributed, runs
+from .counts import ItemCounts
 from .registry import Warmer
-from .runs import OPEN
-from .worker_turn import BUSY, counted
+from .runs import OPEN, begin, failures
+from .worker_turn import BUSY, Report, counted
 
-POLL = 0.5
-SHOWN = 20
-"""Failures that are shown to people; with --json all of them are."""
+__all__ = ["begin", "cancel", "counts", "failures", "is_over", "retry", "run", "run_row", "send", "warmer_row"]
 
 
-def drive(
-    choices: Choices, begun: Iterable[Callable[[], Job]], alias: str, runner: str, wait: bool, **more: Any
-) -> int:
-    """Begin runs, have them done, and answer with what became of them. Raises Conflict, BrokerAway."""
-    done: list[Job] = []
-    if runner == "celery":
-        for begin in begun:
-            done.append(begin())
-            relay.send(done[-1].terms["warmer"], done[-1].name)
-        if wait:
-            _look_on(choices, done)
-    else:
-        for begin in begun:
-            job = begin()
-            try:
-                state = jobs.work(job.name, report=_Lines(choices))
-            except KeyboardInterrupt:
-                choices.note(f"Interrupted. `warm retry {job.name}` goes on from here.")
-                raise
-            if state == BUSY:
-                raise Conflict(f"{job.holder} is at run {job.name} of {job.terms['warmer']}")
-            done.append(job)
-    for job in done:
-        job.refresh_from_db()
-    return answer(choices, done, alias, **more)
+def run(job: Job, report: Report = lambda job, counts: None) -> None:
+    """Do a run in this process, until it is over. Raises Conflict if a worker is at it."""
+    if runs.work(job.name, report=report) == BUSY:
+        raise Conflict(f"run {job.name} of {job.terms['warmer']} is being done by {job.holder or 'another worker'}")
+    job.refresh_from_db()
 
 
-def answer(choices: Choices, done: list[Job], alias: str, **more: Any) -> int:
-    """What became of runs, with the reason of every failure. Exit 3 if there are any, 1 if a warmer itself failed."""
-    failed = [(job, name, reason) for job in done for name, reason in jobs.failures(job).items()]
-    errors = [_error(job, name, reason) for job, name, reason in failed]
-    said = Answer("warm", [item(job) for job in done], errors, alias, more=more)
-    said.title = "\n".join(describe(job, counted(job)) for job in done)
-    write(said, columns, choices, errors=False)
-    for job, name, reason in failed[:SHOWN]:
-        choices.note(printable(f"{job.terms['warmer']}: {name}: {reason}"))
-    if len(failed) > SHOWN:
-        choices.note(f"… and {count(len(failed) - SHOWN)} more: warm status {failed[-1][0].name} --json")
-    for job in done:
-        for note in job.progress.get("notes", []):
-            choices.note(printable(f"{job.terms['warmer']}: {note}"))
-        if job.progress.get("failed", 0) > MOST_FAILURES:
-            choices.note(
-                f"Only the first {count(MOST_FAILURES)} failures of {job.name} are known, to `warm retry` too."
-            )
-    states = {job.state for job in done}
-    if "failed" in states:
-        return Exit.FAILED
-    return Exit.PARTIAL if states & {"partial", "cancelled"} else Exit.OK
+def send(job: Job) -> None:
+    """Have Celery workers do a run. Raises BrokerAway."""
+    distributed.send(job.terms["warmer"], job.name)
 
 
-def item(job: Job) -> dict[str, Any]:
+def is_over(job: Job) -> bool:
+    return job.state not in OPEN
+
+
+def cancel(job: Job) -> None:
+    """Stop it at the next item. Raises ConfigurationError if it is over."""
+    if is_over(job):
+        raise ConfigurationError(f"job {job.name} is over: {job.state}")
+    runs.cancel(job)
+
+
+def retry(job: Job) -> Job:
+    """A run of what failed in `job` and of nothing else, sent to workers; `job` itself if it is not over.
+
+    Raises ConfigurationError, BrokerAway.
+    """
+    again = runs.retry(job)
+    send(again)
+    return again
+
+
+def counts(job: Job) -> ItemCounts:
+    """How far a run has come."""
+    return counted(job)
+
+
+def run_row(job: Job) -> dict[str, Any]:
     """A run, as people and programs see it."""
-    counts = {name: job.progress.get(name, 0) for name in ("loaded", "present", "failed", "seconds", "rate")}
+    found = {name: job.progress.get(name, 0) for name in ("loaded", "present", "failed", "seconds", "rate")}
     return {
         "job": job.name,
         "warmer": job.terms["warmer"],
         "state": job.state,
         "began": job.created.isoformat(timespec="seconds"),
-        **counts,
+        **found,
         "retry_of": job.terms.get("retry_of"),
     }
 
 
-def known(warmer: Warmer) -> dict[str, Any]:
+def warmer_row(warmer: Warmer) -> dict[str, Any]:
     """A warmer, as people and programs see it."""
-    last = jobs.last(warmer)
+    last = runs.last(warmer)
     return {
         "name": warmer.name,
         "alias": warmer.alias,
@@ -100,58 +86,3 @@ def known(warmer: Warmer) -> dict[str, Any]:
         "began": last and last.created.isoformat(timespec="seconds"),
         "state": last and last.state,
     }
-
-
-def describe(job: Job, tally: Tally) -> str:
-    """How far a run has come, in one line."""
-    parts = [f"{count(tally.loaded)} loaded", f"{count(tally.present)} there already"]
-    parts += [f"{count(tally.failed)} failed"] if tally.failed else []
-    return printable(f"{job.terms['warmer']}: {job.state}, {', '.join(parts)}, {count(tally.rate)} items/s")
-
-
-def _error(job: Job, name: str, reason: str) -> dict[str, Any]:
-    kind, _, message = reason.partition(": ")
-    return {"error": kind, "message": message, "item": name, "warmer": job.terms["warmer"], "job": job.name}
-
-
-class _Lines:
-    """Says how far a run has come, now and then."""
-
-    def __init__(self, choices: Choices):
-        self._choices, self._next = choices, time.monotonic() + PAUSE
-
-    def __call__(self, job: Job, tally: Tally) -> None:
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + PAUSE
-            self._choices.note(describe(job, tally))
-
-
-def _look_on(choices: Choices, begun: list[Job]) -> None:
-    lines = {job.pk: _Lines(choices) for job in begun}
-    while left := [job for job in begun if job.state in OPEN]:
-        time.sleep(POLL)
-        for job in left:
-            job.refresh_from_db()
-            lines[job.pk](job, counted(job))
-
-
-columns = [
-    Column("job", "JOB"),
-    Column("warmer", "WARMER"),
-    Column("state", "STATE"),
-    Column("began", "AGE", age, right=True),
-    Column("loaded", "LOADED", count, right=True),
-    Column("present", "PRESENT", count, right=True),
-    Column("failed", "FAILED", count, right=True),
-    Column("rate", "ITEMS/S", count, right=True),
-    Column("retry_of", "RETRY OF"),
-]
-known_columns = [
-    Column("name", "NAME"),
-    Column("alias", "CACHE"),
-    Column("every", "EVERY", span, right=True),
-    Column("tags", "TAGS", names),
-    Column("began", "LAST RUN", age, right=True),
-    Column("state", "STATE"),
-    Column("place", "WHERE"),
-]

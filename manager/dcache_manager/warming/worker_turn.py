@@ -12,31 +12,32 @@ from django.utils.timezone import now
 
 from django_dcache.errors import ConfigurationError
 
-from ..jobs.row_lease import Claim, ClaimLost
+from ..errors import ClaimLost
+from ..jobs.row_lease import Claim
 from ..models import Event, Job, Step
 from . import registry
-from .counts import Tally
+from .counts import ItemCounts
 from .runner import Runner, WarmerFailed
 
 log = logging.getLogger("dcache_manager")
 
-SIGN = 2.0
-"""Seconds between two signs of life."""
+BEAT_SECONDS = 2.0
+"""Between two signs of life."""
 BUSY = "busy"
-"""Not a job's state: somebody else is at it."""
+"""Not a job's state: another worker is at it."""
 
-Report = Callable[[Job, Tally], None]
+Report = Callable[[Job, ItemCounts], None]
 
 
-class Shift:
+class WarmTurn:
     """One worker's time with a job."""
 
-    def __init__(self, held: Claim, job: Job, seconds: float | None, report: Report, again_after: float):
-        self._held, self._job, self._report, self._again_after = held, job, report, again_after
+    def __init__(self, held: Claim, job: Job, seconds: float | None, report: Report, retry_seconds: float):
+        self._held, self._job, self._report, self._retry_seconds = held, job, report, retry_seconds
         self._owner = job.holder
-        self._tally = counted(job)
+        self._counts = counted(job)
         self._until = None if seconds is None else time.monotonic() + seconds
-        self._next_sign = time.monotonic()
+        self._beat_at = time.monotonic()
         self._cancelled = False
 
     def work(self) -> str:
@@ -53,46 +54,46 @@ class Shift:
         return state
 
     def _run(self) -> str:
-        terms, tally = self._job.terms, self._tally
+        terms, counts = self._job.terms, self._counts
         try:
             warmer = registry.find(terms["warmer"])
             if not warmer.ordered:
-                # Nobody can tell which items were before this position. What is there is soon seen to be.
-                self._tally = tally = Tally()
+                # Which items came before this position can't be told. What is there already is soon seen to be.
+                self._counts = counts = ItemCounts()
                 self._job.steps.all().delete()
                 self._until = None
-            runner = Runner(tally, terms["concurrency"], terms["rate"], self._tick, self._again_after)
+            runner = Runner(counts, terms["concurrency"], terms["rate"], self._tick, self._retry_seconds)
             complete = runner.run(warmer.items(), None if terms["only"] is None else set(terms["only"]))
         except (WarmerFailed, ConfigurationError) as error:
             log.warning("Warmer %r failed.", terms["warmer"], exc_info=True, extra={"action": "warmer_failed"})
-            tally.notes.append(f"the warmer itself failed after {tally.position} items: {error}")
+            counts.notes.append(f"the warmer itself failed after {counts.position} items: {error}")
             return "failed"
         if complete:
-            return "partial" if tally.failed else "done"
+            return "partial" if counts.failed else "done"
         return "cancelled" if self._cancelled else "running"
 
     def _tick(self) -> bool:
         moment = time.monotonic()
-        if moment >= self._next_sign:
-            self._next_sign = moment + SIGN
+        if moment >= self._beat_at:
+            self._beat_at = moment + BEAT_SECONDS
             self._write()
             state = Job.objects.values_list("state", flat=True).get(pk=self._job.pk)
             self._cancelled = state == "cancelling"
-            self._report(self._job, self._tally)
+            self._report(self._job, self._counts)
         return not self._cancelled and (self._until is None or moment < self._until)
 
     def _leave(self, state: str) -> None:
         self._write(holder="", **({} if state == "running" else {"state": state}))
         if state != "running":
             self._job.state = state
-            tell(self._job, state, self._tally, self._owner)
-        self._report(self._job, self._tally)
+            tell(self._job, state, self._counts, self._owner)
+        self._report(self._job, self._counts)
 
     def _write(self, **fields: Any) -> None:
         """Show life, with the counts and the new failures. Raises ClaimLost."""
-        fresh, self._tally.failures = self._tally.failures, {}
+        fresh, self._counts.failures = self._counts.failures, {}
         with transaction.atomic(using=router.db_for_write(Job)):
-            self._held.beat(progress=self._tally.to_json(), **fields)
+            self._held.beat(progress=self._counts.to_json(), **fields)
             if fresh:
                 Step.objects.create(
                     job=self._job,
@@ -103,12 +104,14 @@ class Shift:
                 )
 
 
-def counted(job: Job) -> Tally:
+def counted(job: Job) -> ItemCounts:
     """How far it has come."""
-    return Tally(**{name: value for name, value in job.progress.items() if name in Tally.__dataclass_fields__})
+    return ItemCounts(
+        **{name: value for name, value in job.progress.items() if name in ItemCounts.__dataclass_fields__}
+    )
 
 
-def tell(job: Job, event: str, tally: Tally, owner: str = "") -> None:
+def tell(job: Job, event: str, counts: ItemCounts, owner: str = "") -> None:
     """A line in the journal, as `jobs show` reads it."""
     said = {"job": job.name, "owner": owner, "state": job.state, "doing": f"warmer {job.terms['warmer']}"}
-    Event.objects.create(job=job, at=now(), event=event, details=said | tally.to_json())
+    Event.objects.create(job=job, at=now(), event=event, details=said | counts.to_json())

@@ -1,11 +1,11 @@
 """How fast keys are moved."""
 
-from dcache_manager.throttle import FIRST, LEAST, MOST, Pace
+from dcache_manager.throttle import FIRST_BATCH_KEYS, MAX_BATCH_KEYS, MIN_BATCH_KEYS, Throttle
 from django_dcache.testing import ManualClock
 
 
-def paced(rate: float | None, clock: ManualClock) -> Pace:
-    return Pace(rate, 0.02, clock, clock.advance)  # type: ignore[arg-type]
+def paced(rate: float | None, clock: ManualClock) -> Throttle:
+    return Throttle(rate, 0.02, clock, clock.advance)  # type: ignore[arg-type]
 
 
 def test_no_limit() -> None:
@@ -44,7 +44,14 @@ def test_batches_grow_as_long_as_they_are_quick() -> None:
     for _ in range(5):
         pace.took(pace.batch, 0.001)
         sizes.append(pace.batch)
-    assert sizes == [FIRST, FIRST * 2, FIRST * 4, MOST, MOST, MOST]
+    assert sizes == [
+        FIRST_BATCH_KEYS,
+        FIRST_BATCH_KEYS * 2,
+        FIRST_BATCH_KEYS * 4,
+        MAX_BATCH_KEYS,
+        MAX_BATCH_KEYS,
+        MAX_BATCH_KEYS,
+    ]
 
 
 def test_a_slow_batch_cuts_the_next() -> None:
@@ -57,15 +64,15 @@ def test_a_slow_batch_cuts_the_next() -> None:
 def test_nodes_that_are_far_away_do_not_cut_batches_to_nothing() -> None:
     """However long a batch took, the next has some keys: one at a time would take as long each."""
     pace = paced(None, ManualClock())
-    pace.took(FIRST, 60.0)
-    assert pace.batch == LEAST
+    pace.took(FIRST_BATCH_KEYS, 60.0)
+    assert pace.batch == MIN_BATCH_KEYS
 
 
 def test_batches_that_took_no_time() -> None:
     """A clock too coarse to see a batch is no reason to stop growing."""
     pace = paced(None, ManualClock())
-    pace.took(FIRST, 0.0)
-    assert pace.batch == FIRST * 2
+    pace.took(FIRST_BATCH_KEYS, 0.0)
+    assert pace.batch == FIRST_BATCH_KEYS * 2
 
 
 def test_a_batch_is_a_tenth_of_a_second_of_the_rate() -> None:

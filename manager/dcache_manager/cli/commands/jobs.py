@@ -1,17 +1,14 @@
-"""dcache-admin jobs: what became of resizes and of runs of warmers, and steering those that Celery workers lead."""
-
-from collections.abc import Callable
-from typing import Any
+"""dcache-admin jobs: what became of resizes and of runs of warmers, and steering those that Celery workers do."""
 
 import click
 
-from ..exit_codes import Exit
 from ..options import Choices, Noun, pass_choices
+from ..project import find
 
 
 @click.group("jobs", cls=Noun)
 def command() -> None:
-    """What the journal says of resizes and of runs of warmers.
+    """List and steer resizes and runs of warmers.
 
     The journal is in the project's database if dcache_manager is installed and migrated there, else in a file on the
     machine where a resize ran.
@@ -22,68 +19,61 @@ def command() -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="The last N jobs.")
 @pass_choices
 def list_(choices: Choices, limit: int) -> int:
-    """The last jobs, the newest first."""
-    from ...inspection.target import find
-    from ...jobs.history import job_columns, jobs
-    from ..output import Answer, write
-
+    """List the last jobs, the newest first."""
     target = find(choices)
-    items = jobs(target)[:limit]
-    answer = Answer("jobs", items, alias=target.alias, title="" if items else "There were no jobs.")
-    write(answer, job_columns, choices)
-    return Exit.OK
+    from ..actions import jobs  # Late: see actions.
+
+    return jobs.list_jobs(choices, target, limit)
 
 
 @command.command("show")
 @click.argument("job")
 @pass_choices
 def show(choices: Choices, job: str) -> int:
-    """Each event of one job, the oldest first. JOB may be the beginning of its name."""
-    from ...inspection.target import find
-    from ...jobs.history import event_columns, events
-    from ..output import Answer, write
-
+    """List each event of one job, the oldest first. JOB may be the beginning of its name."""
     target = find(choices)
-    write(Answer("job", events(target, job), alias=target.alias), event_columns, choices)
-    return Exit.OK
+    from ..actions import jobs  # Late: see actions.
+
+    return jobs.show(choices, target, job)
 
 
 @command.command("watch")
 @click.argument("job")
-@click.option("--wait-timeout", type=float, metavar="SECONDS", help="Watch no longer; the job goes on (exit 124).")
+@click.option(
+    "--wait-timeout", type=float, metavar="SECONDS", help="Stop watching after this; the job continues (exit 124)."
+)
 @pass_choices
 def watch(choices: Choices, job: str, wait_timeout: float | None) -> int:
-    """Show how a job for Celery goes on until it is over.
+    """Follow a job of Celery workers until it is over.
 
-    Exit as the job does: 0 if it was done, else 1 or what the error calls for.
+    Exit as the job did: 0 if it was done, else 1 or the code of the error that ended it.
     """
-    return _act(choices, job, lambda verbs, found, target: verbs.follow(found, choices, wait_timeout))
+    target = find(choices)
+    from ..actions import jobs  # Late: see actions.
+
+    return jobs.watch(choices, target, job, wait_timeout)
 
 
 @command.command("cancel")
 @click.argument("job")
 @pass_choices
 def cancel(choices: Choices, job: str) -> int:
-    """Ask the workers at a job to end it early; a rebalance goes back, a warmer stops."""
-    return _act(choices, job, lambda verbs, found, target: verbs.cancel(found, choices, target))
+    """Ask the workers at a job to end it early: a rebalance goes back, a warmer stops."""
+    target = find(choices)
+    from ..actions import jobs  # Late: see actions.
+
+    return jobs.cancel(choices, target, job)
 
 
 @command.command("retry")
 @click.argument("job")
 @pass_choices
 def retry(choices: Choices, job: str) -> int:
-    """Send for workers again for a job that failed or was cancelled; for what failed in the run of a warmer."""
-    return _act(choices, job, lambda verbs, found, target: verbs.retry(found, choices, target))
+    """Have workers continue a job that failed or was cancelled.
 
-
-def _act(choices: Choices, job: str, act: Callable[..., Any]) -> int:
-    from ...inspection.target import find
-    from ...jobs.actions import verbs
-    from ...jobs.history import find_job, job_columns, last_word
-    from ..output import Answer, write
-
+    Of the run of a warmer, they repeat what failed.
+    """
     target = find(choices)
-    found = find_job(target, job)
-    act(verbs(found), found, target)
-    write(Answer("jobs", [last_word(found)], alias=target.alias), job_columns, choices)
-    return Exit.OK
+    from ..actions import jobs  # Late: see actions.
+
+    return jobs.retry(choices, target, job)

@@ -2,9 +2,9 @@
 
 import click
 
-from ...rebalance.layout_change import Edits, layout_options
-from ...rebalance.service import Terms, run_options
+from ..layout_options import LayoutOptions, RunOptions, layout_options, run_options
 from ..options import Choices, Noun, pass_choices
+from ..project import find
 
 
 @click.group("rebalance", cls=Noun, default="run")
@@ -19,74 +19,73 @@ def command() -> None:
 @layout_options
 @click.option("--exit-code", is_flag=True, help="Exit 10 if there is something to do.")
 @pass_choices
-def plan(choices: Choices, edits: Edits, exit_code: bool) -> int:
-    """What a rebalance would do. Changes nothing."""
-    from ...inspection.fleet_report import look
-    from ...inspection.target import find
-    from ...rebalance.layout_change import planned
-    from ...rebalance.service import show_plan
-
+def plan(choices: Choices, layout: LayoutOptions, exit_code: bool) -> int:
+    """Show what a rebalance would do. Changes nothing."""
     target = find(choices)
-    sighting = look(target, choices.timeout)
-    return show_plan(choices, sighting, planned(target, sighting.topology, edits, choices.note), exit_code)
+    from ..actions import rebalance  # Late: see actions.
+
+    return rebalance.plan(choices, target, rebalance.change_of(layout), exit_code)
 
 
 @command.command("run")
 @layout_options
 @run_options
 @pass_choices
-def run(choices: Choices, edits: Edits, terms: Terms) -> int:
+def run(choices: Choices, layout: LayoutOptions, options: RunOptions) -> int:
     """Make the fleet what LOCATION says, or what the options say.
 
-    Goes on where an interrupted run left off. Returns when the new topology is stable.
+    Resumes a run that was interrupted. Returns when the new topology is stable.
     """
-    from ...rebalance.service import resize
+    target = find(choices)
+    from ..actions import rebalance  # Late: see actions.
 
-    return resize(choices, edits, terms)
+    return rebalance.run(choices, target, rebalance.change_of(layout), options)
 
 
 @command.command("status")
 @pass_choices
 def status(choices: Choices) -> int:
-    """How far the resize under way has come, or how the last one ended.
+    """Show how far the resize under way is, or how the last one ended.
 
-    Exit 3 if one was interrupted and nobody leads it.
+    Exit 3 if one was interrupted and no conductor leads it.
     """
-    from ...inspection.fleet_report import look
-    from ...inspection.target import find
-    from ...rebalance.control import show
+    target = find(choices)
+    from ..actions import rebalance  # Late: see actions.
 
-    return show(choices, look(find(choices), choices.timeout, resize=True))
+    return rebalance.show(choices, target)
 
 
 @command.command("watch")
 @pass_choices
 def watch(choices: Choices) -> int:
-    """Show how the resize under way goes on, whoever leads it, until it is over.
+    """Follow the resize under way until it is over, whichever process leads it.
 
-    Exit 3 if it was interrupted and nobody leads it.
+    Exit 3 if it was interrupted and no conductor leads it.
     """
-    from ...rebalance.control import watch
+    target = find(choices)
+    from ..actions import rebalance  # Late: see actions.
 
-    return watch(choices)
+    return rebalance.watch(choices, target)
 
 
 @command.command("pause")
 @pass_choices
 def pause(choices: Choices) -> int:
-    """Let the conductor stand still until `resume`, `cancel` or the next `run`."""
-    from ...rebalance.control import steer
+    """Ask the conductor to pause until `resume`, `cancel` or the next `run`."""
+    target = find(choices)
+    from ..actions import rebalance  # Late: see actions.
 
-    return steer(choices, "pause")
+    return rebalance.pause(choices, target)
 
 
 @command.command("resume")
 @pass_choices
 def resume(choices: Choices) -> int:
-    """Let the conductor go on; if it is gone, lead the resize to its end from here."""
-    from ...rebalance.control import steer
+    """Ask the conductor to continue; if it is gone, lead the resize to its end from here."""
+    target = find(choices)
+    from ..actions import rebalance  # Late: see actions.
 
-    return steer(choices, "run")
+    return rebalance.resume(choices, target)
 
 
 @command.command("cancel")
@@ -96,6 +95,7 @@ def cancel(choices: Choices) -> int:
 
     Past the phase copy the conductor finishes first: the way back is another resize.
     """
-    from ...rebalance.control import steer
+    target = find(choices)
+    from ..actions import rebalance  # Late: see actions.
 
-    return steer(choices, "cancel")
+    return rebalance.cancel(choices, target)

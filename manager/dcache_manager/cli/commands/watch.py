@@ -6,6 +6,7 @@ import click
 
 from ..exit_codes import Exit
 from ..options import Choices, Verb, pass_choices
+from ..project import find
 
 
 @click.command("watch", cls=Verb)
@@ -15,7 +16,7 @@ from ..options import Choices, Verb, pass_choices
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long most probes of a node have to fail.",
+    help="For how long most probes of a node have to fail.",
 )
 @click.option(
     "--every",
@@ -25,19 +26,19 @@ from ..options import Choices, Verb, pass_choices
     metavar="SECONDS",
     help="The time between two probes.",
 )
-@click.option("--looks", type=click.IntRange(1), metavar="N", help="Stop after N looks; default: never.")
+@click.option("--looks", type=click.IntRange(1), metavar="N", help="Stop after N probes of each node; default: never.")
 @pass_choices
 def command(choices: Choices, eject_after: float, every: float, looks: int | None) -> int:
     """Take nodes that stay away out of service, and let them in again.
 
     Probes every node, for ever, and acts when most probes of --eject-after agree.
     """
-    from ...inspection.target import find
-    from ...rebalance.watchdog import Watch
+    target = find(choices)
+    from ...rebalance.watchdog import Watchdog  # Late: help must not wait for it.
 
-    watch = Watch(find(choices).fleet(), eject_after)
+    watchdog = Watchdog(target.fleet(), eject_after)
     while True:
-        for line in watch.look():
+        for line in watchdog.look():
             click.echo(line)
         if looks is not None:
             looks -= 1

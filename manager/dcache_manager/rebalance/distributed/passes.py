@@ -12,32 +12,32 @@ from django_dcache.flows.resize import Moved
 from django_dcache.model.keys import SLOTS
 from django_dcache.runtime.fleet import Fleet
 
+from ...errors import ClaimLost
 from ...jobs.progress import Progress
-from ...jobs.row_lease import ClaimLost
 from ...models import Job, Step
-from ...throttle import Pace
+from ...throttle import Throttle
 from ..key_filter import Wanted
 from .steps import COUNTS, do, open_steps, take
 
-INVITE = 5.0
-"""Seconds between two calls for help."""
-MOST = 32
+INVITE_SECONDS = 5.0
+"""Between two calls for help."""
+MAX_INVITED = 32
 """Workers that are called at once."""
-PAUSE = 0.1
-"""Seconds between two looks at steps that others do."""
+POLL_SECONDS = 0.1
+"""Between two looks at steps that other workers do."""
 
 
-class Crew:
-    """What a Mover is to one process (`mover.Passes`).
+class DistributedPasses:
+    """What LocalPasses are to one process.
 
     The conductor does steps too: a single worker will do, and so will one whose broker is gone. A pass is known by its
-    number in its epoch: the conductor's next slice finds those that are done, and goes on with the one that is not.
+    number in its epoch: the conductor's next turn finds those that are done, and continues with the one that is not.
     """
 
     def __init__(
         self,
         fleet: Fleet,
-        pace: Pace,
+        throttle: Throttle,
         progress: Progress,
         tick: Callable[[], None],
         beat: Callable[[], None],
@@ -47,7 +47,7 @@ class Crew:
         rest: Callable[[], None],
         sleep: Callable[[float], None] = time.sleep,
     ):
-        """`job`: claimed by this conductor. `invite`: calls so many workers. `rest`: as for a Conductor."""
+        """`job`: claimed by this conductor. `invite`: calls this many workers. `rest`: as for a Conductor."""
         self._fleet, self._progress, self._tick, self._beat = fleet, progress, tick, beat
         self._job, self._invite, self._rest, self._sleep = job, invite, rest, sleep
         self._epoch, self._passes = fleet.view.epoch, 0
@@ -86,25 +86,26 @@ class Crew:
             if self._passes == 1:
                 # Later ones are short, and what is measured between them is how long keys can't be moved.
                 self._rest()
-            if waiting and self._fleet.clock() >= invited_at + INVITE:
+            if waiting and self._fleet.clock() >= invited_at + INVITE_SECONDS:
                 invited_at = self._fleet.clock()
-                self._invite(min(len(waiting), MOST))
+                self._invite(min(len(waiting), MAX_INVITED))
             if held := take([step for step in steps if step.state in ("waiting", "running")]):
                 # Whose claim it was that was lost, this step's or this conductor's, the next tick says.
                 with suppress(ClaimLost):
                     do(held, self._fleet, self._job.terms["max_rate"], self._tick, self._beat)
             else:
-                self._sleep(PAUSE)
+                self._sleep(POLL_SECONDS)
         self.away = {step.terms["node"] for step in steps if step.checkpoint["away"]}
         self.refused |= {step.terms["node"] for step in steps if step.checkpoint["refused"]}
         notes = dict.fromkeys(note for step in steps for note in step.checkpoint["notes"])
-        self._progress.notes += [note for note in notes if note not in self._progress.notes]
+        for note in notes:
+            self._progress.note(note)
         return steps
 
     def _mend(self, ours: Any) -> None:
         """Steps were given up: as the fleet has moved on, or by a conductor that did not know that its time is up."""
         if self._fleet.proven_view().epoch != self._epoch:
-            raise Conflict("somebody else has moved the fleet on", epoch=self._fleet.view.epoch)
+            raise Conflict("another conductor has moved the fleet on", epoch=self._fleet.view.epoch)
         ours.filter(state="failed").update(state="waiting")
 
     def _plan(self, name: str, nodes: Sequence[str], terms: dict[str, Any]) -> None:
@@ -126,7 +127,7 @@ class Crew:
 
 
 def drop(job: Job) -> None:
-    """Give up the open steps of a job; whoever is at one finds out."""
+    """Give up the open steps of a job; a worker that is at one finds out."""
     for step in open_steps(job):
         Step.objects.filter(pk=step.pk).update(state="failed", token=step.token + 1, holder="")
 

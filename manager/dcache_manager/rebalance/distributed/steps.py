@@ -1,7 +1,7 @@
-"""Doing the steps of a rebalance: each is a pass over a part of one node's slots, done by whoever has time.
+"""Doing the steps of a rebalance: each is a pass over a part of one node's slots, done by any worker that is free.
 
-A step may be broken off, taken over or done twice at any moment, as any pass may (mover.py). What says that it is done
-is its row.
+A step may be broken off, taken over or done twice at any moment, as any pass may (rebalance/passes.py). What says that
+it is done is its row.
 """
 
 import logging
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from django.core.cache import caches
 from django.db import DatabaseError, router, transaction
 from django.utils.timezone import now
 
@@ -21,26 +22,29 @@ from django_dcache.flows.resize import Moved
 from django_dcache.model.view import WHOLE_NODE, Standing
 from django_dcache.runtime.fleet import Fleet
 
+from ...errors import ClaimLost
 from ...jobs.progress import Progress
-from ...jobs.row_lease import Claim, ClaimLost, claim
+from ...jobs.row_lease import Claim, claim
 from ...models import Job, Step
 from ..key_filter import BY_NAME
-from ..passes import Listed, Mover, pace
+from ..passes import Listed, LocalPasses, moving_throttle
 
 log = logging.getLogger("dcache_manager")
 
 STEP_KEYS = 5_000
 """A step with more keys than this leaves a part of them to others."""
-DEARER = 15
-"""To carry a key takes about so many times as long as to list one."""
-BEAT = 1.0
-"""Seconds between two signs of life of a step."""
-SLICE = 20.0
-"""Seconds after which a worker that does steps is free for other tasks."""
-AGAIN = 3
+COPY_COST_RATIO = 15
+"""How many times as long it takes to carry a key as to list one, about."""
+BEAT_SECONDS = 1.0
+"""Between two signs of life of a step."""
+TURN_SECONDS = 20.0
+"""After which a worker that does steps is free for other tasks."""
+MAX_RETRIES = 3
 """How often a step tries again what nodes did not answer, rather than leave it to another pass over all nodes."""
-PAUSE = 1.0
-"""Seconds before it does."""
+RETRY_SECONDS = 1.0
+"""Before it does."""
+POLL_SECONDS = 0.1
+"""Between two looks whether nodes that were made empty may be filled."""
 COUNTS = ("moved", "bytes", "gone", "failed", "swept", "listed", "done")
 KEPT = ("moved", "bytes", "swept")
 """Counts of what stays done when a step is begun anew."""
@@ -55,7 +59,7 @@ def open_steps(job: Job) -> "list[Step]":
 
 
 def take(steps: Sequence[Step]) -> Claim | None:
-    """The claim to one of `steps` that nobody alive is at; if possible on a node where nobody lists keys right now."""
+    """The claim to one of `steps` that no living worker is at; if possible on a node that none is listing."""
     busy = Counter(step.terms["node"] for step in steps if step.holder)
     for step in sorted(steps, key=lambda step: (busy[step.terms["node"]], random.random())):
         if found := claim(step):
@@ -73,12 +77,12 @@ def do(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Do a step; it waits again if it is broken off. `tick` and `beat` as for a Mover. Raises ClaimLost."""
+    """Do a step; it waits again if it is broken off. `tick` and `beat` as for LocalPasses. Raises ClaimLost."""
     work = _Work(held, fleet, max_rate, beat, clock, sleep)
     try:
         work.run(tick)
     except BaseException as error:
-        # Once the fleet has moved on nobody needs it any more.
+        # Once the fleet has moved on it is not needed any more.
         obsolete = isinstance(error, Conflict) and fleet.view.epoch != held.row.terms["epoch"]
         with suppress(ClaimLost, DatabaseError):
             held.leave(state="failed" if obsolete else "waiting")
@@ -101,7 +105,7 @@ class _Work:
         self._terms: dict[str, Any] = held.row.terms
         kept = {name: held.row.checkpoint.get(name, 0) for name in KEPT}
         self._counts = Progress(held.row.job.name, held.row.holder, **kept)
-        self._pace = pace(fleet, max_rate)
+        self._throttle = moving_throttle(fleet, max_rate)
         self._beat_at = float("-inf")
         self._high: int | None = None
         """The last slot of this step, once it is known whether it leaves some to others."""
@@ -117,19 +121,19 @@ class _Work:
             tick()
 
         slots = range(terms["low"], terms["high"] + 1)
-        mover = Mover(self._fleet, self._pace, self._counts, tick_and_beat, self._beat, slots, self._keep)
+        passes = LocalPasses(self._fleet, self._throttle, self._counts, tick_and_beat, self._beat, slots, self._keep)
         moved = Moved()
         self._wait_until_open()
         if terms["verb"] == "copy":
-            moved = mover.copy([terms["node"]], terms["retire"], terms["share"])
-            for _ in range(AGAIN):
+            moved = passes.copy([terms["node"]], terms["retire"], terms["share"])
+            for _ in range(MAX_RETRIES):
                 if moved.failed <= moved.busy:
                     break
-                self._wait(PAUSE)
-                moved = mover.copy([terms["node"]], terms["retire"], terms["share"]) + moved._replace(failed=0, busy=0)
+                self._wait(RETRY_SECONDS)
+                moved = passes.copy([terms["node"]], terms["retire"], terms["share"]) + moved._replace(failed=0, busy=0)
         else:
-            mover.sweep([terms["node"]], BY_NAME[terms["wanted"]])
-        result = {"result": list(moved), "refused": bool(mover.refused), "away": bool(mover.away)}
+            passes.sweep([terms["node"]], BY_NAME[terms["wanted"]])
+        result = {"result": list(moved), "refused": bool(passes.refused), "away": bool(passes.away)}
         self._held.leave(state="done", checkpoint=self._checkpoint() | result)
 
     def _wait_until_open(self) -> None:
@@ -139,7 +143,7 @@ class _Work:
         while self._clock() < until:
             if all(view.standing(name, WHOLE_NODE) is Standing.OPEN for name in view.state.topology.nodes):
                 break
-            self._wait(0.1)
+            self._wait(POLL_SECONDS)
             view = self._fleet.proven_view()
 
     def _wait(self, seconds: float) -> None:
@@ -150,11 +154,11 @@ class _Work:
         self._outer_beat()
         if self._clock() < self._beat_at:
             return
-        self._beat_at = self._clock() + BEAT
+        self._beat_at = self._clock() + BEAT_SECONDS
         self._held.beat(checkpoint=self._checkpoint())
         if self._max_rate:
             running = Step.objects.filter(job=self._held.row.job_id, state="running").count()
-            self._pace.limit(self._max_rate / max(1, running))
+            self._throttle.limit(self._max_rate / max(1, running))
 
     def _checkpoint(self) -> dict[str, Any]:
         return {name: getattr(self._counts, name) for name in COUNTS} | {"notes": self._counts.notes}
@@ -181,11 +185,11 @@ class _Work:
 
 
 def pieces(keys: int, seen: int) -> int:
-    """Into how many parts to cut a step of so many keys, found among all those `seen` on its node.
+    """Into how many parts to cut a step of this many keys, found among all those `seen` on its node.
 
     Each part lists the node anew: it must carry keys for longer than that takes.
     """
-    return max(1, min(math.ceil(keys / STEP_KEYS), DEARER * keys // max(1, seen)))
+    return max(1, min(math.ceil(keys / STEP_KEYS), COPY_COST_RATIO * keys // max(1, seen)))
 
 
 def split(keys: "Counter[int]", low: int, high: int, parts: int) -> Iterator[tuple[int, int]]:
@@ -201,14 +205,13 @@ def split(keys: "Counter[int]", low: int, high: int, parts: int) -> Iterator[tup
 
 
 def work(name: str, clock: Callable[[], float] = time.monotonic) -> bool:
-    """Do steps of job `name` while somebody leads it, for about SLICE seconds; whether there are more."""
-    from django.core.cache import caches
+    """Do steps of job `name` while a conductor leads it, for about TURN_SECONDS; whether there are more."""
 
     def tick() -> None:
         if fleet.view.state.control.wish == "pause":
             raise Paused
 
-    until = clock() + SLICE
+    until = clock() + TURN_SECONDS
     while job := Job.objects.filter(name=name).exclude(holder="").first():
         fleet = caches[job.terms["alias"]].fleet
         held = take(open_steps(job))

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dcache_manager.jobs.database_journal import DatabaseJournal, journal
-from dcache_manager.jobs.journal import FileJournal
+from dcache_manager.jobs.journal import DatabaseJournal, FileJournal, entries, journal
 from dcache_manager.jobs.progress import Progress
 from dcache_manager.models import Job, TopologyChange
 from django_dcache.conf import parse
@@ -50,7 +49,7 @@ def test_events(tables: None, away: Fleet) -> None:
     progress.moved, progress.state = 7, "done"
     for event in ("published", "published", "done"):
         kept.record(event, progress)
-    first, *_, last = kept.entries()
+    first, *_, last = entries(away.configuration.fleet)
     assert (first["event"], first["wish"], first["moved"]) == ("began", "run", 0)
     assert (last["event"], last["moved"], last["job"]) == ("done", 7, "ab12")
     job = Job.objects.get()

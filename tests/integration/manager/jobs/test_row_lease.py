@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from dcache_manager.errors import ClaimLost
 from dcache_manager.jobs import owner
-from dcache_manager.jobs.row_lease import PATIENCE, ClaimLost, claim
+from dcache_manager.jobs.row_lease import TAKEOVER, claim
 from dcache_manager.models import Job, Step
 
 pytestmark = pytest.mark.usefixtures("tables")
@@ -19,7 +20,7 @@ def clock() -> datetime:
 
 
 def later() -> datetime:
-    return NOON + PATIENCE + timedelta(seconds=1)
+    return NOON + TAKEOVER + timedelta(seconds=1)
 
 
 @pytest.fixture

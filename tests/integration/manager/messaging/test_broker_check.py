@@ -6,7 +6,7 @@ import time
 import pytest
 from celery import Celery
 
-from dcache_manager.messaging import broker_check as messages
+from dcache_manager.doctor import broker_check as messages
 
 
 @pytest.mark.parametrize(

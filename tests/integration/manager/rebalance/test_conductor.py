@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from dcache_manager.errors import Cancelled
 from dcache_manager.jobs.progress import Progress
-from dcache_manager.rebalance.conductor import Cancelled, Conductor, control
+from dcache_manager.rebalance.conductor import Conductor
+from dcache_manager.rebalance.leadership import ask
 from dcache_manager.rebalance.preflight import Unanswered, Unsuitable
 from django_dcache.commands import Value
 from django_dcache.errors import Conflict
@@ -139,9 +141,9 @@ def test_pause(stage: Callable[..., Stage]) -> None:
 
     def resume() -> None:
         epochs.append(fleet.theirs.proven_view().epoch)
-        control(fleet.theirs, "run")
+        ask(fleet.theirs, "run")
 
-    at = {"copy": lambda: control(fleet.theirs, "pause"), "paused": resume}
+    at = {"copy": lambda: ask(fleet.theirs, "pause"), "paused": resume}
     fleet.conductor(at).run(fleet.changed(add=[fleet.nodes.add().address]))
     assert fleet.phases == ["stable", "prepare", "copy", "paused", "copy", "flip", "settle"]
     assert epochs == [3]
@@ -156,7 +158,7 @@ def test_cancel_before_flip(stage: Callable[..., Stage], phase: str) -> None:
     def cancel() -> None:
         assert fleet.versions() == [1] * len(NAMES)  # In copy, reading fills the joining node.
         fleet.store(2, NAMES[::2])
-        control(fleet.theirs, "cancel")
+        ask(fleet.theirs, "cancel")
 
     added, before = fleet.nodes.add(), fleet.settled[1]
     with pytest.raises(Cancelled):
@@ -172,7 +174,7 @@ def test_cancel_after_flip(stage: Callable[..., Stage], phase: str) -> None:
     """Cancelled from flip on, the resize is finished first and then made the other way, and nothing is lost."""
     fleet = stage()
     before = fleet.settled[1]
-    conductor = fleet.conductor({phase: lambda: control(fleet.theirs, "cancel")})
+    conductor = fleet.conductor({phase: lambda: ask(fleet.theirs, "cancel")})
     with pytest.raises(Cancelled):
         conductor.run(fleet.changed(add=[fleet.nodes.add().address]))
     assert fleet.phases == ["stable", "prepare", "copy", "flip", "settle"] * 2

@@ -6,7 +6,7 @@ import pytest
 
 from dcache_manager.inspection.verify import Verification
 from dcache_manager.rebalance.conductor import Conductor
-from dcache_manager.rebalance.watchdog import Watch
+from dcache_manager.rebalance.watchdog import Watchdog
 from django_dcache.conf import parse
 from django_dcache.errors import Conflict, InvalidTopology
 from django_dcache.flows import Item
@@ -132,9 +132,9 @@ class Recorded:
 
 
 def watched(seen, answers, conductor):
-    """A Watch with scripted probes and a clock of its own: each look is 10 s after the one before."""
+    """A Watchdog with scripted probes and a clock of its own: each look is 10 s after the one before."""
     clock = seen.clock = ManualClock(seen.clock())
-    watch = Watch(seen, 60, probe=lambda fleet, node: answers[node.address].popleft(), conductor=conductor)
+    watch = Watchdog(seen, 60, probe=lambda fleet, node: answers[node.address].popleft(), conductor=conductor)
 
     def look():
         clock.advance(10)

@@ -13,17 +13,17 @@ from dcache_manager.jobs.progress import Progress
 from dcache_manager.models import Invalidation
 from dcache_manager.rebalance.conductor import Conductor
 from dcache_manager.settings import Regions
-from dcache_manager.snapshot.batch import Item
+from dcache_manager.snapshot.batch_writer import BatchWriter
 from dcache_manager.snapshot.dump import Dump
 from dcache_manager.snapshot.file import Reader, Writer
-from dcache_manager.snapshot.filler import Filler
 from dcache_manager.snapshot.format import Header
 from dcache_manager.snapshot.load import Load, NoLog
-from dcache_manager.snapshot.recent_invalidations import Recent
-from dcache_manager.snapshot.resume_point import Bookmark
-from dcache_manager.throttle import Pace
+from dcache_manager.snapshot.recent_invalidations import RecentInvalidations
+from dcache_manager.snapshot.resume_point import ResumePoint
+from dcache_manager.throttle import Throttle
 from django_dcache import invalidate
 from django_dcache.conf import parse
+from django_dcache.engines.memcached.bulk_fill import Item
 from django_dcache.errors import Conflict
 from django_dcache.flows import Item as Value
 from django_dcache.flows.consensus import agree, bump
@@ -72,7 +72,7 @@ class Site:
         with (self._folder / "snapshot").open("rb") as file:
             reader = Reader(file)
             contents = reader.verify()
-            mark = Bookmark(self._folder / "mark") if fresh else Bookmark.of("default", contents.digest)
+            mark = ResumePoint(self._folder / "mark") if fresh else ResumePoint.of("default", contents.digest)
             load = Load(self.fleet, reader, mark, self._pace(), Progress("", ""), tick, log, sleep, often)
             loaded = load.run()
         counts = replace(loaded, failures={}, bytes=0, resumed=0)
@@ -95,7 +95,7 @@ class Site:
         return [int(words[1][1:]) for words in found if words[0] == b"HD"]
 
     def _pace(self):
-        return Pace(None, 0.08, self.fleet.clock, time.sleep)
+        return Throttle(None, 0.08, self.fleet.clock, time.sleep)
 
 
 def _items(node):
@@ -221,7 +221,7 @@ def test_nothing_newer_is_overwritten(site):
 def test_a_write_meanwhile_wins(site):
     """Between the lease and the store, whatever happens to a key happens instead of the load."""
     site = site(2, replicas=2)
-    filler = Filler(site.fleet)
+    filler = BatchWriter(site.fleet)
     names = NAMES[:4]
     site.store(names[:1])
     items = [Item(name, 0, 0, b"old") for name in names]
@@ -357,7 +357,7 @@ def test_a_lying_node(said):
     """Whatever a node says instead of an answer, nothing is stored and nothing is raised."""
     with ScriptedNode(lambda command, _: said) as node:
         fleet = Fleet(parse("default", [node.address]))
-        batch = Filler(fleet).batch(fleet.view, [Item(name, 0, 0, b"x") for name in NAMES[:3]])
+        batch = BatchWriter(fleet).batch(fleet.view, [Item(name, 0, 0, b"x") for name in NAMES[:3]])
         batch.open(1.0)
         batch.ask(3)
         batch.carry(fleet.clock() + 0.3, fleet.clock)
@@ -418,7 +418,7 @@ def logged(site, tables):
 
 def recent(site):
     with (site._folder / "snapshot").open("rb") as file:
-        return Recent("default", Reader(file).header.began, Regions("eu", ("eu",)))
+        return RecentInvalidations("default", Reader(file).header.began, Regions("eu", ("eu",)))
 
 
 def test_what_was_invalidated_stays_away(logged):
@@ -462,7 +462,7 @@ def test_what_was_applied_before(logged):
     log.look(False)
     assert len(log) == 1  # written before the dump, and not yet applied
     invalidation.acknowledge(number, "eu")
-    later = Recent("default", time.time() + 3600, Regions("eu", ("eu",)))
+    later = RecentInvalidations("default", time.time() + 3600, Regions("eu", ("eu",)))
     later.look(False)
     assert len(later) == 0 and recent(logged).reaches
-    assert not Recent("default", time.time() - 8 * 86400, Regions("eu", ("eu",))).reaches
+    assert not RecentInvalidations("default", time.time() - 8 * 86400, Regions("eu", ("eu",))).reaches

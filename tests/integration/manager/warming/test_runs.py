@@ -13,14 +13,15 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils.timezone import now
 
+from dcache_manager.errors import BrokerAway
 from dcache_manager.jobs import owner
-from dcache_manager.jobs.row_lease import PATIENCE
+from dcache_manager.jobs.row_lease import TAKEOVER
 from dcache_manager.models import Job
 from dcache_manager.tasks import warm, warm_due
 from dcache_manager.warming import Fragment, View, registry
 from dcache_manager.warming import runs as jobs
-from dcache_manager.warming.distributed import BrokerAway, run_slice, send
-from dcache_manager.warming.hot import hot
+from dcache_manager.warming.distributed import run_turn, send
+from dcache_manager.warming.hot import find_hot
 from dcache_manager.warming.registry import Warmer, find, warmer
 from dcache_manager.warming.worker_turn import BUSY
 from django_dcache import invalidate
@@ -68,7 +69,7 @@ def registered(function: Callable[[], Iterable[Any]], **terms: Any) -> Warmer:
 def run(function: Callable[[], Iterable[Any]], **terms: Any) -> Job:
     """The job of a whole run of such a warmer."""
     job = jobs.begin(registered(function, **terms))
-    jobs.work(job.name, again_after=0.0)
+    jobs.work(job.name, retry_seconds=0.0)
     return again(job)
 
 
@@ -166,7 +167,7 @@ def test_leased_by_somebody_else() -> None:
 
     slow = threading.Thread(target=let_him_go_on)
     slow.start()
-    jobs.work(job.name, again_after=0.0)
+    jobs.work(job.name, retry_seconds=0.0)
     visitor.join(), slow.join()
     assert counts(job) == ("done", 0, 1, 0) and cache.get("a") == "theirs" and len(asked) == 1
 
@@ -179,7 +180,7 @@ def test_below_an_invalidated_prefix() -> None:
         assert counts(run(lambda: [("book:1", lambda: 1)])) == ("done", 1, 0, 0)
         invalidate(prefix="book:")
         job = jobs.begin(registered(lambda: [("book:1", lambda: 2)]))
-        jobs.work(job.name, again_after=1.0)
+        jobs.work(job.name, retry_seconds=1.0)
         assert counts(job) == ("done", 1, 0, 0) and cache.get("book:1") == 2
 
 
@@ -284,7 +285,7 @@ def test_one_run_at_a_time() -> None:
     assert jobs.work(held.name) == BUSY and jobs.begin(find("test")).pk == held.pk
     jobs.cancel(again(held))
     assert again(held).state == "cancelling"
-    Job.objects.update(heard=now() - PATIENCE)
+    Job.objects.update(heard=now() - TAKEOVER)
     assert jobs.work(held.name) == "cancelled" and cache.get("a") is None
 
 
@@ -334,7 +335,7 @@ def test_the_broker_is_gone() -> None:
     registered(lambda: [(f"k{number}", lambda: 1) for number in range(20)], rate=100.0)
     with pytest.raises(BrokerAway):
         send("test", "a")
-    run_slice("test", None, seconds=0.05)
+    run_turn("test", None, seconds=0.05)
     assert counts(Job.objects.get()) == ("done", 20, 0, 0)
 
 
@@ -346,7 +347,7 @@ def test_warming_makes_nothing_hot() -> None:
     card = Fragment("card", [7, "cobalt blue"], "card.html", {"product": pages.Product()})
     for outcome in [("done", 4, 0, 0), ("done", 0, 4, 0)]:
         assert counts(run(lambda: [("a", lambda: 1), ("b", 2), View("/page/1/"), card])) == outcome
-    assert hot([find("test")], "default", 100).items == {}
+    assert find_hot([find("test")], "default", 100).items == {}
 
 
 def test_hot_after_a_deploy() -> None:
@@ -367,13 +368,13 @@ def test_hot_after_a_deploy() -> None:
     cache.get_many(["read", long, "unknown"]), cache.get("kept", version=3)
     entry = dict(caches.settings["default"], VERSION=2, KEY_PREFIX="new")
     with override_settings(CACHES={"default": entry}):
-        assert hot([find("test")], "default", 100).items == {}
-        hottest = hot([find("test")], "default", 100, prefix="", version=1)
+        assert find_hot([find("test")], "default", 100).items == {}
+        hottest = find_hot([find("test")], "default", 100, prefix="", version=1)
         assert sorted(hottest.items["test"]) == sorted(
             [":".join(["new", "2", "read"]), "new:2:" + long, found[0].name, found[2].name]
         )
         assert hottest.unknown == 2  # "unknown", and which headers the page varies on
-        assert len(hot([find("test")], "default", 2, prefix="", version=1).names) == 2
+        assert len(find_hot([find("test")], "default", 2, prefix="", version=1).names) == 2
         job = jobs.begin(find("test"), only=hottest.items["test"])
         jobs.work(job.name)
         assert counts(job) == ("done", 4, 0, 0) and cache.get("read") == 1 and cache.get("unread") is None

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcache_manager.cli.options import Choices
-from dcache_manager.cli.output import Answer, Column, cell, encode, printable, size, span, telling, write
+from dcache_manager.cli.output import Answer, Column, cell, encode, telling, write
+from dcache_manager.formatting import printable, size, span
 
 COLUMNS = [Column("name", "NAME"), Column("items", "ITEMS", right=True)]
 

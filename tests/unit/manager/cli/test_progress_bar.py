@@ -1,17 +1,8 @@
-"""Progress off a terminal, and what is said of a resize that others lead."""
+"""Progress off a terminal."""
 
-from types import SimpleNamespace
-
-import pytest
-
-from dcache_manager.cli.progress_bar import PAUSE, Lines, describe
+from dcache_manager.cli.progress_bar import LINE_SECONDS, Lines, describe
 from dcache_manager.jobs.progress import Progress
-from dcache_manager.rebalance.control import state
-from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import ManualClock
-
-STABLE = Topology(1, Layout((Node.at("10.0.0.1"),)))
-MOVING = STABLE.begin(Layout((Node.at("10.0.0.1"), Node.at("10.0.0.2"))))
 
 
 def test_a_line_every_ten_seconds_and_at_each_phase():
@@ -22,7 +13,7 @@ def test_a_line_every_ten_seconds_and_at_each_phase():
     for _ in range(25):
         report(progress)
         clock.advance(1)
-    assert len(said) == 1 + 24 // PAUSE
+    assert len(said) == 1 + 24 // LINE_SECONDS
     progress.phase = "flip"
     report(progress)
     progress.state = "paused"
@@ -42,24 +33,3 @@ def test_nothing_is_said_of_keys_before_the_first_moves():
     """Before the first key moves, a report says what is being waited for, and no zeros."""
     progress = Progress("job", "me", phase="prepare", epoch=2, doing="waiting")
     assert describe(progress) == "running: epoch 2, prepare, waiting"
-
-
-@pytest.mark.parametrize(
-    ("topology", "said", "conductor", "shown"),
-    [
-        (STABLE, None, None, "idle"),
-        (STABLE, "done", None, "done"),
-        (STABLE, "running", None, "idle"),
-        (STABLE, "running", "me", "running"),
-        (MOVING, "running", "me", "running"),
-        (MOVING, "paused", "me", "paused"),
-        (MOVING, "running", None, "interrupted"),
-        (MOVING, "done", None, "interrupted"),
-        (MOVING, "done", "me", "running"),
-        (MOVING, None, None, "interrupted"),
-    ],
-)
-def test_a_conductor_that_is_gone_is_not_believed(topology, said, conductor, shown):
-    """The last report counts only as far as the phase and the lease bear it out."""
-    progress = Progress("job", "me", state=said) if said else None
-    assert state(SimpleNamespace(topology=topology, progress=progress, conductor=conductor))["state"] == shown

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.inspection.key_listing import DumpRefused, Item, dump, lines, pages
+from dcache_manager.inspection.key_listing import ListingRefused, item_facts, pages, whole_lines
+from django_dcache.engines.memcached.introspection import ItemFacts
 from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable
 from django_dcache.model.topology import Node
 from django_dcache.testing import CLOSE, SILENCE, ScriptedNode
@@ -20,15 +21,20 @@ LINES = [
     b"key=%FF3%3Bn%C3%A9%253A exp=1795434723 la=0 cas=1 fetch=yes cls=39 size=1048576\n",
 ]
 ITEMS = [
-    Item(b":1:a", 1795431123, False, 260),
-    Item(b"plain", 1795431124, True, 70),
-    Item(b"\xff3;n\xc3\xa9%3A", 0, True, 1048576),
+    (b":1:a", ItemFacts(1795431123, False, 260)),
+    (b"plain", ItemFacts(1795431124, True, 70)),
+    (b"\xff3;n\xc3\xa9%3A", ItemFacts(0, True, 1048576)),
 ]
 
 
-def listed(*answers: object) -> list[Item]:
+def items(address: str) -> Iterator[tuple[bytes, ItemFacts]]:
+    for page in pages(Node.at(address), LIMITS):
+        yield from ((key, item_facts(said)) for key, said in page)
+
+
+def listed(*answers: object) -> list[tuple[bytes, ItemFacts]]:
     with ScriptedNode(list(answers)) as node:  # type: ignore[arg-type]
-        return list(dump(Node.at(node.address), LIMITS))
+        return list(items(node.address))
 
 
 def test_items() -> None:
@@ -71,14 +77,17 @@ def test_cut_anywhere(places: set[int]) -> None:
     text = b"".join(LINES)
     edges = [0, *sorted(places), len(text)]
     chunks = [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
-    answer: Iterator[bytes] = lines(Stream(chunks), b"stats\r\n", 1.0)
-    assert [next(answer) + b"\n" for _ in LINES] == LINES
+    answer, said = whole_lines(Stream(chunks), b"stats\r\n", 1.0), b""
+    while said != text:
+        came = next(answer)
+        assert came.endswith(b"\n")
+        said += came
 
 
 def test_silence() -> None:
     """A node that says nothing any more is given up; until then each second brings an empty page."""
-    answer = lines(Stream([LINES[1]]), b"stats\r\n", 3.0)
-    assert next(answer) == LINES[1].strip()
+    answer = whole_lines(Stream([LINES[1]]), b"stats\r\n", 3.0)
+    assert [next(answer) for _ in range(3)] == [LINES[1], b"", b""]
     with pytest.raises(NodeTimeout):
         next(answer)
 
@@ -86,13 +95,13 @@ def test_silence() -> None:
 def test_line_without_an_end() -> None:
     """What can't be a line is not collected for ever."""
     with pytest.raises(ConnectionLost):
-        next(lines(Stream([b"x" * 65536] * 2), b"stats\r\n", 1.0))
+        next(whole_lines(Stream([b"x" * 65536] * 2), b"stats\r\n", 1.0))
 
 
 @pytest.mark.parametrize("words", [b"ERROR metadump not allowed\r\n", b"CLIENT_ERROR no\r\n", b"SERVER_ERROR no\r\n"])
 def test_refusal(words: bytes) -> None:
     """A node that lists nothing is a refusal in its own words."""
-    with pytest.raises(DumpRefused, match=words.strip().decode()):
+    with pytest.raises(ListingRefused, match=words.strip().decode()):
         listed(words)
 
 
@@ -103,7 +112,7 @@ def test_crawler_that_has_to_be_started() -> None:
 
 def test_crawler_that_can_not_be_started() -> None:
     """A crawler that stays disabled is a refusal."""
-    with pytest.raises(DumpRefused, match="disabled"):
+    with pytest.raises(ListingRefused, match="disabled"):
         listed(b"CLIENT_ERROR lru crawler disabled\r\n", b"ERROR\r\n")
 
 
@@ -113,14 +122,14 @@ def test_busy() -> None:
     with ScriptedNode([b"BUSY\r\n", b"BUSY\r\n", LINES[0] + b"END\r\n"]) as node:
         found = [item for page in pages(Node.at(node.address), LIMITS, sleep=pauses.append) for item in page]
     assert len(found) == 1 and len(pauses) == 2
-    with ScriptedNode(b"BUSY\r\n") as node, pytest.raises(DumpRefused, match="another listing"):
+    with ScriptedNode(b"BUSY\r\n") as node, pytest.raises(ListingRefused, match="another listing"):
         list(pages(Node.at(node.address), LIMITS, sleep=pauses.append))
 
 
 def test_listing_that_breaks_off() -> None:
     """A connection that ends before the listing does is a failure, after what had come."""
     with ScriptedNode((b"".join(LINES), CLOSE)) as node:
-        listing = dump(Node.at(node.address), LIMITS)
+        listing = items(node.address)
         assert [next(listing) for _ in ITEMS] == ITEMS
         with pytest.raises(ConnectionLost):
             next(listing)
@@ -137,5 +146,5 @@ def test_dead_node() -> None:
     with ScriptedNode(SILENCE) as node:
         address = node.address
     with pytest.raises(NodeFailure) as failure:
-        list(dump(Node.at(address), LIMITS))
+        list(items(address))
     assert isinstance(failure.value, NodeUnreachable)

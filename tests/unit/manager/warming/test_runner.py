@@ -10,7 +10,7 @@ from django.core.cache import BaseCache
 from django.test import override_settings
 
 from dcache_manager.warming import Entry, View, registry
-from dcache_manager.warming.counts import MOST_FAILURES, Tally
+from dcache_manager.warming.counts import MAX_FAILURES, ItemCounts
 from dcache_manager.warming.items import Item, NotStored, Outcome
 from dcache_manager.warming.registry import find, warmer, warmers
 from dcache_manager.warming.runner import Runner, WarmerFailed
@@ -56,7 +56,7 @@ def empty() -> Iterator[None]:
 
 def test_failures_stop_nobody() -> None:
     """An item that fails is listed with the reason, and the others are warmed."""
-    tally = Tally()
+    tally = ItemCounts()
     items = [Task(number, fail if number % 3 == 0 else Task.act) for number in range(10)]
     assert Runner(tally, 3).run(items)
     assert (tally.loaded, tally.failed, tally.position) == (6, 4, 10)
@@ -65,9 +65,9 @@ def test_failures_stop_nobody() -> None:
 
 def test_many_failures() -> None:
     """However many fail, the reasons that are kept are bounded, and all are counted."""
-    tally = Tally(failed=MOST_FAILURES - 1)
+    tally = ItemCounts(failed=MAX_FAILURES - 1)
     Runner(tally, 1).run([Task(number, fail) for number in range(3)])
-    assert tally.failed == MOST_FAILURES + 2 and len(tally.failures) == 1
+    assert tally.failed == MAX_FAILURES + 2 and len(tally.failures) == 1
 
 
 def test_a_generator_is_not_drained_ahead() -> None:
@@ -84,7 +84,7 @@ def test_a_generator_is_not_drained_ahead() -> None:
             taken += 1
             yield Task(number, wait)
 
-    tally = Tally()
+    tally = ItemCounts()
     run = threading.Thread(target=lambda: Runner(tally, 2, tick=tick).run(items()))
     ticks = 0
     waited = threading.Event()
@@ -107,7 +107,7 @@ def test_a_generator_is_not_drained_ahead() -> None:
 def test_rate() -> None:
     """No more items are begun than the rate allows."""
     clock = ManualClock()
-    runner = Runner(Tally(), 4, rate=10, clock=clock, sleep=clock.advance)  # type: ignore[arg-type]
+    runner = Runner(ItemCounts(), 4, rate=10, clock=clock, sleep=clock.advance)  # type: ignore[arg-type]
     began = clock.now
     runner.run([Task(number) for number in range(21)])
     assert round(clock.now - began, 6) == 2.0
@@ -126,7 +126,7 @@ def test_goes_on_where_it_stopped(stop_at: int) -> None:
         return [Task(number, lambda number=number: act(number)) for number in range(10)]
 
     turns = iter([True] * stop_at)
-    tally = Tally()
+    tally = ItemCounts()
     complete = Runner(tally, 2, tick=lambda: next(turns, False)).run(items())
     assert sorted(done) == list(range(tally.position)) and complete is (tally.position == 10 and stop_at > 10)
     assert Runner(tally, 2).run(items())
@@ -143,13 +143,13 @@ def test_not_stored() -> None:
             raise outcome
         return outcome
 
-    clock, tally = ManualClock(), Tally()
+    clock, tally = ManualClock(), ItemCounts()
     began = clock.now
-    Runner(tally, 1, again_after=5.0, clock=clock, sleep=clock.advance).run(  # type: ignore[arg-type]
+    Runner(tally, 1, retry_seconds=5.0, clock=clock, sleep=clock.advance).run(  # type: ignore[arg-type]
         [Task(0, act), Task(1, act), Task(2)]
     )
     assert (tally.loaded, tally.failed, clock.now - began) == (2, 1, 5.0) and list(tally.failures) == ["k1"]
-    stopped = Tally()
+    stopped = ItemCounts()
     turns = iter([True])
     Runner(stopped, 1, tick=lambda: next(turns, False)).run([Task(0, lambda: fail(NotStored))])
     assert (stopped.failed, stopped.position) == (1, 1)
@@ -157,7 +157,7 @@ def test_not_stored() -> None:
 
 def test_only_some() -> None:
     """With names only these items are warmed, and those that are gone are told of."""
-    tally = Tally()
+    tally = ItemCounts()
     assert Runner(tally, 2).run([Task(number) for number in range(9)], only={"k2", "k5", "gone"})
     assert tally.loaded == 2 and "1 of the items" in tally.notes[0]
 
@@ -169,7 +169,7 @@ def test_a_generator_that_fails() -> None:
         yield Task(0)
         raise LookupError("no such table")
 
-    tally = Tally()
+    tally = ItemCounts()
     with pytest.raises(WarmerFailed, match="no such table"):
         Runner(tally, 1).run(items())
     assert tally.position in (0, 1) and tally.position == tally.loaded

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from django_dcache.engines.memcached.bulk_fill import Item
 from django_dcache.errors import Conflict, NoMajority
 from django_dcache.model.keys import SLOTS, wire_key
 from django_dcache.model.state import FleetState
@@ -11,16 +12,16 @@ from django_dcache.model.view import WHOLE_NODE, Standing, View
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.runtime.plan import begin
 
-from .batch import Batch, Filled, Item, Ring
-from .node_batch import Lane, Marks
+from .batch import Batch, Filled, Routes
+from .node_batch import KeyPrefixes, NodeBatch
 
-PATIENCE = 10.0
-"""Seconds for a majority of keepers to answer again."""
-PAUSE = 0.1
+OUTAGE_SECONDS = 10.0
+"""For which a majority of keepers may be away."""
+RETRY_SECONDS = 0.1
 
 
-class Filler:
-    """Fills batches under the present epoch."""
+class BatchWriter:
+    """Stores batches under the present epoch."""
 
     def __init__(self, fleet: Fleet, sleep: Callable[[float], None] = time.sleep):
         """Raises Conflict while keys are moving."""
@@ -31,13 +32,13 @@ class Filler:
         self._epoch = view.epoch
         self.lease_seconds = int(fleet.options.operation) + 2
         """Longer than a batch takes, by nodes that count whole seconds; after that, a lease left behind is gone."""
-        self._ring = Ring.of(view)
-        self._nodes = {node for route in self._ring.routes for node in route}
+        self._routes = Routes.of(view)
+        self._nodes = {node for route in self._routes.routes for node in route}
         """Those in service."""
         self._state: FleetState | None = None
-        self._marks: dict[str, Marks] = {}
+        self._prefixes: dict[str, KeyPrefixes] = {}
 
-    def fill(self, items: Sequence[Item]) -> Filled:
+    def store(self, items: Sequence[Item]) -> Filled:
         """Raises Conflict when the fleet has moved on, NoMajority when its state can't be proven any more."""
         fleet = self._fleet
         began = self._proven()
@@ -59,36 +60,36 @@ class Filler:
 
     def _proven(self) -> float:
         """When the next batch has begun, its view being proven: a keeper may be silent for a moment."""
-        give_up = self._fleet.clock() + PATIENCE
+        give_up = self._fleet.clock() + OUTAGE_SECONDS
         while True:
             began = begin(self._fleet)
             if self._fleet.proven:
                 return began
             if began >= give_up:
                 raise NoMajority
-            self._sleep(PAUSE)
+            self._sleep(RETRY_SECONDS)
 
     def batch(self, view: View, items: Sequence[Item]) -> Batch:
         """A batch that has yet to begin."""
         if view.state is not self._state:
             self._state = view.state
-            self._marks = {
+            self._prefixes = {
                 node: [wire_key(b"", view.generation(node, slot)) for slot in range(SLOTS)] for node in self._nodes
             }
-        marks = self._marks | _closed(view, self._marks) if view.bumps or view.debts else self._marks
+        prefixes = self._prefixes | _closed(view, self._prefixes) if view.bumps or view.debts else self._prefixes
         pools = self._fleet.transport.pools()
-        return Batch(items, self._ring, {node: Lane(pools[node], marks[node]) for node in marks})
+        return Batch(items, self._routes, {node: NodeBatch(pools[node], prefixes[node]) for node in prefixes})
 
 
-def _closed(view: View, marks: Mapping[str, Marks]) -> dict[str, Marks]:
-    """The marks of nodes that have slots where nothing may be stored now."""
-    closed: dict[str, set[int]] = {node: set() for node in marks}
+def _closed(view: View, prefixes: Mapping[str, KeyPrefixes]) -> dict[str, KeyPrefixes]:
+    """The prefixes of nodes that have slots where nothing may be stored now."""
+    closed: dict[str, set[int]] = {node: set() for node in prefixes}
     for node, slot in {*view.bumps, *view.debts}:
         slots = range(SLOTS) if slot == WHOLE_NODE else (slot,)
         if node in closed:
             closed[node].update(slot for slot in slots if view.standing(node, slot) is not Standing.OPEN)
     return {
-        node: [None if slot in slots else mark for slot, mark in enumerate(marks[node])]
+        node: [None if slot in slots else prefix for slot, prefix in enumerate(prefixes[node])]
         for node, slots in closed.items()
         if slots
     }

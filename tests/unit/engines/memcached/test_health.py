@@ -1,9 +1,9 @@
-"""What the doctor makes of what a node says."""
+"""What is made of what a node says of itself."""
 
 import pytest
 
-from dcache_manager.inspection.doctor import _clock, _of_a_node
-from dcache_manager.inspection.node_query import Words
+from django_dcache.engines.memcached.health import checks
+from django_dcache.engines.memcached.introspection import NodeReply
 
 SOUND_STATS = {
     "evictions": "0",
@@ -24,8 +24,8 @@ SOUND_SETTINGS = {
 
 def diagnose(version="1.6.18", stats=None, settings=None):
     """{check: verdict} of a sound node, with these differences; a wrong one also has something to do about it."""
-    words = Words(version, SOUND_STATS | (stats or {}), SOUND_SETTINGS | (settings or {}))
-    return {found.check: found.verdict for check in _of_a_node for found in check(words)}
+    reply = NodeReply(version, SOUND_STATS | (stats or {}), SOUND_SETTINGS | (settings or {}))
+    return {found.name: found.verdict for found in checks(reply)}
 
 
 def test_sound_node():
@@ -63,11 +63,3 @@ def test_nonsense_breaks_nothing(field, word):
     """Whatever a node puts in place of a number or a word, every other check goes on."""
     found = diagnose(stats={field: word} if field in SOUND_STATS else {}, settings={field: word})
     assert found["version"] == "ok"
-
-
-@pytest.mark.parametrize(
-    ("told", "verdict"), [("1000", "ok"), ("999", "ok"), ("1002", "ok"), ("1010", "warn"), ("0", "warn"), ("x", "warn")]
-)
-def test_clocks(told, verdict):
-    """A node's clock may differ from ours by what whole seconds can't tell, and no more."""
-    assert _clock("a", Words(stats={"time": told}), 1000.7).verdict == verdict

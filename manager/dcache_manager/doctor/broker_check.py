@@ -1,6 +1,6 @@
-"""Whether messages arrive: the broker answers, and workers take what is put into the queue of each region.
+"""Whether messages arrive: the broker answers, and workers consume what is put into the queue of each region.
 
-For `doctor`. A worker answers over the broker too, so that neither a result backend nor a database is needed.
+A worker answers over the broker too, so that neither a result backend nor a database is needed.
 """
 
 import queue
@@ -12,18 +12,19 @@ from typing import Any
 from celery import current_app
 from kombu import Queue
 
-from ..inspection.doctor import Finding
+from ..messaging.publisher import TIMEOUT_SECONDS, patient
 from ..settings import own_queue, regions
 from ..settings import queue as queue_of
-from . import publisher as broadcast
+from .finding import Finding
 
 _no_server = ("memory", "filesystem")
 """Brokers for development."""
-LOOK_EVERY = 0.02
+POLL_SECONDS = 0.02
+"""Between two looks for answers."""
 
 
 def findings(seconds: float, debug: bool) -> list[Finding]:
-    """What is to be said of the broker, the workers and the broadcast, `seconds` and a moment from now at the latest.
+    """The findings about the broker, the workers and the broadcast, `seconds` and a moment from now at the latest.
 
     `debug`: whether this is a project in development.
     """
@@ -31,13 +32,13 @@ def findings(seconds: float, debug: bool) -> list[Finding]:
         return [Finding("broker", None, "ok", "not needed: tasks run where they are sent (task_always_eager)")]
     if not (current_app.conf.broker_write_url or current_app.conf.broker_url):
         return [Finding("broker", None, "ok", "none, or this project's settings do not load its Celery app")]
-    connection = current_app.connection_for_write(connect_timeout=min(seconds, 4 * broadcast.MOMENT))
+    connection = current_app.connection_for_write(connect_timeout=min(seconds, 4 * TIMEOUT_SECONDS))
     found: queue.SimpleQueue[list[Finding]] = queue.SimpleQueue()
     deadline = time.monotonic() + seconds
     # A daemon: a name server that does not answer can't be interrupted, and must not be waited for.
     threading.Thread(target=lambda: found.put(_examine(connection, deadline, debug)), daemon=True).start()
     try:
-        return found.get(timeout=seconds + 2 * broadcast.MOMENT)
+        return found.get(timeout=seconds + 2 * TIMEOUT_SECONDS)
     except queue.Empty:
         return [_unreachable(connection, f"no answer within {seconds:g} s")]
 
@@ -52,7 +53,7 @@ def answer(answer_to: str, asked: str) -> None:
 def _examine(connection: Any, deadline: float, debug: bool) -> list[Finding]:
     where, began = connection.as_uri(), time.monotonic()
     try:
-        with broadcast.patient(connection) as connection:
+        with patient(connection) as connection:
             channel = connection.ensure_connection(max_retries=0).channel()
             took = time.monotonic() - began
             found = [Finding("broker", None, "ok", f"{where} in {took * 1000:.1f} ms")]
@@ -65,9 +66,7 @@ def _examine(connection: Any, deadline: float, debug: bool) -> list[Finding]:
 
 
 def _ask(connection: Any, channel: Any, deadline: float) -> dict[str, tuple[str, float] | None]:
-    """By queue: that of the worker that answered, and after how many seconds; None where nobody did."""
-    from ..tasks import ping
-
+    """By queue: that of the worker that answered, and after how many seconds; None where none did."""
     known = regions()
     asked: dict[str, tuple[str, float] | None] = {own_queue(): None}
     asked |= {queue_of(region): None for region in (known.others if known else ())}
@@ -77,11 +76,19 @@ def _ask(connection: Any, channel: Any, deadline: float) -> dict[str, tuple[str,
         began = time.monotonic()
         for name in asked:
             left = max(1.0, deadline - began)
-            ping.apply_async((answers.name, name), queue=name, connection=connection, retry=False, expires=left)
+            current_app.send_task(
+                "dcache.ping",
+                (answers.name, name),
+                queue=name,
+                connection=connection,
+                retry=False,
+                expires=left,
+                ignore_result=True,
+            )
         while None in asked.values() and time.monotonic() < deadline:
             message = answers.get(no_ack=True)
             if message is None:
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
             elif message.payload["asked"] in asked:
                 asked[message.payload["asked"]] = message.payload["queue"], time.monotonic() - began
     finally:
@@ -102,13 +109,14 @@ def _judge(asked: dict[str, tuple[str, float] | None], seconds: float) -> list[F
 
 def _worker(check: str, name: str, said: tuple[str, float] | None, seconds: float) -> Finding:
     if said is None:
-        detail = f"nobody took a task from the queue {name!r} within {seconds:.1f} s"
-        return Finding(check, None, "warn", detail, f"`celery -A APP worker -Q {name}`; or those there are, are busy")
+        detail = f"no worker consumed a task from queue {name!r} within {seconds:.1f} s"
+        fix = f"start one: `celery -A APP worker -Q {name}`; or the running workers are busy"
+        return Finding(check, None, "warn", detail, fix)
     answered, took = said
     if answered != name:
-        detail = f"a worker whose own queue is {answered!r} takes from {name!r}"
+        detail = f"a worker whose own queue is {answered!r} consumes {name!r}"
         return Finding(check, None, "fail", detail, "start it with -Q of its own region (DCACHE)")
-    return Finding(check, None, "ok", f"a task in {name!r} was taken after {took * 1000:.0f} ms")
+    return Finding(check, None, "ok", f"a task in {name!r} was consumed after {took * 1000:.0f} ms")
 
 
 def _unreachable(connection: Any, why: str) -> Finding:

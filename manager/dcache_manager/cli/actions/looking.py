@@ -1,0 +1,160 @@
+"""`status`, `node list`, `ring`, `verify`, `doctor`: looks at a fleet, as answers."""
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from django.conf import settings
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from ...doctor import broker_check
+from ...doctor.fleet_checks import examine
+from ...errors import NothingReachable
+from ...formatting import age, count, names, share, size
+from ...inspection.fleet_report import look
+from ...inspection.target import Target
+from ...inspection.verify import Verification
+from ..exit_codes import Exit
+from ..options import Choices
+from ..output import Answer, Column, table, telling, write
+
+_name = [Column("name", "NAME"), Column("address", "ADDRESS"), Column("zone", "ZONE")]
+_weight, _owns = Column("weight", "WEIGHT", right=True), Column("owns", "OWNS", share, right=True)
+_version = Column("version", "VERSION")
+
+status_columns = [
+    Column("state", "STATE"),
+    *_name,
+    _weight,
+    _owns,
+    Column("items", "ITEMS", count, right=True),
+    Column("bytes", "USED", size, right=True),
+    Column("limit_bytes", "OF", size, right=True),
+    Column("hit_ratio", "HITS", share, right=True),
+    Column("evictions", "EVICTED", count, right=True),
+    Column("connections", "CONNS", count, right=True),
+    Column("since", "FOR", age, right=True),
+    _version,
+]
+node_columns = [*_name, _weight, Column("state", "STATE"), _owns, _version]
+ring_columns = [*_name, _weight, _owns, Column("expected", "BY WEIGHT", share, right=True)]
+key_columns = [
+    Column("key", "KEY"),
+    Column("made_key", "MADE KEY"),
+    Column("node", "NODE"),
+    Column("address", "ADDRESS"),
+    Column("replicas", "REPLICAS", names),
+    Column("slot", "SLOT", right=True),
+]
+doctor_columns = [
+    Column("verdict", "RESULT"),
+    Column("check", "CHECK"),
+    Column("node", "NODE"),
+    Column("detail", "FOUND"),
+    Column("fix", "WHAT TO DO"),
+]
+
+
+def status(choices: Choices, target: Target) -> int:
+    answer = _status(choices, target)
+    write(answer, status_columns, choices)
+    return _code(answer)
+
+
+def watch_status(choices: Choices, target: Target, every: float) -> int:
+    """Never returns."""
+    terminal = sys.stdout.isatty() and not choices.json
+    with Live(auto_refresh=False) if terminal else nullcontext() as live:
+        while True:
+            try:
+                answer = _status(choices, target)
+            except NothingReachable as error:
+                answer = Answer("status", [], [{"error": type(error).__name__, "message": str(error)}], target.alias)
+            if live:
+                troubles = [Text(error["message"], "red") for error in answer.errors]
+                found = table(answer.items, telling(answer.items, status_columns))
+                live.update(Group(answer.title, found, *troubles), refresh=True)
+            else:
+                write(answer, status_columns, choices)
+                sys.stdout.flush()
+            time.sleep(every)
+
+
+def _status(choices: Choices, target: Target) -> Answer:
+    seen = look(target, choices.timeout)
+    rows, topology = seen.rows(), seen.topology
+    up = sum(row["state"] not in ("down", "suspect", "out") for row in rows)
+    where = f"epoch {topology.epoch}, {topology.phase}" if seen.planted else "not planted yet"
+    return Answer.about(seen, "status", rows, f"{target.alias}: {where}, {up} of {len(rows)} nodes up")
+
+
+def list_nodes(choices: Choices, target: Target) -> int:
+    seen = look(target, choices.timeout)
+    wanted = ("name", "address", "zone", "weight", "state", "owns", "version")
+    answer = Answer.about(seen, "nodes", [{name: row[name] for name in wanted} for row in seen.rows()])
+    write(answer, node_columns, choices)
+    return _code(answer)
+
+
+def show_ring(choices: Choices, target: Target) -> int:
+    seen = look(target, choices.timeout)
+    layout = seen.serving
+    weights = sum(node.weight for node in layout.nodes)
+    items = [{name: row[name] for name in ("name", "address", "zone", "weight", "owns")} for row in seen.rows()]
+    for item in items:
+        item["expected"] = round(item["weight"] / weights, 6) if layout.node(item["name"]) else 0.0
+    title = f"{target.alias}: {layout.ring} ring, {len(layout.nodes)} nodes, replicas {layout.replicas}"
+    answer = Answer.about(seen, "ring", items, title)
+    write(answer, ring_columns, choices)
+    return _code(answer)
+
+
+def locate(choices: Choices, target: Target, keys: Sequence[str]) -> int:
+    seen = look(target, choices.timeout)
+    items, refused = seen.locate(target, keys)
+    answer = Answer.about(seen, "locate", items)
+    answer.errors += refused
+    write(answer, key_columns, choices)
+    return Exit.USAGE if len(refused) == len(keys) else _code(answer)
+
+
+def verify(choices: Choices, target: Target, repair: bool, sample: int) -> int:
+    if repair:
+        choices.confirm("Delete all copies that differ, and all copies on nodes that are no replica of their key?")
+    found = Verification(target.fleet(), time.sleep).run(repair, sample)
+    answer = Answer.about(look(target, choices.timeout), "verify", [found.to_json()])
+    answer.title = (
+        f"{found.keys} keys, {found.copies} copies: {found.divergent} keys differ, "
+        f"{sum(found.missing.values())} copies missing, {sum(found.strays.values())} strays, {found.repaired} repaired"
+    )
+    write(answer, [], choices)
+    for name in found.silent:
+        choices.note(f"{name} could not be compared: it does not list its keys, or does not answer.")
+    for name, number in found.missing.items():
+        choices.note(f"{name} lacks {number} copies; `node down {name}` and `node up {name}` fill it again.")
+    return Exit.OK if found.clean or (repair and not found.silent) else Exit.PARTIAL
+
+
+def doctor(choices: Choices, target: Target) -> int:
+    seen = look(target, choices.timeout, target.wanted.nodes if target.wanted else (), resize=True)
+    found = examine(target, seen, choices.timeout)
+    if target.wanted:
+        found += broker_check.findings(choices.timeout, settings.DEBUG)
+    findings = [finding._asdict() for finding in found]
+    failed, warned = (sum(item["verdict"] == verdict for item in findings) for verdict in ("fail", "warn"))
+    answer = Answer.about(seen, "doctor", findings)
+    answer.title = f"{target.alias}: {len(findings)} checks, {failed} failed, {warned} warnings"
+    answer.errors = [
+        {"node": item["node"], "error": item["check"], "message": item["detail"]}
+        for item in findings
+        if item["verdict"] == "fail"
+    ]
+    write(answer, doctor_columns, choices, errors=False)
+    return Exit.PARTIAL if failed else Exit.OK
+
+
+def _code(answer: Answer) -> int:
+    return Exit.PARTIAL if answer.errors else Exit.OK

@@ -1,0 +1,61 @@
+"""Which fleet a command line is about, and the project around it."""
+
+import logging
+import os
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+from django_dcache.errors import ConfigurationError
+
+from .options import Choices
+
+if TYPE_CHECKING:
+    from ..inspection.target import Target
+
+
+def find(choices: Choices) -> "Target":
+    """What the options, or the environment, point to; with the project set up. Raises ConfigurationError."""
+    if not choices.settings and not choices.nodes:
+        raise ConfigurationError("no fleet named; give --settings MODULE, or --nodes HOST:PORT,…")
+    if choices.settings:
+        set_up(choices.settings, choices.pythonpath)
+    from ..inspection import target as targets  # Late: it needs Django, for which help must not wait.
+
+    if choices.settings:
+        target = targets.of_alias(choices.cache)
+        target = target.found_at(choices.nodes) if choices.nodes else target
+    else:
+        target = targets.of_nodes(choices.nodes or "", choices.cache or "default")
+    if choices.verbose:
+        # After the project, which may have configured its own logging.
+        level = logging.INFO if choices.verbose == 1 else logging.DEBUG
+        logging.basicConfig(level=level, stream=sys.stderr, force=True)
+    return target
+
+
+def find_installed(choices: Choices) -> "Target":
+    """As `find`, in a project with dcache_manager, whose models can be imported then. Raises ConfigurationError."""
+    target = find(choices)
+    from django.apps import apps  # Late, as above.
+
+    if target.wanted is None or not apps.is_installed("dcache_manager"):
+        raise ConfigurationError("this needs --settings of a project with dcache_manager in INSTALLED_APPS")
+    return target
+
+
+def set_up(settings: str, pythonpath: str | None) -> None:
+    """Django, with the project's settings. Raises ConfigurationError."""
+    import django  # Late, as above.
+    from django.core.exceptions import ImproperlyConfigured
+
+    for place in (os.getcwd(), pythonpath):
+        if place and place not in sys.path:
+            sys.path.insert(0, place)
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings
+    try:
+        # What a project prints or logs to stdout must not get into the answer.
+        with redirect_stdout(sys.stderr):
+            django.setup()
+    except (ImportError, ImproperlyConfigured) as error:
+        raise ConfigurationError(f"settings {settings!r}: {error}") from error

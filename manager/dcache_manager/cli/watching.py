@@ -1,0 +1,36 @@
+"""Following something that goes on elsewhere, until it is over: the one loop for jobs, resizes and background runs."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..errors import TimedOut
+
+POLL_SECONDS = 0.25
+Seen = TypeVar("Seen")
+
+
+def follow(
+    look: Callable[[], Seen | None],
+    is_over: Callable[[], bool],
+    show: Callable[[Seen], None],
+    seconds: float | None = None,
+    what: str = "",
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Show what each `look` sees until `is_over`. Time begins with the first look that sees something.
+
+    Raises TimedOut about `what` after `seconds`.
+    """
+    until = None
+    while True:
+        seen = look()
+        if is_over():
+            return
+        if seen is not None:
+            show(seen)
+            if until is None and seconds is not None:
+                until = time.monotonic() + seconds
+        if until is not None and time.monotonic() >= until:
+            raise TimedOut(what)
+        sleep(POLL_SECONDS)

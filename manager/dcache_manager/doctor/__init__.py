@@ -1,0 +1,1 @@
+"""What is wrong with a fleet, or will be, and what to do about it."""

@@ -1,0 +1,171 @@
+"""What is wrong with a fleet, or will be: one finding per check and node, with what to do about it.
+
+A check is a function of a look at the fleet; only the round trip talks to the nodes once more.
+"""
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from django_dcache.engines.memcached.health import checks, round_trip
+from django_dcache.engines.memcached.introspection import NodeReply
+from django_dcache.errors import DCacheError
+from django_dcache.model.keys import RESERVED
+from django_dcache.model.state import MAX_PREFIXES, FleetState
+from django_dcache.model.topology import Node
+from django_dcache.transport.pool import Limits
+
+from ..inspection.fleet_report import FleetReport, limits
+from ..inspection.node_query import exchange
+from ..inspection.target import Target
+from ..rebalance import service
+from .finding import Finding, Verdict
+
+MAX_SKEW_SECONDS = 2.0
+"""By which a node's clock may differ from ours: it tells whole seconds only."""
+MANY_PREFIXES_RATIO = 0.8
+"""The part of the prefix generations in use from which on it is warned of."""
+MAX_THREADS = 64
+
+
+def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
+    """All findings, those about the whole fleet last. Takes at most `seconds`."""
+    findings = []
+    serving = [node for node in seen.topology.nodes.values() if not node.out]
+    trips = dict(zip((node.name for node in serving), _round_trips(target, serving, seconds), strict=True))
+    for node in serving:
+        report = seen.of(node)
+        if report.failure:
+            verdict: Verdict = "warn" if report.reply.answered else "fail"
+            findings.append(
+                Finding("connects", node.name, verdict, str(report.failure), "start it, or `node remove` it")
+            )
+            continue
+        findings.append(Finding("connects", node.name, "ok", f"{report.seconds * 1000:.1f} ms"))
+        findings.append(trips[node.name])
+        findings += [
+            Finding(check.name, node.name, check.verdict, check.detail, check.fix) for check in checks(report.reply)
+        ]
+        findings.append(check_clock(node.name, report.reply, report.asked_at))
+    for check in (_item_sizes, _keepers, _size_of_fleet, _moving, _prefixes):
+        findings += check(seen)
+    findings += _location(target, seen)
+    return findings
+
+
+# Of one node
+
+
+def _round_trips(target: Target, nodes: list[Node], seconds: float) -> list[Finding]:
+    how, deadline = limits(target.configuration), time.monotonic() + seconds
+    key = RESERVED + target.name.encode() + b":doctor:" + secrets.token_hex(4).encode()
+    with ThreadPoolExecutor(max(1, min(MAX_THREADS, len(nodes)))) as pool:
+        return list(pool.map(lambda node: _round_trip(node, key, how, deadline), nodes))
+
+
+def _round_trip(node: Node, key: bytes, how: Limits, deadline: float) -> Finding:
+    request, right = round_trip(key)
+    began = time.monotonic()
+    answer, failure = exchange(node, request, lambda tail: len(tail) >= len(right), how, deadline)
+    if answer == right:
+        took = time.monotonic() - began
+        return Finding("round trip", node.name, "ok", f"set, get and delete in {took * 1000:.1f} ms")
+    detail = str(failure) if failure else repr(answer[:100])
+    return Finding("round trip", node.name, "fail", detail, "it must speak memcached's meta commands and take writes")
+
+
+def check_clock(name: str, reply: NodeReply, asked_at: float) -> Finding:
+    """Whether a node's clock agrees with ours. `asked_at`: Unix time by ours."""
+    if reply.clock is None:
+        return Finding("clock", name, "warn", "it does not tell the time")
+    # A node cuts the fraction off its seconds: 0.5 is the best guess of it.
+    off = reply.clock + 0.5 - asked_at
+    if abs(off) <= MAX_SKEW_SECONDS:
+        return Finding("clock", name, "ok", "within 2 s of ours")
+    fix = "run NTP there and here: timeouts above 30 days are sent as points in time"
+    return Finding("clock", name, "warn", f"{off:+.0f} s from ours", fix)
+
+
+# Of the fleet
+
+
+def _item_sizes(seen: FleetReport) -> Iterator[Finding]:
+    sizes = {
+        node.name: size
+        for node in seen.topology.nodes.values()
+        if (size := seen.of(node).reply.max_item_bytes) is not None
+    }
+    if len(set(sizes.values())) > 1:
+        detail = ", ".join(f"{name} {size:,} bytes" for name, size in sizes.items())
+        yield Finding(
+            "item size", None, "warn", detail, "start all nodes with the same -I: a value must fit wherever it moves"
+        )
+    elif sizes:
+        yield Finding("item size", None, "ok", f"{min(sizes.values()):,} bytes everywhere")
+
+
+def _keepers(seen: FleetReport) -> Iterator[Finding]:
+    if not seen.planted:
+        yield Finding(
+            "keepers", None, "warn", "no node knows this fleet", "normal before the first request; else check -c"
+        )
+        return
+    held = {name: seen.states.get(name) for names in seen.topology.keepers for name in names}
+    behind = sorted(name for name, state in held.items() if not _same(state, held.values()))
+    if not seen.proven:
+        detail = f"too few hold epoch {seen.topology.epoch}; behind or silent: {', '.join(behind)}"
+        yield Finding(
+            "keepers", None, "fail", detail, "bring them back: until then no change of the fleet can be agreed on"
+        )
+    elif behind:
+        detail = f"{', '.join(behind)} hold another state than the other keepers"
+        yield Finding("keepers", None, "warn", detail, "the next request that proves the state repairs it")
+    else:
+        yield Finding("keepers", None, "ok", f"{', '.join(held)} hold the same state, epoch {seen.topology.epoch}")
+
+
+def _same(state: FleetState | None, others: Iterable[FleetState | None]) -> bool:
+    return state is not None and all(state.merge(other) == state for other in others if other)
+
+
+def _size_of_fleet(seen: FleetReport) -> Iterator[Finding]:
+    nodes = len(seen.serving.nodes)
+    if nodes < 3:
+        detail = f"with {nodes} the freshness bound covers dead, hung and flapping nodes, not a network split"
+        yield Finding("three nodes", None, "warn", detail, "run three nodes or more")
+    else:
+        yield Finding("three nodes", None, "ok", str(nodes))
+
+
+def _moving(seen: FleetReport) -> Iterator[Finding]:
+    if seen.topology.target and not seen.conductor:
+        detail = f"interrupted in phase {seen.topology.phase}"
+        yield Finding("resize", None, "warn", detail, "`rebalance run` continues, `rebalance cancel` goes back")
+
+
+def _prefixes(seen: FleetReport) -> Iterator[Finding]:
+    known = {prefix for state in seen.states.values() for prefix in state.prefixes}
+    if len(known) > MANY_PREFIXES_RATIO * MAX_PREFIXES:
+        detail = f"generations of {len(known)} made prefixes are kept, of {MAX_PREFIXES} at most"
+        yield Finding("prefixes", None, "warn", detail, "bump fewer versions, or fewer prefixes: others are swept")
+
+
+def _location(target: Target, seen: FleetReport) -> Iterator[Finding]:
+    if target.wanted is None:
+        return
+    try:
+        changes = service.plan(target, seen=seen).changes if seen.planted else []
+    except DCacheError as error:
+        yield Finding("LOCATION", None, "fail", str(error), "correct LOCATION")
+        return
+    if changes:
+        detail = "; ".join(changes)
+        yield Finding("LOCATION", None, "warn", detail, "`rebalance` makes the fleet what LOCATION says")
+    else:
+        yield Finding("LOCATION", None, "ok", "the fleet is what it says")
+    running = seen.topology.nodes
+    for node in target.wanted.nodes:
+        report = seen.reports.get(node.address)
+        if node.name not in running and report and report.failure:
+            yield Finding("LOCATION", node.name, "fail", f"to be added, but: {report.failure}", "start it first")

@@ -1,0 +1,47 @@
+"""What the manager raises beside django_dcache.errors. `cli/exit_codes.py` says how a command ends that raises it.
+
+Each docstring is the exception's message when none is given.
+"""
+
+from django_dcache.errors import DCacheError
+
+
+class NothingReachable(DCacheError):
+    """No node of this fleet can be reached."""
+
+
+class NotConfirmed(DCacheError):
+    """Not confirmed; nothing was changed. Without a terminal, pass --yes."""
+
+
+class TimedOut(DCacheError):
+    """Stopped waiting; the job continues, and `jobs list` or `rebalance status` shows its progress."""
+
+
+class JobFailed(DCacheError):
+    """The job failed."""
+
+    def __init__(self, detail: str, cause: str = ""):
+        """`cause`: the name of the error that ended it, where it ran."""
+        super().__init__(detail)
+        self.cause = cause
+
+
+class JobIncomplete(DCacheError):
+    """The job ended with items that failed, or was cancelled."""
+
+
+class Cancelled(DCacheError):
+    """The resize was cancelled; the fleet is as it was before."""
+
+
+class ClaimLost(DCacheError):
+    """Another worker has taken this over."""
+
+
+class BrokerAway(DCacheError):
+    """The broker did not take the message."""
+
+
+class Adjourned(Exception):
+    """This conductor's turn is over and another one continues: nothing has ended, and nothing has failed."""
