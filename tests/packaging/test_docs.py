@@ -19,6 +19,10 @@ PAGES = sorted(
     for page in [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "example_project/README.md"]
 )
 REPOSITORY = "https://github.com/django-dcache/django-dcache/blob/main/"
+FOLDERS = (
+    *("benchmarks", "django_dcache", "docs", "drill", "example_project", "manager", "script", "speed", "tests"),
+    *("dcache_drill", "dcache_manager", "engines", "flows", "model", "runtime", "snapshot", "transport"),
+)
 MADE = {
     "docs/ring.svg": "script/ring-picture",
     "docs/reference/errors.md": "script/errors-reference",
@@ -107,6 +111,12 @@ def test_every_log_line_is_explained():
     actions = {action for file in sources for action in re.findall(r'"action": "(\w+)"', file.read_text())}
     page = (CHECKOUT / "docs/howto/monitor.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)) == actions
+
+
+def test_every_error_comes_with_advice():
+    """The reference says of every error of the cache what to do about it (ADVICE in script/errors-reference)."""
+    core, _, _ = (CHECKOUT / "docs/reference/errors.md").read_text().partition("## The manager")
+    assert not re.findall(r"^.*\|\s*\|$", core, re.MULTILINE)
 
 
 def test_what_is_installed():
