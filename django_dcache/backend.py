@@ -1,26 +1,26 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, InvalidCacheKey, default_key_func
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
-from .errors import ConfigurationError, DCacheError, InvalidKey, UnreadableValue, ValueTooLarge
+from .errors import ConfigurationError, DCacheError, UnreadableValue
 from .flows import Item
-from .operations import OVER, Operation, Operations
-from .runtime import aio_loop, aio_shortcut, budget, registry
-from .runtime import shortcut as one
-from .runtime import shortcut_many as many
-from .runtime.plan import TakeFlow
+from .operations import ABSENT, OVER, Operation, Operations
+from .runtime import aio_loop, aio_shortcut, deadline, registry, shortcut, shortcut_many
+from .runtime.aio_shortcut import AsyncNeedsFlow
+from .runtime.shortcut import NeedsFlow
 from .values.plain import signed
 
-MANY = 500
-"""Keys of one call that are one operation, with one deadline; so many take a hundredth of it."""
+KEYS_OF_AN_OPERATION = 500
+"""The keys of one call that have the time of one operation: a hundredth of it is enough for them."""
 Value = TypeVar("Value")
+Items = dict[str, Item | None]
 
 _DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 """Known to every Django backend, and without meaning for one that evicts by memory."""
@@ -38,27 +38,33 @@ class DistributedCache(Operations):
             raise ImproperlyConfigured(str(error)) from error
         self._codec = self.fleet.codec
 
-    def _run(self, operation: Operation) -> Any:
+    def _run(self, operation: Operation, needs: NeedsFlow | None = None) -> Any:
+        """The result of an operation; `needs`: its first rounds, as far as the short cut carried them."""
         resume, answer = operation.send, None
         while True:
             try:
-                flow, arguments, deadline = resume(answer)
+                flow, arguments = resume(answer)
             except StopIteration as stop:
                 return stop.value
+            began, rounds = (needs.began, needs.rounds) if needs else (None, ())
+            needs = None
             try:
-                resume, answer = operation.send, self.fleet.run(flow, *arguments, deadline=deadline)
+                resume, answer = operation.send, self.fleet.run(flow, *arguments, began=began, rounds=rounds)
             except Exception as error:
                 resume, answer = operation.throw, error
 
-    async def _arun(self, operation: Operation) -> Any:
+    async def _arun(self, operation: Operation, needs: AsyncNeedsFlow | None = None) -> Any:
         resume, answer = operation.send, None
         while True:
             try:
-                flow, arguments, deadline = resume(answer)
+                flow, arguments = resume(answer)
             except StopIteration as stop:
                 return stop.value
+            began, rounds = (needs.began, needs.rounds) if needs else (None, ())
+            needs = None
             try:
-                resume, answer = operation.send, await aio_loop.run(self.fleet, flow, *arguments, deadline=deadline)
+                answer = await aio_loop.run(self.fleet, flow, *arguments, began=began, rounds=rounds)
+                resume = operation.send
             except Exception as error:
                 resume, answer = operation.throw, error
 
@@ -71,91 +77,78 @@ class DistributedCache(Operations):
             return f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
         return str(super().make_key(key, version))
 
-    def _make_keys(self, keys: Iterable[Any], version: int | None) -> list[str]:
+    def _made_keys(self, keys: Iterable[Any], version: int | None) -> dict[str, Any]:
+        """Django's keys by their made keys."""
         if self.key_func is default_key_func:
             head = f"{self.key_prefix}:{self.version if version is None else version}:"
-            return [f"{head}{key!s}" for key in keys]
-        return [self.make_key(key, version) for key in keys]
+            return {f"{head}{key!s}": key for key in keys}
+        return {self.make_key(key, version): key for key in keys}
 
     # Reading
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        made_key = self.make_key(key, version)
         try:
-            found = one.get(self.fleet, made_key := self.make_key(key, version))
-            return default if found is None else self._codec.decode(made_key, *found)
-        except TakeFlow as trouble:
-            deadline = trouble.deadline
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        except UnreadableValue:
-            deadline = None
-        return self._run(self._get(key, default, version, deadline))
+            found = shortcut.get(self.fleet, made_key)
+        except NeedsFlow as needs:
+            return self._run(self._get(made_key, default), needs)
+        if found is None:
+            return default
+        value = self._decoded(made_key, *found)
+        return default if value is ABSENT else value
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        made_key = self.make_key(key, version)
         try:
-            found = await aio_shortcut.get(self.fleet, made_key := self.make_key(key, version))
-            return default if found is None else self._codec.decode(made_key, *found)
-        except TakeFlow as trouble:
-            deadline = trouble.deadline
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        except UnreadableValue:
-            deadline = None
-        return await self._arun(self._get(key, default, version, deadline))
+            found = await aio_shortcut.get(self.fleet, made_key)
+        except AsyncNeedsFlow as needs:
+            return await self._arun(self._get(made_key, default), needs)
+        if found is None:
+            return default
+        value = self._decoded(made_key, *found)
+        return default if value is ABSENT else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        keys = list(keys)
         values: dict[Any, Any] = {}
-        for made_keys in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
+        for made_keys in self._parts(self._made_keys(keys, version)):
             try:
-                found, rest = many.get_many(self.fleet, made_keys)
-            except InvalidKey as error:
-                raise InvalidCacheKey(str(error)) from None
-            values |= self._values(found, made_keys, rest)
-            if rest:
-                values |= self._run(self._get_many([made_keys[made_key] for made_key in rest], version))
-        return values
-
-    def _parts(self, made_keys: dict[str, Value]) -> Iterable[dict[str, Value]]:
-        """So many at a time as have the time that an operation has. Nothing is sent unless all are legal."""
-        if len(made_keys) <= MANY:
-            return (made_keys,)
-        for made_key in made_keys:
-            self.validate_key(made_key)
-        pairs = iter(made_keys.items())
-        return iter(lambda: dict(islice(pairs, MANY)), {})
-
-    def _values(
-        self, found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any], rest: list[str]
-    ) -> dict[Any, Any]:
-        """By Django's keys. What can't be read is left to the flow."""
-        values, decode = {}, self._codec.decode
-        for made_key, (flags, data) in found.items():
-            try:
-                values[made_keys[made_key]] = decode(made_key, flags, data)
-            except UnreadableValue:
-                rest.append(made_key)
+                values |= self._values(shortcut_many.get_many(self.fleet, made_keys), made_keys)
+            except NeedsFlow as needs:
+                values |= self._run(self._get_many(made_keys), needs)
         return values
 
     async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        keys = list(keys)
         values: dict[Any, Any] = {}
-        for made_keys in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
+        for made_keys in self._parts(self._made_keys(keys, version)):
             try:
-                found, rest, deadline = await aio_shortcut.get_many(self.fleet, made_keys)
-            except InvalidKey as error:
-                raise InvalidCacheKey(str(error)) from None
-            values |= self._values(found, made_keys, rest)
-            if rest:
-                left = [made_keys[made_key] for made_key in rest]
-                values |= await self._arun(self._get_many(left, version, deadline))
+                values |= self._values(await aio_shortcut.get_many(self.fleet, made_keys), made_keys)
+            except AsyncNeedsFlow as needs:
+                values |= await self._arun(self._get_many(made_keys), needs)
         return values
 
+    def _values(self, found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any]) -> dict[Any, Any]:
+        """By Django's keys."""
+        decode = self._codec.decode
+        try:
+            return {made_keys[made_key]: decode(made_key, *data) for made_key, data in found.items()}
+        except UnreadableValue:  # One by one, to see which.
+            values = ((made_keys[made_key], self._decoded(made_key, *data)) for made_key, data in found.items())
+            return {key: value for key, value in values if value is not ABSENT}
+
+    def _parts(self, items: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
+        """As few at a time as have the time that one operation has. None is sent unless every key is legal."""
+        if len(items) <= KEYS_OF_AN_OPERATION:
+            return (items,) if items else ()
+        for made_key in items:
+            self.validate_key(made_key)
+        pairs = iter(items.items())
+        return iter(lambda: dict(islice(pairs, KEYS_OF_AN_OPERATION)), {})
+
     def has_key(self, key: Any, version: int | None = None) -> bool:
-        return bool(self._run(self._has_key(key, version)))
+        return self.get(key, ABSENT, version) is not ABSENT
 
     async def ahas_key(self, key: Any, version: int | None = None) -> bool:
-        return bool(await self._arun(self._has_key(key, version)))
+        return await self.aget(key, ABSENT, version) is not ABSENT
 
     def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
         """The value, or what `default` is or returns, stored for next time.
@@ -163,136 +156,156 @@ class DistributedCache(Operations):
         The right to store is leased before `default` is called and lost to any write meanwhile: a slow loader never
         overwrites something newer. While one caller loads, others wait briefly instead of loading too.
         """
-        return self._run(self._get_or_set(key, default, timeout, version))
+        made_key, needs = self.make_key(key, version), None
+        try:
+            found = shortcut.get(self.fleet, made_key)
+            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+                return value
+        except NeedsFlow as more:
+            needs = more
+        return self._run(self._get_or_set(made_key, default, self._ttl(timeout)), needs)
 
     async def aget_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> Any:
         """`get_or_set`; what `default` returns may also be awaitable."""
-        return await self._arun(self._get_or_set(key, default, timeout, version, may_await=True))
+        made_key, needs = self.make_key(key, version), None
+        try:
+            found = await aio_shortcut.get(self.fleet, made_key)
+            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+                return value
+        except AsyncNeedsFlow as more:
+            needs = more
+        return await self._arun(self._get_or_set(made_key, default, self._ttl(timeout), may_await=True), needs)
 
     # Writing
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """True if the value can be read now; False if it could not be stored (the old one is gone then)."""
-        ttl = self._ttl(timeout)
+        made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
         if ttl == OVER:
-            return bool(self._run(self._set(key, value, timeout, version)))
-        try:
-            flags, data = self._codec.encode(made_key := self.make_key(key, version), value)
-            return one.store(self.fleet, made_key, flags, data, ttl) or self._failed(1)
-        except TakeFlow:
-            return bool(self._run(self._write({made_key: Item(flags, data, ttl)}))[made_key].successful)
-        except ValueTooLarge:
-            return bool(self._run(self._set(key, value, timeout, version)))
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
+            return not self._delete_many((made_key,))
+        item = self._item(made_key, value, ttl)
+        if item is not None:
+            try:
+                shortcut.store(self.fleet, made_key, *item)
+                return True
+            except NeedsFlow as more:
+                needs = more
+        return bool(self._run(self._set(made_key, item), needs))
 
     async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(await self._arun(self._set(key, value, timeout, version)))
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return not await self._arun(self._remove_many((made_key,)))
+        return bool(await self._arun(self._set(made_key, self._item(made_key, value, ttl))))
 
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         """The keys that could not be stored."""
-        ttl = self._ttl(timeout)
-        made_keys = dict(zip(self._make_keys(data, version), data, strict=True))
+        made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
+        failed: list[str] = []
         if ttl == OVER:
-            return [made_keys[made_key] for made_key in self._remove_many(made_keys)]
-        try:
-            encoded = {made_key: self._codec.encode(made_key, data[key]) for made_key, key in made_keys.items()}
-        except ValueTooLarge:
-            parts = ({key: data[key] for key in part.values()} for part in self._parts(made_keys))
-            return [key for part in parts for key in self._run(self._set_many(part, timeout, version))]
-        failed = [made_key for items in self._parts(encoded) for made_key in self._store_many(items, ttl)]
+            failed += self._delete_many(made_keys)
+        else:
+            for items in self._parts(self._items(data, made_keys, ttl)):
+                try:
+                    shortcut_many.store_many(self.fleet, items)
+                except NeedsFlow as needs:
+                    failed += self._run(self._set_many(items), needs)
         return [made_keys[made_key] for made_key in failed]
-
-    def _store_many(self, items: Mapping[str, tuple[int, bytes]], ttl: float | None) -> Collection[str]:
-        """The made keys of those that could not be stored."""
-        try:
-            failed, rest = many.store_many(self.fleet, items, ttl)
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        if failed:
-            self._failed(len(failed))
-        if rest:
-            outcomes = self._run(self._write({made_key: Item(*items[made_key], ttl) for made_key in rest}))
-            failed |= {made_key for made_key in rest if not outcomes[made_key].successful}
-        return failed
 
     async def aset_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
-        failed: list[Any] = []
-        for part in self._parts(dict(zip(self._make_keys(data, version), data, strict=True))):
-            some = {key: data[key] for key in part.values()}
-            failed += await self._arun(self._set_many(some, timeout, version))
-        return failed
+        made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
+        failed: list[str] = []
+        if ttl == OVER:
+            failed += await self._adelete_many(made_keys)
+        else:
+            for items in self._parts(self._items(data, made_keys, ttl)):
+                failed += await self._arun(self._set_many(items))
+        return [made_keys[made_key] for made_key in failed]
+
+    def _items(self, data: Mapping[Any, Any], made_keys: Mapping[str, Any], ttl: float | None) -> Items:
+        return {made_key: self._item(made_key, data[key], ttl) for made_key, key in made_keys.items()}
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(self._run(self._add(key, value, timeout, version)))
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return self.get(key, ABSENT, version) is ABSENT
+        return bool(self._run(self._add(made_key, self._item(made_key, value, ttl))))
 
     async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(await self._arun(self._add(key, value, timeout, version)))
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return await self.aget(key, ABSENT, version) is ABSENT
+        return bool(await self._arun(self._add(made_key, self._item(made_key, value, ttl))))
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(self._run(self._touch(key, timeout, version)))
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return self.delete(key, version)
+        try:
+            return shortcut.touch(self.fleet, made_key, ttl)
+        except NeedsFlow as needs:
+            return bool(self._run(self._touch(made_key, ttl), needs))
 
     async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(await self._arun(self._touch(key, timeout, version)))
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return await self.adelete(key, version)
+        return bool(await self._arun(self._touch(made_key, ttl)))
 
     def delete(self, key: Any, version: int | None = None) -> bool:
-        """True if there was something to delete. Nobody reads it afterwards, whatever its nodes do."""
+        """True if there was something to delete. No client reads it afterwards, whatever its nodes do."""
+        made_key = self.make_key(key, version)
         try:
-            existed, gone = one.remove(self.fleet, self.make_key(key, version))
-            return existed if gone else self._failed(1)
-        except TakeFlow:
-            return bool(self._run(self._delete(key, version)))
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
+            return shortcut.remove(self.fleet, made_key)
+        except NeedsFlow as needs:
+            return bool(self._run(self._remove(made_key), needs))
 
     async def adelete(self, key: Any, version: int | None = None) -> bool:
-        return bool(await self._arun(self._delete(key, version)))
+        return bool(await self._arun(self._remove(self.make_key(key, version))))
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self._remove_many(self._make_keys(keys, version))
+        self._delete_many(self._made_keys(keys, version))
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        keys = list(keys)
-        for part in self._parts(dict(zip(self._make_keys(keys, version), keys, strict=True))):
-            await self._arun(self._delete_many(part.values(), version))
+        await self._adelete_many(self._made_keys(keys, version))
 
-    def _remove_many(self, made_keys: Collection[str]) -> Collection[str]:
-        """The made keys that somebody may still read."""
-        if len(made_keys) > MANY:
-            return [name for part in self._parts(dict.fromkeys(made_keys)) for name in self._remove_many(part)]
-        try:
-            failed, rest = many.remove_many(self.fleet, made_keys)
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        if failed:
-            self._failed(len(failed))
-        if rest:
-            outcomes = self._run(self._write(dict.fromkeys(rest)))
-            failed |= {made_key for made_key in rest if not outcomes[made_key].acknowledged}
+    def _delete_many(self, made_keys: Iterable[str]) -> list[str]:
+        """The made keys that may still be read."""
+        failed: list[str] = []
+        for part in self._parts(dict.fromkeys(made_keys)):
+            try:
+                shortcut_many.remove_many(self.fleet, part)
+            except NeedsFlow as needs:
+                failed += self._run(self._remove_many(part), needs)
+        return failed
+
+    async def _adelete_many(self, made_keys: Iterable[str]) -> list[str]:
+        failed: list[str] = []
+        for part in self._parts(dict.fromkeys(made_keys)):
+            failed += await self._arun(self._remove_many(part))
         return failed
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """The new number; the TTL stays. Raises ValueError if there is none, TypeError if it is no whole number."""
-        try:
-            if not isinstance(delta, int):
-                raise TakeFlow
-            number = one.count(self.fleet, self.make_key(key, version), delta)
-        except TakeFlow:
-            return int(self._run(self._incr(key, delta, version)))
-        except InvalidKey as error:
-            raise InvalidCacheKey(str(error)) from None
-        if number is None:
-            raise ValueError(f"Key {key!r} not found")
-        return signed(number)
+        made_key, needs = self.make_key(key, version), None
+        if isinstance(delta, int):
+            try:
+                number = shortcut.count(self.fleet, made_key, delta)
+                if number is None:
+                    raise ValueError(f"Key {key!r} not found")
+                return signed(number)
+            except NeedsFlow as more:
+                needs = more
+        return int(self._run(self._incr(key, made_key, delta), needs))
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return int(await self._arun(self._incr(key, delta, version)))
+        return int(await self._arun(self._incr(key, self.make_key(key, version), delta)))
 
     def decr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return self.incr(key, -delta, version)
@@ -339,12 +352,12 @@ def fleet_alias(location: Any) -> str:
 
 @receiver(request_started, dispatch_uid="django_dcache.budget")
 def _begin_budget(**kwargs: Any) -> None:
-    budget.begin()
+    deadline.begin_request()
 
 
 @receiver(request_finished, dispatch_uid="django_dcache.budget")
 def _end_budget(**kwargs: Any) -> None:
-    budget.end()
+    deadline.end_request()
 
 
 __all__ = ["DCacheError", "DistributedCache"]

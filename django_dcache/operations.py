@@ -1,10 +1,10 @@
 """What each method of Django's cache API means for a fleet, written once for threads and for event loops.
 
 An operation is a generator: it yields flows to be run, receives their results, and returns what Django's method does.
-Here, and only here, a failure becomes a miss.
+Here, and only here, a failure becomes a miss, False or an exception (`_failed`).
 """
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
 from inspect import isawaitable
 from typing import Any, NamedTuple
 
@@ -32,15 +32,13 @@ class Run(NamedTuple):
 
     flow: Any
     arguments: tuple[Any, ...] = ()
-    deadline: float | None = None
-    """Where a part of the operation's time is used up (monotonic)."""
 
 
 Operation = Generator[Run, Any, Any]
 
 
 class Operations(BaseCache):
-    """Of whom it needs the fleet."""
+    """What threads and event loops have in common."""
 
     fleet: Fleet
     _codec: Codec
@@ -76,16 +74,18 @@ class Operations(BaseCache):
             return None
         return Item(flags, data, ttl)
 
-    def _decode(self, made_key: str, value: Value | None) -> Any:
-        if value is None or value.data is None:
-            return ABSENT
+    def _decoded(self, made_key: str, flags: int, data: bytes) -> Any:
+        """The value, or ABSENT if it can't be read."""
         try:
-            return self._codec.decode(made_key, value.flags, value.data)
+            return self._codec.decode(made_key, flags, data)
         except UnreadableValue:
             self.fleet.counters["unreadable"] += 1
             if self._raises:
                 raise
             return ABSENT
+
+    def _decode(self, made_key: str, value: Value | None) -> Any:
+        return ABSENT if value is None or value.data is None else self._decoded(made_key, value.flags, value.data)
 
     # Failures
 
@@ -100,18 +100,24 @@ class Operations(BaseCache):
             raise NoReplica(epoch=self.fleet.view.epoch)
         return False
 
+    def _settled(self, run: Run, otherwise: Any) -> Operation:
+        """What the flow returns; `otherwise` where no replica could answer for it."""
+        try:
+            return (yield run)
+        except NoReplica:
+            self._failed(1)
+            return otherwise
+
     # Reading
 
-    def _fetch(
-        self, made_keys: Iterable[str], value: bool = True, deadline: float | None = None
-    ) -> Generator[Run, Any, dict[str, Value]]:
+    def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value]]:
         names: dict[str, bytes] = {}
 
         def named(view: View) -> Any:
             names.update((made_key, _name(view, made_key)) for made_key in made_keys)
-            return fetch(view, names.values(), value)
+            return fetch(view, names.values())
 
-        found = yield Run(named, deadline=deadline)
+        found = yield Run(named)
         if found.unanswered:
             self._failed(found.unanswered)
         if found and self._doubted(len(found)):
@@ -119,32 +125,25 @@ class Operations(BaseCache):
         return {made_key: found[name] for made_key, name in names.items() if name in found}
 
     def _doubted(self, found: int) -> bool:
-        """Whether so many values that were found have to be misses, because the state can't be proven."""
+        """Whether the values that were found have to be misses, because the state can't be proven."""
         fleet = self.fleet
         if fleet.options.on_unproven != "miss" or fleet.proven:
             return False
         fleet.counters["unproven_misses"] += found
         return True
 
-    def _get(self, key: Any, default: Any, version: int | None, deadline: float | None = None) -> Operation:
-        made_key = self._made(key, version)
-        found = yield from self._fetch((made_key,), deadline=deadline)
+    def _get(self, made_key: str, default: Any) -> Operation:
+        found = yield from self._fetch((made_key,))
         value = self._decode(made_key, found.get(made_key))
         return default if value is ABSENT else value
 
-    def _get_many(self, keys: Iterable[Any], version: int | None, deadline: float | None = None) -> Operation:
-        made = {key: self._made(key, version) for key in keys}
-        found = (yield from self._fetch(made.values(), deadline=deadline)) if made else {}
-        values = {key: self._decode(made_key, found[made_key]) for key, made_key in made.items() if made_key in found}
-        return {key: value for key, value in values.items() if value is not ABSENT}
+    def _get_many(self, made_keys: Mapping[str, Any]) -> Operation:
+        """Values by what `made_keys` has for each made key."""
+        found = yield from self._fetch(made_keys)
+        values = ((key, self._decode(made_key, found.get(made_key))) for made_key, key in made_keys.items())
+        return {key: value for key, value in values if value is not ABSENT}
 
-    def _has_key(self, key: Any, version: int | None) -> Operation:
-        return bool((yield from self._fetch((self._made(key, version),), False)))
-
-    def _get_or_set(
-        self, key: Any, default: Any, timeout: Any, version: int | None, may_await: bool = False
-    ) -> Operation:
-        made_key, ttl = self._made(key, version), self._ttl(timeout)
+    def _get_or_set(self, made_key: str, default: Any, ttl: float | None, may_await: bool = False) -> Operation:
         loaded, young = ABSENT, False
 
         def keep(value: Any) -> Item | None:
@@ -184,61 +183,47 @@ class Operations(BaseCache):
             return write(view, {names[key]: None if view.young(key) else item for key, item in changes.items()})
 
         outcomes: dict[bytes, Outcome] = yield Run(named)
-        failed = sum(outcome.broken for outcome in outcomes.values())
-        if failed:
+        written = {made_key: outcomes[name] for made_key, name in names.items()}
+        if failed := sum(outcome.failed(changes[made_key] is not None) for made_key, outcome in written.items()):
             self._failed(failed)
-        return {made_key: outcomes[name] for made_key, name in names.items()}
+        return written
 
-    def _set(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
-        made_key, ttl = self._made(key, version), self._ttl(timeout)
-        if ttl == OVER:
-            return (yield from self._write({made_key: None}))[made_key].acknowledged
-        return (yield from self._write({made_key: self._item(made_key, value, ttl)}))[made_key].successful
+    def _set_many(self, items: Mapping[str, Item | None]) -> Operation:
+        """The made keys of those that could not be stored."""
+        outcomes = yield from self._write(items)
+        return [made_key for made_key in items if not outcomes[made_key].successful]
 
-    def _set_many(self, data: Mapping[Any, Any], timeout: Any, version: int | None) -> Operation:
-        made, ttl = {key: self._made(key, version) for key in data}, self._ttl(timeout)
-        if not made:
-            return []
-        if ttl == OVER:
-            removed = yield from self._write(dict.fromkeys(made.values()))
-            return [key for key, made_key in made.items() if not removed[made_key].acknowledged]
-        outcomes = yield from self._write({made[key]: self._item(made[key], value, ttl) for key, value in data.items()})
-        return [key for key, made_key in made.items() if not outcomes[made_key].successful]
+    def _remove_many(self, made_keys: Collection[str]) -> Operation:
+        """The made keys that may still be read."""
+        outcomes = yield from self._write(dict.fromkeys(made_keys))
+        return [made_key for made_key in made_keys if not outcomes[made_key].acknowledged]
 
-    def _add(self, key: Any, value: Any, timeout: Any, version: int | None) -> Operation:
-        made_key, ttl = self._made(key, version), self._ttl(timeout)
-        if ttl == OVER:
-            return not (yield from self._fetch((made_key,), False))
-        item = self._item(made_key, value, ttl)
+    def _set(self, made_key: str, item: Item | None) -> Operation:
+        return not (yield from self._set_many({made_key: item}))
 
+    def _remove(self, made_key: str) -> Operation:
+        """Whether there was something to delete."""
+        return (yield from self._write({made_key: None}))[made_key].existed
+
+    def _add(self, made_key: str, item: Item | None) -> Operation:
         def named(view: View) -> Any:
-            if item is None or not view.trusted or view.young(made_key):
+            if not view.trusted:
+                return _unproven(view)
+            if item is None or view.young(made_key):
                 return _refuse()
             return add(view, _name(view, made_key), item)
 
-        return (yield Run(named))
+        return (yield from self._settled(Run(named), False))
 
-    def _touch(self, key: Any, timeout: Any, version: int | None) -> Operation:
-        made_key, ttl = self._made(key, version), self._ttl(timeout)
-        if ttl == OVER:
-            return (yield from self._write({made_key: None}))[made_key].existed
-        return (yield Run(lambda view: touch(view, _name(view, made_key), ttl)))
+    def _touch(self, made_key: str, ttl: float | None) -> Operation:
+        return (yield from self._settled(Run(lambda view: touch(view, _name(view, made_key), ttl)), False))
 
-    def _delete(self, key: Any, version: int | None) -> Operation:
-        made_key = self._made(key, version)
-        return (yield from self._write({made_key: None}))[made_key].existed
-
-    def _delete_many(self, keys: Iterable[Any], version: int | None) -> Operation:
-        made_keys = [self._made(key, version) for key in keys]
-        if made_keys:
-            yield from self._write(dict.fromkeys(made_keys))
-
-    def _incr(self, key: Any, delta: int, version: int | None) -> Operation:
-        made_key = self._made(key, version)
+    def _incr(self, key: Any, made_key: str, delta: int) -> Operation:
         if not isinstance(delta, int):
             raise TypeError(f"delta is {type(delta).__name__}, want a whole number")
         try:
-            number = yield Run(lambda view: count(view, _name(view, made_key), delta) if view.trusted else _nothing())
+            run = Run(lambda view: count(view, _name(view, made_key), delta) if view.trusted else _unproven(view))
+            number = yield from self._settled(run, None)
         except NotANumber:
             raise TypeError(f"Key {key!r} does not hold a whole number") from None
         if number is None:
@@ -247,15 +232,17 @@ class Operations(BaseCache):
 
     def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation:
         version = self.version if version is None else version
-        value = yield from self._get(key, ABSENT, version)
+        made_key, target = self._made(key, version), self._made(key, version + delta)
+        value = yield from self._get(made_key, ABSENT)
         if value is ABSENT:
             raise ValueError(f"Key {key!r} not found")
-        yield from self._set(key, value, DEFAULT_TIMEOUT, version + delta)
-        yield from self._delete(key, version)
+        if (ttl := self._ttl(DEFAULT_TIMEOUT)) != OVER:
+            yield from self._set(target, self._item(target, value, ttl))
+        yield from self._remove(made_key)
         return version + delta
 
     def _clear(self) -> Operation:
-        return (yield Run(clear))
+        return (yield Run(clear)) or self._failed(1)
 
 
 def _name(view: View, made_key: str) -> bytes:
@@ -271,8 +258,10 @@ def _refuse() -> Flow[bool]:
     return False
 
 
-def _nothing() -> Flow[None]:
+def _unproven(view: View) -> Flow[Any]:
+    """By a map that may be old no write is acknowledged."""
     yield from ()
+    raise NoReplica("too few keepers answered to prove the fleet's state", epoch=view.epoch)
 
 
 def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:

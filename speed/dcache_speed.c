@@ -1,6 +1,6 @@
 /* The parts of django-dcache's short cut that are done once for every key. Pure functions: no socket, no clock, no lock.
 
-   django_dcache/direct/batch.py says what each of them does, and does it where this module is missing;
+   django_dcache/engines/memcached/hot.py says what each of them does, and does it where this module is missing;
    tests/unit/engines/memcached/test_speed.py proves them equal. Only the stable ABI of Python 3.11 is used, so that one wheel fits all.
 
    References taken out of lists, tuples and dicts are borrowed: nothing in here runs code that could drop them before
@@ -11,14 +11,10 @@
 #include <Python.h>
 #include <string.h>
 
-/* Counted up whenever a function changes; django_dcache/direct/speed.py takes no other. */
-#define INTERFACE 1
+/* Counted up whenever a function changes; django_dcache/engines/memcached/speed.py takes no other. */
+#define INTERFACE 2
 
 typedef unsigned long long Number;
-
-/* Places of fields in the named tuples of django_dcache/direct/known.py. */
-enum { MADE_KEY = 0, READ = 3, LAST = 4, WRITE = 5 };
-enum { POOL = 1, KEY = 2, REMOVE = 3 };
 
 /* ---- Arguments ---- */
 
@@ -91,9 +87,9 @@ take_answer(Cursor *cursor, Answer *answer)
     return take_word(cursor, "\r\n");
 }
 
-/* header(data, opaque) -> (flags, start, stop) | None */
+/* found(data, opaque) -> (flags, start, stop) | None */
 static PyObject *
-header(PyObject *module, PyObject *const *args, Py_ssize_t count)
+found(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     char *text;
     Py_ssize_t length;
@@ -110,30 +106,30 @@ header(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 static int
-keep(PyObject *found, PyObject *made_key, Number flags, const char *data, Number size)
+keep(PyObject *values, PyObject *made_key, Number flags, const char *data, Number size)
 {
     PyObject *value = Py_BuildValue("Ky#", flags, data, (Py_ssize_t)size);
-    int failed = !value || PyDict_SetItem(found, made_key, value) < 0;
+    int failed = !value || PyDict_SetItem(values, made_key, value) < 0;
 
     Py_XDECREF(value);
     return !failed;
 }
 
-/* answers(data, position, asked, number, opaque, found, missed) -> (position, number) */
+/* answers(data, made_keys, number, first, found, missed) -> (position, number) */
 static PyObject *
 answers(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     char *text;
-    Py_ssize_t length;
-    Number opaque;
+    Py_ssize_t length, position = 0;
+    Number first;
 
-    if (!expect(count, 7) || PyBytes_AsStringAndSize(args[0], &text, &length) < 0 || !as_number(args[4], &opaque))
+    if (!expect(count, 6) || PyBytes_AsStringAndSize(args[0], &text, &length) < 0 || !as_number(args[3], &first))
         return NULL;
-    PyObject *asked = args[2], *found = args[5], *missed = args[6];
-    Py_ssize_t position = PyLong_AsSsize_t(args[1]), number = PyLong_AsSsize_t(args[3]), wanted = PyList_Size(asked);
+    PyObject *made_keys = args[1], *values = args[4], *missed = args[5];
+    Py_ssize_t number = PyLong_AsSsize_t(args[2]), wanted = PyList_Size(made_keys);
     if (PyErr_Occurred())
         return NULL;
-    if (position < 0 || position > length || number < 0)
+    if (number < 0)
         return PyErr_Format(PyExc_ValueError, "outside of what there is");
 
     while (number < wanted) {
@@ -145,7 +141,7 @@ answers(PyObject *module, PyObject *const *args, Py_ssize_t count)
                 position = -1;
             break;
         }
-        if (answer.opaque != opaque + (Number)number) {
+        if (answer.opaque != first + (Number)number) {
             position = -1;
             break;
         }
@@ -160,18 +156,15 @@ answers(PyObject *module, PyObject *const *args, Py_ssize_t count)
                 break;
             }
         }
-        PyObject *known = PyList_GetItem(asked, number), *made_key = NULL, *last = NULL;
-        if (!known || !(made_key = PyTuple_GetItem(known, MADE_KEY)) || !(last = PyTuple_GetItem(known, LAST)))
+        PyObject *made_key = PyList_GetItem(made_keys, number);
+        if (!made_key)
             return NULL;
         if (answer.is_value && !answer.is_stub) {
-            if (!keep(found, made_key, answer.flags, data, answer.size))
+            if (!keep(values, made_key, answer.flags, data, answer.size))
                 return NULL;
         }
-        else {
-            int is_last = PyObject_IsTrue(last);
-            if (is_last < 0 || (!is_last && PyList_Append(missed, made_key) < 0))
-                return NULL;
-        }
+        else if (PyList_Append(missed, made_key) < 0)
+            return NULL;
         position = cursor.at - text;
         number++;
     }
@@ -179,81 +172,6 @@ answers(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 /* ---- Commands ---- */
-
-/* Adds `item` to the list that `groups` has under `pool`. */
-static int
-add_to(PyObject *groups, PyObject *pool, PyObject *item)
-{
-    PyObject *group = PyDict_GetItemWithError(groups, pool);
-
-    if (group)
-        return PyList_Append(group, item);
-    if (PyErr_Occurred() || !(group = PyList_New(0)))
-        return -1;
-    int failed = PyList_Append(group, item) < 0 || PyDict_SetItem(groups, pool, group) < 0;
-    Py_DECREF(group);
-    return failed ? -1 : 0;
-}
-
-static int
-add_reader(PyObject *groups, PyObject *rest, PyObject *known)
-{
-    PyObject *spot = PyTuple_GetItem(known, READ), *pool, *made_key;
-
-    if (!spot)
-        return -1;
-    if (spot == Py_None)
-        return (made_key = PyTuple_GetItem(known, MADE_KEY)) ? PyList_Append(rest, made_key) : -1;
-    return (pool = PyTuple_GetItem(spot, POOL)) ? add_to(groups, pool, known) : -1;
-}
-
-static int
-add_removals(PyObject *groups, PyObject *rest, PyObject *known)
-{
-    PyObject *spots = PyTuple_GetItem(known, WRITE), *spot, *pool, *remove, *made_key;
-    Py_ssize_t copies = spots ? PyTuple_Size(spots) : -1;
-
-    if (copies < 0)
-        return -1;
-    if (copies == 0)
-        return (made_key = PyTuple_GetItem(known, MADE_KEY)) ? PyList_Append(rest, made_key) : -1;
-    for (Py_ssize_t i = 0; i < copies; i++) {
-        if (!(spot = PyTuple_GetItem(spots, i)) || !(pool = PyTuple_GetItem(spot, POOL)) ||
-            !(remove = PyTuple_GetItem(spot, REMOVE)) || add_to(groups, pool, remove) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* Each of `places` by `add`: ({pool: list}, rest) */
-static PyObject *
-grouped(PyObject *places, int (*add)(PyObject *, PyObject *, PyObject *))
-{
-    PyObject *groups = PyDict_New(), *rest = PyList_New(0), *known;
-    Py_ssize_t count = PyList_Size(places), i;
-    int fine = groups && rest && count >= 0;
-
-    for (i = 0; fine && i < count; i++)
-        fine = (known = PyList_GetItem(places, i)) && add(groups, rest, known) == 0;
-    PyObject *both = fine ? PyTuple_Pack(2, groups, rest) : NULL;
-    Py_XDECREF(groups);
-    Py_XDECREF(rest);
-    return both;
-}
-
-/* readers(places) -> ({pool: places}, made keys) */
-static PyObject *
-readers(PyObject *module, PyObject *places)
-{
-    return grouped(places, add_reader);
-}
-
-/* removals(places) -> ({pool: commands}, made keys) */
-static PyObject *
-removals(PyObject *module, PyObject *places)
-{
-    return grouped(places, add_removals);
-}
 
 static Py_ssize_t
 digits(Number number)
@@ -273,15 +191,14 @@ put(char *at, const char *data, Py_ssize_t length)
 }
 
 static int
-key_of(PyObject *asked, Py_ssize_t i, char **key, Py_ssize_t *length)
+key_of(PyObject *keys, Py_ssize_t i, char **key, Py_ssize_t *length)
 {
-    PyObject *known = PyList_GetItem(asked, i), *spot = known ? PyTuple_GetItem(known, READ) : NULL;
-    PyObject *bytes = spot ? PyTuple_GetItem(spot, KEY) : NULL;
+    PyObject *bytes = PyList_GetItem(keys, i);
 
     return bytes && PyBytes_AsStringAndSize(bytes, key, length) == 0;
 }
 
-/* questions(asked, opaque) -> one `mg` for each */
+/* questions(keys, first) -> one `mg` for each */
 static PyObject *
 questions(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
@@ -315,16 +232,232 @@ questions(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return request;
 }
 
+/* ---- Placement ---- */
+
+/* MD5 (RFC 1321) of a text of at most LONGEST_NAME bytes: it says where a key lives, and protects nothing. */
+
+#define LONGEST_NAME 240
+
+typedef unsigned int Word;
+
+static const unsigned char shifts[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
+static const Word sines[64] = {
+    0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
+    0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
+    0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
+    0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
+    0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
+    0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
+    0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
+    0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
+};
+
+static Word
+little_endian(const unsigned char *at)
+{
+    return (Word)at[0] | (Word)at[1] << 8 | (Word)at[2] << 16 | (Word)at[3] << 24;
+}
+
+static void
+mix(Word state[4], const unsigned char *block)
+{
+    Word words[16], a = state[0], b = state[1], c = state[2], d = state[3];
+
+    for (int i = 0; i < 16; i++)
+        words[i] = little_endian(block + 4 * i);
+    for (int i = 0; i < 64; i++) {
+        int round = i / 16, shift = shifts[4 * round + i % 4];
+        Word mixed = round == 0 ? (b & c) | (~b & d) : round == 1 ? (d & b) | (~d & c) : round == 2 ? b ^ c ^ d : c ^ (b | ~d);
+        int word = round == 0 ? i : round == 1 ? 5 * i + 1 : round == 2 ? 3 * i + 5 : 7 * i;
+        Word sum = a + mixed + sines[i] + words[word % 16];
+        a = d, d = c, c = b;
+        b += sum << shift | sum >> (32 - shift);
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+}
+
+/* The first five bytes of the digest: the point on the ring, and the slot. */
+static void
+place(const char *name, size_t length, Word *point, Word *slot)
+{
+    Word state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
+    unsigned char padded[LONGEST_NAME + 72] = {0};
+    size_t size = (length + 8) / 64 * 64 + 64;
+
+    memcpy(padded, name, length);
+    padded[length] = 0x80;
+    padded[size - 8] = (unsigned char)(length << 3), padded[size - 7] = (unsigned char)(length >> 5);
+    for (size_t i = 0; i < size; i += 64)
+        mix(state, padded + i);
+    *point = state[0];
+    *slot = state[1] & 255;
+}
+
+/* Whether an encoded made key is its own name: legal, short, and not one of those that hold the fleet's state. */
+static int
+is_own_name(const char *name, Py_ssize_t length)
+{
+    if (length < 1 || length > LONGEST_NAME || (length >= 4 && memcmp(name, "_dc:", 4) == 0))
+        return 0;
+    for (Py_ssize_t i = 0; i < length; i++)
+        if ((unsigned char)name[i] <= 32 || name[i] == 127)
+            return 0;
+    return 1;
+}
+
+/* The place of the first of `count` rising points that is no less than `point`; `count` if there is none. */
+static Py_ssize_t
+search(const Word *points, Py_ssize_t count, Word point)
+{
+    Py_ssize_t low = 0, high = count;
+
+    while (low < high) {
+        Py_ssize_t middle = (low + high) / 2;
+        if (points[middle] < point)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+typedef struct {
+    const char *name;
+    Py_ssize_t length, index;
+    Word slot;
+} Place;
+
+/* 1: placed; 0: its name takes more than arithmetic; -1: an exception. */
+static int
+place_key(PyObject *made_key, const Word *points, Py_ssize_t count, Place *found)
+{
+    Word point;
+
+    found->name = PyUnicode_AsUTF8AndSize(made_key, &found->length);
+    if (!found->name) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            return -1;
+        PyErr_Clear();
+        return 0;
+    }
+    if (!is_own_name(found->name, found->length))
+        return 0;
+    place(found->name, (size_t)found->length, &point, &found->slot);
+    found->index = search(points, count, point);
+    return 1;
+}
+
+/* Points are packed as the machine has them: array("I").tobytes(). */
+static int
+as_points(PyObject *object, const Word **points, Py_ssize_t *count)
+{
+    char *bytes;
+    Py_ssize_t length;
+
+    if (PyBytes_AsStringAndSize(object, &bytes, &length) < 0)
+        return 0;
+    *points = (const Word *)bytes;
+    *count = length / (Py_ssize_t)sizeof(Word);
+    return 1;
+}
+
+/* locate(made_key, points) -> (name, index, slot) | None */
+static PyObject *
+locate(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    const Word *points;
+    Py_ssize_t size;
+    Place found;
+
+    if (!expect(count, 2) || !as_points(args[1], &points, &size))
+        return NULL;
+    int placed = place_key(args[0], points, size, &found);
+    if (placed < 0)
+        return NULL;
+    if (!placed)
+        Py_RETURN_NONE;
+    return Py_BuildValue("y#nI", found.name, found.length, found.index, found.slot);
+}
+
+/* Adds an item, whose reference it takes over, to a list. */
+static int
+append(PyObject *list, PyObject *item)
+{
+    int failed = !item || PyList_Append(list, item) < 0;
+
+    Py_XDECREF(item);
+    return !failed;
+}
+
+static PyObject *
+marked(PyObject *mark, const char *name, Py_ssize_t length)
+{
+    char *text;
+    Py_ssize_t size;
+
+    if (PyBytes_AsStringAndSize(mark, &text, &size) < 0)
+        return NULL;
+    PyObject *key = PyBytes_FromStringAndSize(NULL, size + length);
+    if (key) {
+        char *at = PyBytes_AsString(key);
+        memcpy(at, text, (size_t)size);
+        memcpy(at + size, name, (size_t)length);
+    }
+    return key;
+}
+
+/* group(made_keys, points, owners, marks) -> [(wire keys, made keys)] | position */
+static PyObject *
+group(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    const Word *points;
+    const unsigned short *owners;
+    Py_ssize_t size, length;
+    Place found;
+
+    if (!expect(count, 4) || !as_points(args[1], &points, &size))
+        return NULL;
+    if (!PyByteArray_Check(args[2]))
+        return PyErr_Format(PyExc_TypeError, "owners are a bytearray");
+    owners = (const unsigned short *)PyByteArray_AsString(args[2]);
+    length = PyByteArray_Size(args[2]);
+    Py_ssize_t wanted = PyList_Size(args[0]), nodes = PyList_Size(args[3]);
+    if (wanted < 0 || nodes < 0)
+        return NULL;
+    if (length != (size + 1) * (Py_ssize_t)sizeof(*owners))
+        return PyErr_Format(PyExc_ValueError, "an owner for each point, and one more");
+    PyObject *groups = PyList_New(nodes);
+    for (Py_ssize_t i = 0; groups && i < nodes; i++) {
+        PyObject *pair = Py_BuildValue("[][]");
+        if (!pair || PyList_SetItem(groups, i, pair) < 0)
+            Py_CLEAR(groups);
+    }
+    for (Py_ssize_t i = 0; groups && i < wanted; i++) {
+        PyObject *made_key = PyList_GetItem(args[0], i), *pair;
+        int placed = place_key(made_key, points, size, &found);
+        Py_ssize_t owner = placed > 0 ? owners[found.index] : nodes;
+        if (placed >= 0 && owner >= nodes) {
+            Py_DECREF(groups);
+            return PyLong_FromSsize_t(i);
+        }
+        if (placed < 0 || !(pair = PyList_GetItem(groups, owner)) ||
+            !append(PyTuple_GetItem(pair, 0), marked(PyList_GetItem(args[3], owner), found.name, found.length)) ||
+            PyList_Append(PyTuple_GetItem(pair, 1), made_key) < 0)
+            Py_CLEAR(groups);
+    }
+    return groups;
+}
+
 /* ---- The module ---- */
 
 #define FAST(function) {#function, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL}
 
 static PyMethodDef methods[] = {
-    {"readers", readers, METH_O, NULL},
-    {"removals", removals, METH_O, NULL},
     FAST(questions),
     FAST(answers),
-    FAST(header),
+    FAST(found),
+    FAST(group),
+    FAST(locate),
     {NULL, NULL, 0, NULL},
 };
 

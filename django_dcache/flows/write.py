@@ -20,7 +20,7 @@ FILL_WAIT = 0.002
 class Outcome:
     """What became of one key of a write, gathered over its rounds."""
 
-    __slots__ = ("stored", "existed", "refused", "broken")
+    __slots__ = ("stored", "existed", "refused", "lost", "broken")
 
     def __init__(self) -> None:
         self.stored = False
@@ -29,6 +29,8 @@ class Outcome:
         """At least one replica had something to delete."""
         self.refused = False
         """A node said no; the old value has been removed."""
+        self.lost = False
+        """The reply of a replica never came; what it holds can't be read any more, unless `broken`."""
         self.broken = False
         """An old copy may still be reachable: the write must not be acknowledged."""
 
@@ -41,6 +43,10 @@ class Outcome:
     def successful(self) -> bool:
         """For a set."""
         return self.stored and not self.refused and not self.broken
+
+    def failed(self, stores: bool) -> bool:
+        """Whether too few nodes answered: an old value may be read, or, if it `stores`, no replica took the new one."""
+        return self.broken or (stores and self.lost and not self.stored and not self.refused)
 
 
 def write(view: View, changes: Mapping[bytes, Item | None]) -> Flow[dict[bytes, Outcome]]:
@@ -109,6 +115,7 @@ class Batches:
                 name, slot, joining, purge = target
                 outcome = outcomes[name]
                 if lost(command, reply, purge):
+                    outcome.lost = True
                     # A reader with an older view may be filling a joining copy from this node at this moment.
                     suspect[name] |= {(node, slot), *((other, slot) for other in joining)}
                     if isinstance(reply, NodeFailure) and not reply.sent:

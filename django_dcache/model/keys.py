@@ -24,6 +24,8 @@ RESERVED = b"_dc:"
 SLOTS = 256
 
 _legal = re.compile(rb"[^\x00-\x20\x7f]{1,250}").fullmatch
+is_own_name = re.compile(rb"(?!%b)[^\x00-\x20\x7f]{1,%d}" % (RESERVED, MAX_NAME_BYTES)).fullmatch
+"""Whether an encoded made key is its own name: legal, and short enough. The quick look of nearly all operations."""
 _mark = b"\xff"
 _long_name = re.compile(rb"\xff#([0-9a-f]{32})[0-9a-f]{64}").fullmatch
 _stored = re.compile(

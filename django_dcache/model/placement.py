@@ -13,6 +13,7 @@ O = replicas by the old ring, N = by the new one, J = N∖O joining, L = O∖N l
 The second round starts when the first is complete: sources before targets, always.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 from .ring import Ring
@@ -104,7 +105,7 @@ class Placement:
             route = self._routes[pair] = self._route(*pair)
         return route
 
-    @property
+    @cached_property
     def cuts(self) -> list[int]:
         """Points in rising order. Keys between two have the route of the second; past the last, of the first."""
         return sorted({*self._old.ring.points, *self._new.ring.points})

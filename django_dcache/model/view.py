@@ -12,7 +12,7 @@ A bumped slot passes through three standings here (docs/adr/0001):
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from . import keys
 from .keys import Position, position
@@ -91,8 +91,6 @@ class View:
     hash_tags: bool = False
     avoid: frozenset[str] = frozenset()
     """Nodes to read from only when no other copy is left: far slower than the others."""
-    known: dict[str, Any] = field(default_factory=dict, compare=False)
-    """Where made keys are, as direct.py wants it: forgotten with the view that it was worked out under."""
     prefixes: tuple[str, ...] = field(init=False)
     """The made prefixes that were ever bumped."""
 
@@ -156,7 +154,7 @@ class View:
         return tuple(sorted(route.read, key=self.avoid.__contains__))
 
     def avoiding(self, names: frozenset[str]) -> "View":
-        return self if names == self.avoid else replace(self, avoid=names, known={})
+        return self if names == self.avoid else replace(self, avoid=names)
 
     def generation(self, node: str, slot: int) -> int:
         found = self.state.generations.get(node)
@@ -192,7 +190,6 @@ class View:
             bumps[slot] = fresh
         if held and news.generations == state.generations:
             bumps = {slot: Bump(b.empty_until, min(b.closed_until, now + self.hold)) for slot, b in bumps.items()}
-        same = state == self.state and bumps.keys() == self.bumps.keys()
         debts = {s: wanted for s, wanted in self.debts.items() if state.generation(*s) < wanted and state.keeps(s[0])}
         return replace(
             self,
@@ -200,13 +197,21 @@ class View:
             placement=placement,
             bumps=bumps,
             debts=debts if held and proven_at is not None else self.debts,
-            known=self.known if same else {},
             proven_at=self.proven_at if proven_at is None else max(proven_at, self.proven_at),
+        )
+
+    def places_as(self, other: "View") -> bool:
+        """Whether both ask the same nodes for each key, and in the same way."""
+        return (
+            (self.state is other.state or self.state == other.state)
+            and self.bumps.keys() == other.bumps.keys()
+            and self.debts == other.debts
+            and self.avoid == other.avoid
         )
 
     def owing(self, wanted: dict[Slot, int]) -> "View":
         """This view with debts to be paid."""
-        return replace(self, known={}, debts=self.debts | {s: max(w, self.debts.get(s, 0)) for s, w in wanted.items()})
+        return replace(self, debts=self.debts | {s: max(w, self.debts.get(s, 0)) for s, w in wanted.items()})
 
 
 def _risen(old: FleetState, new: FleetState) -> Iterable[Slot]:

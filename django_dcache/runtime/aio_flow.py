@@ -5,29 +5,28 @@ happened has to be bumped when its reply is lost, whoever was waiting for it.
 """
 
 from asyncio import CancelledError, Future, get_running_loop
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Protocol
 
-from ..flows import Batches, Brief, Flow, Learn, Load, Owe, Pause, Urgent
-from ..model.view import View
+from ..flows import Batches, Flow, Learn, Load, Owe, Pause
 from ..transport.aio import LoopTransport
 from ..transport.pipeline import Answers
-from . import budget
+from .deadline import account
 from .fleet import Fleet
 
 
 async def within_budget(future: "Future[None]", clock: Callable[[], float]) -> None:
     """Wait, at the expense of the present request."""
-    account = budget.account()
-    if account is None:
+    charged = account()
+    if charged is None:
         await future
         return
-    account.wait(clock())
+    charged.wait(clock())
     try:
         await future
     finally:
-        account.go_on(clock())
+        charged.resume(clock())
 
 
 class Host(Protocol):
@@ -38,20 +37,20 @@ class Host(Protocol):
     left: "set[Running]"
     """Flows whose callers are gone."""
 
-    async def view(self) -> View: ...
+    async def begin(self) -> float: ...
 
 
 class Running:
     """One flow under way."""
 
     __slots__ = (
-        *("_host", "_fleet", "_flow", "_deadline", "_answer", "_missing"),
+        *("_host", "_fleet", "_flow", "_deadline", "_carried", "_answer", "_missing"),
         *("_load", "_caller", "_left", "_ended", "_result", "_error"),
     )
 
-    def __init__(self, host: Host, flow: Flow[Any], deadline: float | None = None):
+    def __init__(self, host: Host, flow: Flow[Any], began: float, rounds: Sequence[Mapping[str, Answers]] = ()):
         self._host, self._fleet, self._flow = host, host.fleet, flow
-        self._deadline = self._new_deadline() if deadline is None else deadline
+        self._deadline, self._carried = host.fleet.deadline(began), iter(rounds)
         self._answer: dict[str, Answers] = {}
         self._missing = 0
         """How many nodes have yet to answer in this round."""
@@ -95,12 +94,13 @@ class Running:
             loaded = load.call()
             if isawaitable(loaded):
                 loaded = await loaded
-            answer = loaded, await self._host.view()
+            self._deadline.restart(await self._host.begin())
+            answer = loaded, self._fleet.view
         except BaseException as error:
             if not isinstance(error, Exception):
                 self._leave()
             resume, answer = self._flow.throw, error
-        self._deadline = self._new_deadline()
+            self._deadline.restart(self._fleet.clock())
         self._advance(resume, answer)
         if self._left:
             raise answer
@@ -147,11 +147,10 @@ class Running:
 
     def _ask(self, round: Batches) -> bool:
         """Send a round; True if all of it is answered already."""
-        now, deadline = self._fleet.clock(), self._deadline
-        if isinstance(round, Urgent):
-            deadline = now + self._fleet.options.timeout
-        elif isinstance(round, Brief):
-            deadline = now + (deadline - now) / 2
+        if carried := next(self._carried, None):
+            self._answer = {**carried}
+            return True
+        deadline = self._deadline.of(round)
         self._answer = dict.fromkeys(round, ())
         # One more than there are: an answer that comes at once must not resume the flow from within.
         self._missing = len(round) + 1
@@ -169,7 +168,3 @@ class Running:
     def _wake(self) -> None:
         if self._caller is not None and not self._caller.done():
             self._caller.set_result(None)
-
-    def _new_deadline(self) -> float:
-        options = self._fleet.options
-        return self._fleet.clock() + budget.allowance(options.timeout, options.request_budget)

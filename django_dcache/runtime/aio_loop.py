@@ -3,27 +3,35 @@
 import asyncio
 import threading
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from typing import Any, cast
 
 from ..flows import Flow, Result
 from ..flows.consensus import prove
-from ..model.view import View
 from ..transport import forks
 from ..transport.aio import LoopTransport
+from ..transport.pipeline import Answers
 from .aio_flow import Running
 from .fleet import Fleet
 
 
 async def run(
-    fleet: Fleet, flow: Callable[..., Flow[Result]], *arguments: Any, deadline: float | None = None
+    fleet: Fleet,
+    flow: Callable[..., Flow[Result]],
+    *arguments: Any,
+    began: float | None = None,
+    rounds: Sequence[Mapping[str, Answers]] = (),
 ) -> Result:
-    """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies."""
+    """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies.
+
+    `began` and `rounds` are of an operation whose first rounds were carried already, by the short cut.
+    """
     runner = runner_of(fleet)
-    view = await runner.view()
-    return cast(Result, await Running(runner, flow(view, *arguments), deadline).outcome())
+    if began is None:
+        began = await runner.begin()
+    return cast(Result, await Running(runner, flow(fleet.view, *arguments), began, rounds).outcome())
 
 
 class Runner:
@@ -37,27 +45,29 @@ class Runner:
         self.guard: AsyncGenerator[None, None] | None = None
         self._proof: asyncio.Task[None] | None = None
 
-    async def view(self) -> View:
-        """The view, proven within `freshness` if a majority of keepers can be asked.
+    async def begin(self) -> float:
+        """The moment from which an operation has its time, as `Fleet.begin`.
 
-        One flow asks for all tasks of the loop; they wait for it only if the proof they have is too old.
+        One flow proves the view for all tasks of the loop; they wait for it only if the proof they have is too old.
         """
         fleet = self.fleet
+        began = fleet.clock()
         for _ in range(3):  # Again, if this process stood still meanwhile.
-            if fleet.clock() < fleet.renew_at:
+            if began < fleet.renew_at:
                 break
             if self._proof is None:
                 self._proof = get_running_loop().create_task(self._prove(), context=Context())
             if fleet.proven:
                 break
             await asyncio.shield(self._proof)
-        return fleet.view
+            began = fleet.clock()
+        return began
 
     async def _prove(self) -> None:
         self.transport.sweep()
         began = self.fleet.clock()
         try:
-            self.fleet.tried_to_prove(await Running(self, prove(self.fleet.view)).outcome(), began)
+            self.fleet.tried_to_prove(await Running(self, prove(self.fleet.view), began).outcome(), began)
         except Exception:
             self.fleet.tried_to_prove(False, began)
             raise

@@ -1,22 +1,32 @@
-"""The short cut for reads on an event loop: no flow where a key stands still and nothing is in doubt.
+"""The short cut for reads on an event loop: the first round of the flow, without the flow where its outcome is plain.
 
-What it can't answer takes the flow. Writes always do: they must be brought to their end when their task is cancelled.
+As in `shortcut`, what is not plain is handed over with the replies that came. Writes always take the flow: they must be
+brought to their end when their task is cancelled.
 """
 
 from asyncio import Future, get_running_loop
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Sequence
 
 from ..commands import Answer, Get, Value
+from ..flows import Brief
+from ..transport import forks
 from ..transport.breaker import State
 from ..transport.pipeline import Answers
-from . import budget
 from .aio_flow import within_budget
-from .aio_loop import runner_of
+from .aio_loop import Runner, runner_of
 from .fleet import Fleet
-from .plan import Known, TakeFlow, remember
+from .plans import CopyPlan
 
 Data = tuple[int, bytes]
 """Flags and data of a value."""
+Replies = Mapping[str, Answers]
+
+
+class AsyncNeedsFlow(Exception):
+    """Not plain. `began`: when the operation did. `rounds`: the replies to the rounds that were carried already."""
+
+    def __init__(self, began: float, rounds: Sequence[Replies] = ()):
+        self.began, self.rounds = began, rounds
 
 
 class Gathering:
@@ -37,68 +47,83 @@ class Gathering:
 
 
 async def get(fleet: Fleet, made_key: str) -> Data | None:
-    """(flags, data), or None for a miss. Raises TakeFlow, InvalidKey."""
+    """(flags, data), or None for a miss. Raises AsyncNeedsFlow."""
     runner = runner_of(fleet)
-    view = fleet.view if fleet.clock() < fleet.renew_at else await runner.view()
-    known: Known = view.known.get(made_key) or remember(fleet, view, made_key)
-    spot = known.read
-    if spot is None or spot.pool.breaker.state is not State.UP:
-        raise TakeFlow
-    gathering = Gathering(1)
-    deadline, until = _deadlines(fleet, known.last)
-    runner.transport.ask(spot.node, (Get(spot.key),), until, gathering.answered)
-    await within_budget(gathering.all, fleet.clock)
-    reply = gathering.replies[spot.node][0]
+    began = await _begin(runner)
+    name, slot, plan = fleet.plans.place(made_key)
+    if not plan.read:
+        raise AsyncNeedsFlow(began)
+    copy = plan.read[0]
+    replies = await _ask(runner, began, {_well(copy, began): [_question(copy, name, slot)]}, plan.single)
+    reply = replies[copy.node][0]
     if type(reply) is Value and reply.data is not None and not reply.stub:
         return reply.flags, reply.data
-    if _missed(known, reply):
+    if plan.single and _missed(reply):
         return None
-    raise TakeFlow(deadline)
+    raise AsyncNeedsFlow(began, [replies])
 
 
-async def get_many(fleet: Fleet, made_keys: Iterable[str]) -> tuple[dict[str, Data], list[str], float]:
-    """What was found, the keys that need the flow, and until when. Raises InvalidKey, before anything is sent."""
+async def get_many(fleet: Fleet, made_keys: Collection[str]) -> dict[str, Data]:
+    """(flags, data) of what was found. Raises AsyncNeedsFlow."""
     runner = runner_of(fleet)
-    view = fleet.view if fleet.clock() < fleet.renew_at else await runner.view()
-    asked: dict[str, list[tuple[str, Known]]] = {}
+    began = await _begin(runner)
+    place, single = fleet.plans.place, True
     commands: dict[str, list[Get]] = {}
-    rest: list[str] = []
-    last = True
+    wanted: dict[str, list[str]] = {}
     for made_key in made_keys:
-        known: Known = view.known.get(made_key) or remember(fleet, view, made_key)
-        spot = known.read
-        if spot is None or spot.pool.breaker.state is not State.UP:
-            rest.append(made_key)
-            continue
-        node = spot.node
-        if node not in asked:
-            asked[node], commands[node] = [], []
-        asked[node].append((made_key, known))
-        commands[node].append(Get(spot.key))
-        last = last and known.last
+        name, slot, plan = place(made_key)
+        if not plan.read:
+            raise AsyncNeedsFlow(began)
+        copy = plan.read[0]
+        single = single and plan.single
+        if copy.node not in commands:
+            commands[_well(copy, began)], wanted[copy.node] = [], []
+        commands[copy.node].append(_question(copy, name, slot))
+        wanted[copy.node].append(made_key)
+    replies = await _ask(runner, began, commands, single)
     found: dict[str, Data] = {}
-    deadline, until = _deadlines(fleet, last)
-    if asked:
-        gathering = Gathering(len(asked))
-        for node, batch in commands.items():
-            runner.transport.ask(node, batch, until, gathering.answered)
-        await within_budget(gathering.all, fleet.clock)
-    for node, pairs in asked.items():
-        for (made_key, known), reply in zip(pairs, gathering.replies[node], strict=True):
+    for node, keys in wanted.items():
+        for made_key, reply in zip(keys, replies[node], strict=True):
             if type(reply) is Value and reply.data is not None and not reply.stub:
                 found[made_key] = reply.flags, reply.data
-            elif not _missed(known, reply):
-                rest.append(made_key)
-    return found, rest, deadline
+            elif not (single and _missed(reply)):
+                raise AsyncNeedsFlow(began, [replies])
+    return found
 
 
-def _deadlines(fleet: Fleet, last: bool) -> tuple[float, float]:
-    """Of the operation, and of this part of it: half of the time is left to another copy, if there is one."""
-    seconds = budget.allowance(fleet.options.timeout, fleet.options.request_budget)
-    now = fleet.clock()
-    return now + seconds, now + (seconds if last else seconds / 2)
+async def _begin(runner: Runner) -> float:
+    """The moment of the operation, before its plans are looked at. Raises AsyncNeedsFlow."""
+    forks.look()
+    fleet = runner.fleet
+    began = fleet.clock()
+    if began >= fleet.plain_until:
+        began = await runner.begin()
+        if began >= fleet.plain_until:
+            raise AsyncNeedsFlow(began)
+    return began
 
 
-def _missed(known: Known, reply: object) -> bool:
-    """A stub is a miss too: somebody is loading."""
-    return known.last and (reply is Answer.MISS or type(reply) is Value)
+def _well(copy: CopyPlan, began: float) -> str:
+    """The name of the copy's node. Raises AsyncNeedsFlow if it is not well."""
+    if copy.pool.breaker.state is not State.UP:
+        raise AsyncNeedsFlow(began)
+    return copy.node
+
+
+def _question(copy: CopyPlan, name: bytes, slot: int) -> Get:
+    return Get(name, copy.generations.of(slot) if copy.generations else 0)
+
+
+async def _ask(runner: Runner, began: float, commands: Mapping[str, Sequence[Get]], single: bool) -> Replies:
+    deadline = runner.fleet.deadline(began)
+    until = deadline.of(commands if single else Brief(commands))
+    gathering = Gathering(len(commands))
+    for node, batch in commands.items():
+        runner.transport.ask(node, batch, until, gathering.answered)
+    await within_budget(gathering.all, runner.fleet.clock)
+    return gathering.replies
+
+
+def _missed(reply: object) -> bool:
+    """A stub is a miss too: another caller is loading."""
+    return reply is Answer.MISS or type(reply) is Value

@@ -9,22 +9,24 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from ..commands import Arithmetic
 from ..conf import Configuration
-from ..flows import Brief, Flow, Learn, Load, Owe, Pause, Result, Urgent
+from ..flows import Flow, Learn, Load, Owe, Pause, Result
 from ..flows.consensus import prove
 from ..model.placement import Placement
 from ..model.state import FleetState
 from ..model.topology import Topology
 from ..model.view import View
 from ..transport import forks
+from ..transport.batch import Sent
 from ..transport.pool import Limits
 from ..transport.sync import Session, Transport
 from ..values import codec_for
-from . import budget
+from .deadline import Deadline, spend
+from .plans import Plans
 
 log = logging.getLogger("django_dcache")
 
@@ -61,21 +63,31 @@ class Fleet:
         self.transport.serve(seed.nodes)
         self.counters: Counter[str] = Counter()
         """What happened in this process, for metrics: unproven, failures, …"""
-        self.renew_at = float("-inf")
-        """When the view is to be proven again (monotonic)."""
+        self.plans = Plans(self.view, self.transport)
+        self.spare_seconds = options.request_budget - options.timeout
+        """What a request may have spent before the time of its operations gets shorter."""
+        self.renew_at = self.plain_until = float("-inf")
+        """When the view is to be proven again, and until when the short cut may go by it (monotonic)."""
         self._learning = threading.Lock()  # protects the exchange of `view`
         self._proving = threading.Lock()  # held by the one caller that asks the keepers
         _fleets.add(self)
 
-    def run(self, flow: Callable[..., Flow[Result]], *arguments: Any, deadline: float | None = None) -> Result:
+    def run(
+        self,
+        flow: Callable[..., Flow[Result]],
+        *arguments: Any,
+        began: float | None = None,
+        rounds: Sequence[Mapping[str, Sent]] = (),
+    ) -> Result:
         """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies.
 
-        `deadline` (monotonic) is for an operation that has used up a part of its time already.
+        `began` and `rounds` are of an operation whose first rounds were carried already, by the short cut.
         """
-        began = self._begin()
-        return self._drive(flow(self.view, *arguments), deadline, began)
+        if began is None:
+            began = self.begin()
+        return self._drive(flow(self.view, *arguments), began, rounds)
 
-    def _begin(self) -> float:
+    def begin(self) -> float:
         """The moment from which an operation has its time: before its view is taken, so that a process that stands
         still in between has no time left to act by what others have stopped counting on."""
         forks.look()
@@ -86,6 +98,10 @@ class Fleet:
             self.proven_view()
             began = self.clock()
         return began
+
+    def deadline(self, began: float) -> Deadline:
+        """That of an operation."""
+        return Deadline(self.clock, began, self.options.timeout, self.options.request_budget)
 
     @property
     def proven(self) -> bool:
@@ -112,7 +128,7 @@ class Fleet:
             if self.clock() >= self.renew_at:
                 proven, began = False, self.clock()
                 try:
-                    proven = self._drive(prove(self.view))
+                    proven = self._drive(prove(self.view), began)
                 finally:
                     self.tried_to_prove(proven, began)
         return self.view
@@ -122,7 +138,7 @@ class Fleet:
         if proven:
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
-        self.renew_at = began + max(self.options.freshness / 2, 2 * self.options.timeout)
+        self._renew(began + max(self.options.freshness / 2, 2 * self.options.timeout), False)
         self.counters["unproven"] += 1
         if self.counters["unproven"] == 1 or not self.proven:
             log.warning(
@@ -134,12 +150,13 @@ class Fleet:
             )
 
     def _drive(
-        self, flow: Generator[Any, Any, Result], deadline: float | None = None, began: float | None = None
+        self,
+        flow: Generator[Any, Any, Result],
+        began: float,
+        rounds: Sequence[Mapping[str, Sent]] = (),
     ) -> Result:
-        session = Session(self.transport)
-        began = self.clock() if began is None else began
-        if deadline is None:
-            deadline = began + budget.allowance(self.options.timeout, self.options.request_budget)
+        session, deadline = Session(self.transport), self.deadline(began)
+        carried = iter(rounds)
         advance: Callable[[Any], Any] = flow.send
         step: Any = None
         answer: Any = None
@@ -148,13 +165,10 @@ class Fleet:
             while True:
                 step = advance(answer)
                 advance, answer = flow.send, None
-                if isinstance(step, Urgent):
-                    answer = session.carry(step, self.clock() + self.options.timeout)
-                elif isinstance(step, Brief):
-                    now = self.clock()
-                    answer = session.carry(step, now + (deadline - now) / 2)
-                elif isinstance(step, dict):
-                    answer = session.carry(step, deadline)
+                if isinstance(step, dict):
+                    sent = next(carried, None)
+                    at = min(batch.at for batch in sent.values()) if sent else None
+                    answer = session.carry(step, deadline.of(step, at), sent)
                 elif isinstance(step, Learn):
                     self.learn(step)
                 elif isinstance(step, Owe):
@@ -162,6 +176,7 @@ class Fleet:
                 elif isinstance(step, Pause):
                     time.sleep(step.seconds)
                 elif isinstance(step, Load):
+                    spend(self.clock() - began)
                     try:
                         loaded = step.call()
                     except BaseException as error:
@@ -169,9 +184,9 @@ class Fleet:
                         raised = error
                         began = self.clock()
                     else:
-                        began = self._begin()
+                        began = self.begin()
                         answer = loaded, self.view
-                    deadline = began + budget.allowance(self.options.timeout, self.options.request_budget)
+                    deadline.restart(began)
         except StopIteration as stop:
             session.release()
             result: Result = stop.value
@@ -186,7 +201,7 @@ class Fleet:
                 self._broken_off(step)
             raise
         finally:
-            budget.spend(self.clock() - began)
+            spend(self.clock() - began)
 
     def learn(self, step: Learn) -> None:
         """Take over a state, and the proof that comes with it."""
@@ -197,9 +212,9 @@ class Fleet:
                 self.transport.serve(view.state.topology.nodes)
             if view.state.topology.layout.replicas > 1:
                 view = view.avoiding(self.transport.slow_nodes())
-            self.view = view
+            self._take(view)
         if step.proven_at is not None:
-            self.renew_at = max(self.renew_at, step.proven_at + self.options.freshness / 2)
+            self._renew(max(self.renew_at, step.proven_at + self.options.freshness / 2), True)
         if view.epoch != before.epoch:
             log.info(
                 "Fleet %r is at epoch %d (%s).",
@@ -211,7 +226,7 @@ class Fleet:
 
     def owe(self, step: Owe) -> None:
         with self._learning:
-            self.view = self.view.owing(step.wanted)
+            self._take(self.view.owing(step.wanted))
         self.counters["bumps_owed"] += len(step.wanted)
 
     def _broken_off(self, step: Any) -> None:
@@ -226,7 +241,19 @@ class Fleet:
         would hand out numbers once more. So they are disowned, by whatever this process does next."""
         if copies[1:]:
             self.owe(Owe({(node, slot): self.view.generation(node, slot) + 1 for node in copies[1:]}))
-            self.renew_at = float("-inf")
+            self._renew(float("-inf"), False)
+
+    def _take(self, view: View) -> None:
+        """From now on operations run by this view."""
+        before, self.view = self.view, view
+        if view.places_as(before):
+            self.plans.view = view
+        else:
+            self.plans = Plans(view, self.transport)
+
+    def _renew(self, at: float, proven: bool) -> None:
+        self.renew_at = at
+        self.plain_until = at if proven or self.options.on_unproven == "serve" else float("-inf")
 
     def close(self) -> None:
         """Close the idle connections. A fleet stays usable: the next operation connects again."""

@@ -1,213 +1,241 @@
-"""Get, set, delete and count of one key in two system calls a copy."""
+"""One key in two system calls a copy: the first rounds of its flow, carried without the flow.
 
-from collections.abc import Sequence
+The short cut decides nothing. It recognises the plain outcome of an operation and nothing else: with any other it
+raises NeedsFlow, which hands over what was sent and what has come back, and the flow takes that as the answer to its
+rounds. So no node is asked twice, and what a failure becomes is written in the flow alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from socket import MSG_WAITALL
+from time import time
+from typing import TypeVar
 
+from ..engines.memcached import hot
 from ..engines.memcached.protocol import exptime
-from ..engines.memcached.speed import header
-from ..errors import NodeTimeout
-from ..flows.consensus import bump
+from ..model.keys import wire_key
+from ..transport import forks
+from ..transport.batch import Sent
+from ..transport.breaker import State
 from ..transport.connection import Connection
-from ..transport.pool import Pool
-from . import budget
+from ..transport.pool import TRUSTED_SECONDS, Pool
+from .deadline import Account, account, current
 from .fleet import Fleet
-from .plan import Known, Spot, TakeFlow, begin, look_up, take
+from .plans import CopyPlan, Plans
+from .speed import found
 
 FIRST_CHUNK = 4096
-LONGEST = len(f"{2**64}\r\n")
+IDLE_SECONDS = 0.05
+"""A connection that was idle for longer is looked at before a write is trusted to it: its node may have closed it."""
+SLOW_PART = 4
+"""Once this part of the timeout has passed, the next copy is asked by the flow, which looks at the clock."""
 _TWO_64 = 2**64
-_REFUSED = b"refused"
 
-_words = {b"ms": (b"HD",), b"md": (b"HD", b"NF"), b"ma": (b"NF",)}
+Rounds = Sequence[Mapping[str, Sent]]
+Reply = TypeVar("Reply")
+
+
+class NeedsFlow(Exception):
+    """Not plain. `began`: when the operation did. `rounds`: those of the flow that were carried already."""
+
+    def __init__(self, began: float, rounds: Rounds = ()):
+        self.began, self.rounds = began, rounds
+
+
+def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
+    """(moment, account of the request, plans). Raises NeedsFlow.
+
+    The moment comes before the plans are looked at: a process that stands still in between, and sends what others have
+    stopped counting on, finds out by the clock.
+    """
+    forks.look()
+    began = fleet.clock()
+    if began >= fleet.plain_until:
+        began = fleet.begin()
+        if began >= fleet.plain_until:
+            raise NeedsFlow(began)
+    charged = current.get() or account()
+    if charged is not None and charged.spent > fleet.spare_seconds:
+        raise NeedsFlow(began)  # What has less than the usual time needs a look at the clock all the time.
+    return began, charged, fleet.plans
+
+
+def idle(pool: Pool, began: float, writes: bool = True) -> Connection | None:
+    """An idle connection to a node that is well, if there is one, for an operation that began now."""
+    if pool.breaker.state is not State.UP:
+        return None
+    try:
+        connection = pool.idle.pop()
+    except IndexError:
+        return None
+    idle_for = began - connection.used_at
+    if not connection.direct or idle_for > TRUSTED_SECONDS:
+        pool.idle.append(connection)
+        return None
+    if writes and idle_for > IDLE_SECONDS and not connection.quiet():
+        connection.close()
+        return None
+    connection.used_at = began
+    return connection
+
+
+def give_back(rounds: Rounds) -> None:
+    """Every reply is complete: the connections can serve others."""
+    for round_ in rounds:
+        for sent in round_.values():
+            sent.pool.idle.append(sent.connection)
+
+
+# Reading
 
 
 def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
-    """(flags, data), or None for a miss of every copy. Raises TakeFlow, InvalidKey."""
-    began = asked = begin(fleet)
-    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)  # No call of ours for what is known.
-    for _, pool, key, _ in known.copies:
-        connection = take(pool, began, writes=False)
+    """(flags, data), or None for a miss of every copy. Raises NeedsFlow."""
+    began, charged, plans = begin(fleet)
+    name, slot, plan = plans.place(made_key)
+    at = began
+    rounds: list[Mapping[str, Sent]] = []
+    for node, pool, generations in plan.read:
+        connection = idle(pool, at, writes=False)
+        if connection is None:
+            break
         opaque = connection.opaque
         connection.opaque = opaque + 1
+        data = b""
         try:
             stream = connection.socket
-            stream.send(b"mg %b v f O%d\r\n" % (key, opaque))
+            stream.send(hot.get((name if generations is None else wire_key(name, generations.of(slot)), opaque)))
             data = stream.recv(FIRST_CHUNK)
-            value = header(data, opaque)
+            value = found(data, opaque)
             if value:
                 flags, start, stop = value
                 if len(data) < stop + 2:
                     data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
                 if data[stop:] == b"\r\n":
                     pool.idle.append(connection)
-                    if not known.last:
-                        pool.answered(fleet.clock() - asked)
+                    if not plan.single:
+                        pool.answered(fleet.clock() - at)
+                        give_back(rounds)
+                    if charged is not None:
+                        charged.spent += fleet.clock() - began
                     return flags, data[start:stop]
-            # A stub is a miss too: somebody is loading.
-            elif data == b"EN O%d\r\n" % opaque or data == b"VA 0 f0 O%d Z\r\n\r\n" % opaque:
-                pool.idle.append(connection)
-                if not known.last:
-                    asked = fleet.clock()
-                continue
         except OSError:
-            pass  # Out of time, or closed by the node: the flow asks again, another copy or over another connection.
-        break
-    else:
-        if known.whole:
+            pass  # Out of time, or closed by the node: the flow finds the same.
+        missed = hot.missed(data, opaque)
+        if missed and plan.single:
+            pool.idle.append(connection)
+            if charged is not None:
+                charged.spent += fleet.clock() - began
             return None
-        raise TakeFlow
-    # Whatever else is raised drops the connection, or comes when it is back already and another thread may use it.
-    connection.close()
-    waited = fleet.clock() - began
-    budget.spend(waited)
-    pool.lost(connection, NodeTimeout(), waited, fleet.options.timeout)
-    raise TakeFlow(began + fleet.options.timeout)
+        rounds.append({node: Sent(pool, connection, opaque, at, received=data)})
+        at = fleet.clock()
+        if not missed or at - began > fleet.options.timeout / SLOW_PART:
+            break
+    else:
+        if plan.complete:
+            give_back(rounds)
+            if charged is not None:
+                charged.spent += at - began
+            return None
+    raise NeedsFlow(began, rounds)
 
 
-def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None) -> bool:
-    """Whether the value can be read now. Raises TakeFlow, InvalidKey."""
-    began = begin(fleet)
-    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
-    said = _tell(
-        fleet,
-        began,
-        known,
-        b"ms",
-        b" %d F%d T%d" % (len(data), flags, exptime(ttl, fleet.view.wall_clock())),
-        data + b"\r\n",
-    )
-    if said.count(b"HD") == len(said):
-        return True
-    harmless = _bumped(fleet, known, said)
-    if _REFUSED in said:
-        raise TakeFlow  # The flow removes what was there before.
-    return b"HD" in said and harmless
+# Writing
 
 
-def remove(fleet: Fleet, made_key: str) -> tuple[bool, bool]:
-    """Whether there was something, and whether nobody can read it any more. Raises TakeFlow, InvalidKey."""
-    began = begin(fleet)
-    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
-    said = _tell(fleet, began, known, b"md", b"", b"")
-    if None not in said and _REFUSED not in said:
-        return b"HD" in said, True
-    harmless = _bumped(fleet, known, said)
-    if _REFUSED in said:
-        raise TakeFlow  # The flow asks again, and disowns what refuses again.
-    return b"HD" in said, harmless
+def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None) -> None:
+    """Store a value on every copy. Raises NeedsFlow."""
+    size, expires = len(data), exptime(ttl, time())
+    _write(fleet, made_key, lambda key, opaque: hot.store((key, size, flags, expires, opaque, data)), hot.done)
+
+
+def remove(fleet: Fleet, made_key: str) -> bool:
+    """Whether there was something to delete. Raises NeedsFlow."""
+    return True in _write(fleet, made_key, lambda key, opaque: hot.remove((key, opaque)), hot.done)
+
+
+def touch(fleet: Fleet, made_key: str, ttl: float | None) -> bool:
+    """Whether there was something that has this TTL now. Raises NeedsFlow."""
+    expires = exptime(ttl, time())
+    return True in _write(fleet, made_key, lambda key, opaque: hot.touch((key, expires, opaque)), hot.done)
 
 
 def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
-    """The new number as it is stored, or None if there is none. Raises TakeFlow, InvalidKey."""
-    began = begin(fleet)
-    known: Known = fleet.view.known.get(made_key) or look_up(fleet, made_key)
-    said = _tell(fleet, began, known, b"ma", b" v" if delta == 1 else b" D%d v" % (delta % _TWO_64), b"")
-    if len(said) == 1 and said[0] is not None and said[0].isdigit():
-        return int(said[0])
-    number = next((int(word) for word in said if word is not None and word.isdigit()), None)
-    if None not in said and _REFUSED not in said:
-        return number
-    if None not in said and number is None:
-        raise TakeFlow  # Not a number anywhere: the flow finds out whether it is a stub.
-    # A copy that refused to count is behind the others from now on.
-    if not _bumped(fleet, known, [None if word is _REFUSED else word for word in said]):
-        return None
-    return number
+    """The new number as the node has it, or None if there is none. Raises NeedsFlow."""
+    delta %= _TWO_64
+    (number,) = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), hot.counted, copies=1)
+    return None if number is False else number
 
 
-def _tell(fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes) -> Sequence[bytes | None]:
-    """What each copy said to one command: its word, or the number it counted to; None where the reply is lost.
-
-    `began`: before the view was looked up. `tail`: what follows the command's line.
-    """
-    if len(known.write) == 1:
-        (spot,) = known.write
-        connection = take(spot.pool, began)
-        _say(connection, verb, spot.key, middle, tail)
-        sent_at = fleet.clock()
-        word = _hear(connection, verb)
-        if word == b"HD":
-            spot.pool.idle.append(connection)
-        else:
-            _part(fleet, began, spot.pool, connection, word)
-        said = [word]
-    elif known.write:
-        said, sent_at = _tell_all(fleet, began, known, verb, middle, tail)
-    else:
-        raise TakeFlow
-    if sent_at - began > fleet.options.timeout:
-        # This process stood still, and may have sent by a view that others have stopped counting on.
-        return [None] * len(said)
-    return said
+def _write(
+    fleet: Fleet,
+    made_key: str,
+    question: Callable[[bytes, int], bytes],
+    answer: Callable[[bytes, int], Reply | None],
+    copies: int = 9,
+) -> list[Reply]:
+    """What each copy answered, if there are no more than `copies`. Raises NeedsFlow unless all of it is plain."""
+    began, charged, plans = begin(fleet)
+    name, slot, plan = plans.place(made_key)
+    if not 0 < len(plan.write) <= copies:
+        raise NeedsFlow(began)
+    return _ask(fleet, (began, charged, name, slot), plan.write, question, answer)
 
 
-def _tell_all(
-    fleet: Fleet, began: float, known: Known, verb: bytes, middle: bytes, tail: bytes
-) -> tuple[list[bytes | None], float]:
-    talks: list[tuple[Spot, Connection]] = []
-    try:
-        for spot in known.write:
-            talks.append((spot, take(spot.pool, began)))
-    except TakeFlow:
-        for spot, connection in talks:
-            spot.pool.idle.append(connection)
-        raise
-    try:
-        for spot, connection in talks:
-            _say(connection, verb, spot.key, middle, tail)
-        sent_at = fleet.clock()
-        # The last one first: by the time it has answered the others have too, and nobody was woken for them.
-        said = [_hear(connection, verb) for _, connection in reversed(talks)]
-        said.reverse()
-    except BaseException:
-        for _, connection in talks:
-            connection.close()
-        if verb == b"ma":
-            fleet.miscounted([spot.node for spot in known.write], known.slot)
-        raise
-    for (spot, connection), word in zip(talks, said, strict=True):
-        _part(fleet, began, spot.pool, connection, word)
-    return said, sent_at
-
-
-def _say(connection: Connection, verb: bytes, key: bytes, middle: bytes, tail: bytes) -> None:
-    command = b"%b %b%b O%d\r\n%b" % (verb, key, middle, connection.opaque, tail)
-    connection.opaque += 1
-    try:
-        if connection.socket.send(command) != len(command):
-            connection.close()
-    except OSError:
-        connection.close()
-
-
-def _hear(connection: Connection, verb: bytes) -> bytes | None:
-    try:
-        data: bytes = connection.socket.recv(FIRST_CHUNK)
-    except OSError:
-        return None  # Out of time, closed by the node, or by us when it could not be sent.
-    word, echo = data[:2], b" O%d\r\n" % (connection.opaque - 1)
-    if word in _words[verb]:
-        return word if data[2:] == echo else None
-    if word == b"VA" and verb == b"ma":
-        head, _, padded = data.partition(echo)
-        number = padded.rstrip(b" \r\n")  # Counting down may leave spaces.
-        whole = number.isdigit() and padded.endswith(b"\r\n") and head == b"VA %d" % (len(padded) - 2)
-        return number if whole and len(padded) <= LONGEST else None
-    refused = data.startswith(b"SERVER_ERROR") or (verb == b"ma" and data.startswith(b"CLIENT_ERROR cannot increment"))
-    return _REFUSED if refused else None
-
-
-def _part(fleet: Fleet, began: float, pool: Pool, connection: Connection, word: bytes | None) -> None:
-    """Give the connection back, unless something may still come over it."""
-    if word is not None and word is not _REFUSED:
-        pool.idle.append(connection)
-        return
-    connection.close()
-    if word is None:
-        pool.lost(connection, NodeTimeout(), fleet.clock() - began, fleet.options.timeout)
-
-
-def _bumped(fleet: Fleet, known: Known, said: Sequence[bytes | None]) -> bool:
-    """Whether what the silent copies hold, or will hold when their nodes wake, is out of everybody's reach."""
-    lost = {(spot.node, known.slot) for spot, word in zip(known.write, said, strict=True) if word is None}
-    return not lost or fleet.run(bump, lost)
+def _ask(
+    fleet: Fleet,
+    beginning: tuple[float, Account | None, bytes, int],
+    copies: Sequence[CopyPlan],
+    question: Callable[[bytes, int], bytes],
+    answer: Callable[[bytes, int], Reply | None],
+) -> list[Reply]:
+    """What each of the copies answered. Raises NeedsFlow unless all of it is plain."""
+    began, charged, name, slot = beginning
+    talks: list[tuple[CopyPlan, Connection]] = []
+    for copy in copies:
+        connection = idle(copy.pool, began)
+        if connection is None:
+            for (_, pool, _), connection in talks:
+                pool.idle.append(connection)
+            raise NeedsFlow(began)
+        talks.append((copy, connection))
+    unsent: dict[str, bytes] = {}
+    for (node, _, generations), connection in talks:
+        opaque = connection.opaque
+        connection.opaque = opaque + 1
+        request = question(name if generations is None else wire_key(name, generations.of(slot)), opaque)
+        try:
+            taken = connection.socket.send(request)
+        except OSError:
+            taken = 0
+        if taken < len(request):
+            unsent[node] = request[taken:]
+    at = fleet.clock()
+    replies: list[Reply] = []
+    received: list[bytes] = []
+    plain = not unsent and at - began <= fleet.options.timeout
+    # The last one first: by the time it has answered the others have too, and this process was not woken for them.
+    for _, connection in reversed(talks) if plain else ():
+        try:
+            data = connection.socket.recv(FIRST_CHUNK)
+        except OSError:
+            data = b""
+        received.append(data)
+        reply = answer(data, connection.opaque - 1)
+        if reply is None:
+            plain = False
+            break
+        replies.append(reply)
+    if plain:
+        for (_, pool, _), connection in talks:
+            pool.idle.append(connection)
+        if charged is not None:
+            charged.spent += fleet.clock() - began
+        replies.reverse()
+        return replies
+    received += [b""] * (len(talks) - len(received))
+    received.reverse()
+    sent = {
+        node: Sent(pool, connection, connection.opaque - 1, at, unsent.get(node, b""), data)
+        for ((node, pool, _), connection), data in zip(talks, received, strict=True)
+    }
+    raise NeedsFlow(began, [sent])

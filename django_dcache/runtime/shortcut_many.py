@@ -1,210 +1,217 @@
-"""Get, set and delete of many keys: one pipelined batch a node, all sent before the first reply is awaited."""
+"""Many keys in one pipelined batch a node, all sent before the first reply is awaited: as `shortcut`, for many.
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+If any of the keys needs the flow, all of them take it.
+"""
 
-from ..engines.memcached.batch import OUT_OF_STEP, Found
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
+from time import time
+
+from ..engines.memcached import hot
 from ..engines.memcached.protocol import exptime
-from ..engines.memcached.speed import answers, questions, readers, removals
-from ..errors import NodeTimeout
-from ..flows.consensus import bump
-from ..model.keys import RESERVED
-from ..model.view import Slot
+from ..errors import ProtocolViolation
+from ..flows import Item
+from ..transport.batch import Sent
 from ..transport.connection import Connection
 from ..transport.pool import Pool
 from .fleet import Fleet
-from .plan import Known, TakeFlow, begin, look_up_many, take
+from .plans import CopyPlan
+from .shortcut import NeedsFlow, begin, idle
+from .speed import answers, questions
 
-CHUNK = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 READ_BYTES, WRITE_BYTES = 24 * 1024, 128 * 1024
 """The most that is sent to a node before its replies are read, so that neither side blocks on a full buffer."""
 
-ByNode = dict[Pool, list[bytes]]
-
 
 class Batch:
-    """What one node is asked, over one connection. `opaque` is the number of its first command that has one."""
+    """What one node is asked over one connection, and what it has answered so far."""
 
-    __slots__ = ("pool", "connection", "opaque", "request")
+    __slots__ = ("copy", "parts", "made_keys", "connection", "first", "request", "unsent", "received", "parser")
 
-    def __init__(self, pool: Pool, began: float, writes: bool = True):
-        self.pool = pool
-        self.connection: Connection = take(pool, began, writes)
-        self.opaque = self.connection.opaque
-        self.request = b""
+    connection: Connection
+    first: int
+    """The opaque number of its first command."""
 
-    def send(self) -> None:
+    def __init__(self, copy: CopyPlan):
+        self.copy = copy
+        self.parts: list[bytes] = []
+        """Wire keys to be read, or commands."""
+        self.made_keys: list[str] = []
+        self.request = self.unsent = b""
+        self.received: list[bytes] = []
+        self.parser: hot.QuietParser | None = None
+
+    def receive(self) -> bytes:
+        """What has come; nothing if the time is over, or the node has closed the connection."""
         try:
-            if self.connection.socket.send(self.request) != len(self.request):
-                self.connection.close()
+            data: bytes = self.connection.socket.recv(CHUNK_BYTES)
         except OSError:
-            self.connection.close()
+            return b""
+        return data
+
+    def sent(self, at: float) -> Sent:
+        """As the flow takes it over."""
+        received = b"".join(self.received)
+        return Sent(self.copy.pool, self.connection, self.first, at, self.unsent, received, self.parser)
+
+
+class Batches:
+    """One round, by node."""
+
+    def __init__(self, fleet: Fleet):
+        self.fleet = fleet
+        self.began, self.charged, self.plans = begin(fleet)
+        self._batches: dict[Pool, Batch] = {}
+        self._at = self.began
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._batches.values())
+
+    def of(self, copy: CopyPlan) -> Batch:
+        """The batch of a copy's node."""
+        try:
+            return self._batches[copy.pool]
+        except KeyError:
+            batch = self._batches[copy.pool] = Batch(copy)
+            return batch
+
+    def connect(self, writes: bool) -> None:
+        """Take an idle connection to every node. Raises NeedsFlow."""
+        for number, batch in enumerate(self):
+            connection = idle(batch.copy.pool, self.began, writes)
+            if connection is None:
+                self._release(number)
+                raise NeedsFlow(self.began)
+            batch.connection, batch.first = connection, connection.opaque
+
+    def send(self, most: int) -> None:
+        """To every node, or, if it is too much for one go anywhere, to none. Raises NeedsFlow."""
+        if any(len(batch.request) > most for batch in self):
+            self._release()
+            raise NeedsFlow(self.began)
+        for batch in self:
+            try:
+                taken = batch.connection.socket.send(batch.request)
+            except OSError:
+                taken = 0
+            batch.unsent = batch.request[taken:]
+        self._at = self.fleet.clock()
+
+    @property
+    def late(self) -> bool:
+        """Whether half of the time is over: what is still under way is waited for by the flow, all at once."""
+        return self.fleet.clock() - self.began > self.fleet.options.timeout / 2
 
     def finish(self) -> None:
-        """Back to the pool with a connection that was not closed on the way."""
-        if self.connection.socket.fileno() >= 0:
-            self.pool.idle.append(self.connection)
+        """All of it was plain."""
+        self._release()
+        if self.charged is not None:
+            self.charged.spent += self.fleet.clock() - self.began
+
+    def hand_over(self) -> NeedsFlow:
+        return NeedsFlow(self.began, [{batch.copy.node: batch.sent(self._at) for batch in self}])
+
+    def _release(self, first: int | None = None) -> None:
+        for batch in islice(self, first):
+            batch.copy.pool.idle.append(batch.connection)
 
 
-def _send(batches: Iterable[Batch], most: int) -> None:
-    """To every node, or, if it is too much for one go anywhere, to none. Raises TakeFlow."""
-    if any(len(batch.request) > most for batch in batches):
-        raise TakeFlow
+def get_many(fleet: Fleet, made_keys: Collection[str]) -> hot.Found:
+    """(flags, data) of what was found. Raises NeedsFlow."""
+    batches = Batches(fleet)
+    groups = batches.plans.group(list(made_keys))
+    if groups is None:
+        raise NeedsFlow(batches.began)
+    for copy, keys, asked in groups:
+        batch = batches.of(copy)
+        batch.parts, batch.made_keys = keys, asked
+    batches.connect(writes=False)
     for batch in batches:
-        batch.send()
-
-
-def _give_up(batches: Iterable[Batch], sent: bool) -> None:
-    for batch in batches:
-        if sent:
-            batch.connection.close()
-        else:
-            batch.finish()
-
-
-def get_many(fleet: Fleet, made_keys: Collection[str]) -> tuple[Found, list[str]]:
-    """(flags, data) of what was found, and the keys that need the flow. Raises InvalidKey, before anything is sent."""
-    began = begin(fleet)
-    places = look_up_many(fleet, made_keys)
-    asked, rest = readers(places)
-    batches: list[Batch] = []
-    found: Found = {}
-    sent = False
-    try:
-        for pool, wanted in asked.items():
-            batch = Batch(pool, began, writes=False)
-            batches.append(batch)
-            batch.request = questions(wanted, batch.opaque)
-            batch.connection.opaque += len(wanted)
-        _send(batches, READ_BYTES)
-        sent = True
-        for batch, wanted in zip(batches, asked.values(), strict=True):
-            rest += _collect(fleet, batch, wanted, found, began + fleet.options.timeout)
-    except TakeFlow:
-        _give_up(batches, sent)
-        return {}, [known.made_key for known in places]
-    except BaseException:
-        _give_up(batches, True)
-        raise
-    for batch in batches:
-        batch.finish()
-    return found, rest
-
-
-def _collect(fleet: Fleet, batch: Batch, asked: list[Known], found: Found, deadline: float) -> list[str]:
-    """Read the replies to a batch; the keys that another copy may have, or that got no answer."""
-    position, data = 0, b""
+        batch.request = questions(batch.parts, batch.first)
+        batch.connection.opaque += len(batch.parts)
+    batches.send(READ_BYTES)
+    found: hot.Found = {}
     missed: list[str] = []
-    number, wanted = 0, len(asked)
-    receive = batch.connection.socket.recv
-    began = fleet.clock()
-    try:
-        while True:
-            chunk = receive(CHUNK)
-            if not chunk:
-                break
-            data = data[position:] + chunk if position < len(data) else chunk
-            position, number = answers(data, 0, asked, number, batch.opaque, found, missed)
-            if position == OUT_OF_STEP:
-                break
-            if number == wanted:
-                if position != len(data):
-                    batch.connection.close()  # Something nobody asked for follows.
-                return missed
-            if fleet.clock() > deadline:
-                break
-    except OSError:
-        pass
-    batch.connection.close()
-    batch.pool.lost(batch.connection, NodeTimeout(), fleet.clock() - began, fleet.options.timeout)
-    return missed + [known.made_key for known in asked[number:]]
+    if all(_collect(batches, batch, found, missed) for batch in batches) and (batches.plans.single or not missed):
+        batches.finish()
+        return found
+    raise batches.hand_over()
 
 
-def store_many(fleet: Fleet, items: Mapping[str, tuple[int, bytes]], ttl: float | None) -> tuple[set[str], list[str]]:
-    """The keys that could not be stored, and those that need the flow. `items`: (flags, data). Raises InvalidKey."""
-    began = begin(fleet)
-    places = look_up_many(fleet, items)
-    commands: ByNode = defaultdict(list)
-    rest: list[str] = []
-    expires = exptime(ttl, fleet.view.wall_clock())
-    for known, (flags, data) in zip(places, items.values(), strict=True):
-        tail = b" %d F%d T%d q\r\n%b\r\n" % (len(data), flags, expires, data)
-        for _, pool, key, _ in known.write:
-            commands[pool].append(b"ms %b%b" % (key, tail))
-        if not known.write:
-            rest.append(known.made_key)
-    return _tell_many(fleet, began, places, commands, rest, stores=True)
-
-
-def remove_many(fleet: Fleet, made_keys: Collection[str]) -> tuple[set[str], list[str]]:
-    """The keys that somebody may still read, and those that need the flow. Raises InvalidKey."""
-    began = begin(fleet)
-    places = look_up_many(fleet, made_keys)
-    return _tell_many(fleet, began, places, *removals(places), stores=False)
-
-
-def _tell_many(
-    fleet: Fleet, began: float, places: list[Known], commands: ByNode, rest: list[str], stores: bool
-) -> tuple[set[str], list[str]]:
-    """The commands are quiet: a node says only what went wrong, and answers one last one to say that it is through."""
-    batches: list[Batch] = []
-    sent = False
-    try:
-        for pool, parts in commands.items():
-            batch = Batch(pool, began)
-            batches.append(batch)
-            batch.request = b"%bmd %b O%d\r\n" % (b"".join(parts), RESERVED, batch.opaque)
-            batch.connection.opaque += 1
-        _send(batches, WRITE_BYTES)
-        sent = True
-        # Sent too late, by a process that stood still, is as good as lost (transport/sync.py).
-        late = fleet.clock() > began + fleet.options.timeout
-        ends = {batch.pool: _end(fleet, batch, began + fleet.options.timeout) for batch in batches}
-        ends = dict.fromkeys(ends) if late else ends
-    except TakeFlow:
-        _give_up(batches, sent)
-        return set(), [known.made_key for known in places]
-    except BaseException:
-        _give_up(batches, True)
-        raise
-    for batch in batches:
-        batch.finish()
-    if all(ends.values()):
-        return set(), rest
-    done: set[str] = set()
-    lost: dict[str, set[Slot]] = {}
-    for known in places:
-        said = [ends[spot.pool] for spot in known.write]
-        if False in said:
-            rest.append(known.made_key)
-        if True in said:
-            done.add(known.made_key)
-        if None in said:
-            lost[known.made_key] = {(spot.node, known.slot) for spot in known.write if ends[spot.pool] is None}
-    harmless = not lost or fleet.run(bump, set().union(*lost.values()))
-    return {key for key in lost if not harmless or (stores and key not in done)}, rest
-
-
-def _end(fleet: Fleet, batch: Batch, deadline: float) -> bool | None:
-    """How a batch of quiet commands ended. True: all were done; False: some were refused; None: nobody knows."""
-    closing, data, began = b"NF O%d\r\n" % batch.opaque, b"", fleet.clock()
-    receive = batch.connection.socket.recv
-    try:
-        while not data.endswith(closing) and len(data) < CHUNK:
-            chunk = receive(CHUNK)
-            data += chunk
-            if not chunk or fleet.clock() > deadline:
-                break
-    except OSError:
-        pass
-    if data.endswith(closing):
-        # Of a key that was not there 1.6.18 says so all the same.
-        words = data[: -len(closing)].replace(b"NF\r\n", b"")
-        if not words:
-            return True
-        batch.connection.close()
-        if all(word.startswith(b"SERVER_ERROR") for word in words.splitlines()):
+def _collect(batches: Batches, batch: Batch, found: hot.Found, missed: list[str]) -> bool:
+    """Read the answers to a batch; whether all of them were plain, and there in time."""
+    number, data = 0, b""
+    while chunk := batch.receive():
+        batch.received.append(chunk)
+        data = data + chunk if data else chunk
+        position, number = answers(data, batch.made_keys, number, batch.first, found, missed)
+        if position == hot.OUT_OF_STEP:
             return False
-    batch.connection.close()
-    batch.pool.lost(batch.connection, NodeTimeout(), fleet.clock() - began, fleet.options.timeout)
-    return None
+        if number == len(batch.made_keys):
+            return position == len(data)  # What follows was not asked for.
+        data = data[position:]
+        if batches.late:
+            return False
+    return False
+
+
+def store_many(fleet: Fleet, items: Mapping[str, Item | None]) -> None:
+    """Store all of them, by made key. Raises NeedsFlow."""
+    batches, now = Batches(fleet), time()
+    place = batches.plans.place
+    for made_key, item in items.items():
+        name, slot, plan = place(made_key)
+        if not plan.write or item is None:
+            raise NeedsFlow(batches.began)
+        flags, data, ttl = item
+        for copy in plan.write:
+            key = name if copy.generations is None else copy.key(name, slot)
+            batches.of(copy).parts.append(hot.quiet_store((key, len(data), flags, exptime(ttl, now), data)))
+    _tell(batches)
+
+
+def remove_many(fleet: Fleet, made_keys: Collection[str]) -> None:
+    """Delete all of them. Raises NeedsFlow."""
+    batches = Batches(fleet)
+    place = batches.plans.place
+    for made_key in made_keys:
+        name, slot, plan = place(made_key)
+        if not plan.write:
+            raise NeedsFlow(batches.began)
+        for copy in plan.write:
+            key = name if copy.generations is None else copy.key(name, slot)
+            batches.of(copy).parts.append(hot.quiet_remove(key))
+    _tell(batches)
+
+
+def _tell(batches: Batches) -> None:
+    """Send quiet commands: a node says only what went wrong, and answers one last command to say that it is through."""
+    batches.connect(writes=True)
+    for batch in batches:
+        batch.request = b"".join(batch.parts) + hot.closing % batch.first
+        batch.parser = hot.QuietParser(len(batch.parts), batch.first)
+        batch.connection.opaque += 1
+    batches.send(WRITE_BYTES)
+    through = [_through(batches, batch) for batch in batches]
+    if all(through):
+        batches.finish()
+        return
+    if all(batch.parser and (batch.parser.complete or batch.parser.refused) for batch in batches):
+        # The flow asks again, one by one. Every node is through: nothing is under way that could come after it.
+        for batch in batches:
+            batch.connection.close()
+        raise NeedsFlow(batches.began)
+    raise batches.hand_over()
+
+
+def _through(batches: Batches, batch: Batch) -> bool:
+    parser = batch.parser
+    assert parser is not None
+    try:
+        while not batches.late and (chunk := batch.receive()):
+            if parser.feed(chunk):
+                return True
+    except ProtocolViolation:
+        pass
+    return False

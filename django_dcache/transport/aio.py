@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..commands import Command, Remove, Store
+from ..commands import Command
 from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServed
+from .batch import bound_to, too_late
 from .breaker import State
 from .connection import Connection
-from .pipeline import Answers, Exchange, Pipeline, too_late
-from .pool import TRUSTED_SECONDS, Pool
+from .pipeline import Answers, Exchange, Pipeline
+from .pool import TRUSTED_SECONDS, Pool, half
 from .sync import Transport
 
 
@@ -31,7 +32,7 @@ class LoopPool:
     def submit(self, exchange: Exchange) -> None:
         """Send it, as soon as there is a connection."""
         pipeline = self._pipeline(exchange)
-        serial = 0 if exchange.repeatable else _bound_to(exchange.commands)
+        serial = 0 if exchange.repeatable else bound_to(exchange.commands)
         if serial and (pipeline is None or pipeline.connection.serial != serial):
             exchange.fail(LeaseLost(node=exchange.node))
         elif pipeline:
@@ -73,8 +74,7 @@ class LoopPool:
     def _open(self) -> None:
         if self._opening or len(self.pipelines) >= self._limit:
             return
-        # Half of the time left, so that a node that can't be reached leaves some to the others.
-        seconds = (self._waiting[0].deadline - self._clock()) / 2
+        seconds = half(self._waiting[0].deadline, self._clock())
         try:
             made = get_running_loop().run_in_executor(None, self.pool.open, seconds)
         except RuntimeError as error:  # The loop is shutting down.
@@ -152,14 +152,6 @@ class LoopPool:
             if connection:
                 self.pool.give_back(connection)
         self.pipelines.clear()
-
-
-def _bound_to(commands: Sequence[Command]) -> int:
-    """The serial number of the only connection these may go over; 0: any."""
-    for command in commands:
-        if isinstance(command, (Store, Remove)) and command.token:
-            return command.token.connection
-    return 0
 
 
 class LoopTransport:

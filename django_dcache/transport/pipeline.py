@@ -8,12 +8,12 @@ from asyncio import get_running_loop
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from time import time
 from typing import Protocol
 
-from ..commands import Command, Get, Reply
-from ..engines.memcached.protocol import ReplyParser, encode
+from ..commands import Command, Reply
+from ..engines import Parser
 from ..errors import ConnectionLost, NodeFailure, NodeTimeout, ProtocolViolation
+from .batch import encoded, repeatable, too_late
 from .connection import CHUNK_BYTES, Connection
 from .pool import Pool
 
@@ -37,9 +37,8 @@ class Exchange:
     ):
         self.node, self.commands, self.deadline = pool.node.name, commands, deadline
         self.done = self.repeated = False
-        self.repeatable = all(type(command) is Get and not command.lease for command in commands)
-        """A write that was sent may still be executed long after its repetition was acknowledged."""
-        self.parser: ReplyParser | None = None
+        self.repeatable = repeatable(commands)
+        self.parser: Parser | None = None
         """None as long as nothing was sent."""
         self._pool, self._answered = pool, answered
         self._connection: Connection | None = None
@@ -48,10 +47,8 @@ class Exchange:
     def encode(self, connection: Connection, now: float) -> bytes:
         """The bytes to send. Their opaque numbers follow those of the batch before them."""
         self._connection, self._sent_at = connection, now
-        first = connection.opaque
-        connection.opaque = (first + len(self.commands)) % 2**31
-        self.parser = ReplyParser(self.commands, first, connection.serial)
-        return encode(self.commands, first, time())
+        data, self.parser = encoded(self._pool.engine, connection, self.commands)
+        return data
 
     def finish(self, now: float) -> None:
         assert self.parser is not None
@@ -295,10 +292,3 @@ class Pipeline:
         loop.remove_reader(descriptor)
         if self._writing:
             loop.remove_writer(descriptor)
-
-
-def too_late(node: str) -> NodeTimeout:
-    """It was in nobody's hands but ours."""
-    failure = NodeTimeout("nothing was sent", node=node)
-    failure.sent = False
-    return failure

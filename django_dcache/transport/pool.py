@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from os import getpid
 from time import sleep
 
+from ..engines import engine_of
 from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUnresolved, NotGreeted
 from ..model.topology import Node
 from .breaker import Breaker, State
@@ -46,6 +47,11 @@ class Limits:
         return replace(node, address=self.address_remap(node.address)).endpoint
 
 
+def half(ends: float, now: float) -> float:
+    """The seconds that one node may take: a node that can't be reached or does not answer leaves as much to another."""
+    return (ends - now) / 2
+
+
 class Full(NodeUnreachable):
     """This process has as many connections to the node as OPTIONS["max_connections"] allows."""
 
@@ -57,7 +63,7 @@ class Pool:
     """
 
     def __init__(self, node: Node, limits: Limits, breaker: Breaker):
-        self.node, self.breaker = node, breaker
+        self.node, self.breaker, self.engine = node, breaker, engine_of(node)
         self.opened = 0
         self.latency = 0.0
         """Running mean of its answers, in seconds; 0 before the first."""

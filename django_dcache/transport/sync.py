@@ -10,16 +10,16 @@ request, and no sign of a slow node. So nothing is given up before one more look
 import select
 from collections.abc import Callable, Mapping, Sequence
 from os import getpid
-from time import monotonic, time
+from time import monotonic
 
-from ..commands import Command, Get, Remove, Reply, Store
-from ..engines.memcached.protocol import ReplyParser, encode
+from ..commands import Command, Reply
 from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
 from ..model.topology import Node
+from .batch import Sent, bound_to, encoded, repeatable, too_late
 from .breaker import Breaker
 from .connection import Connection
 from .outliers import FORGIVENESS, slow
-from .pool import LATE_SECONDS, Limits, Pool
+from .pool import LATE_SECONDS, Limits, Pool, half
 
 LOOK_SECONDS = 0.02
 """How long a process that comes late waits for what is still on its way through its own kernel."""
@@ -75,13 +75,21 @@ class Session:
         self._connections: dict[str, tuple[Pool, Connection]] = {}
 
     def carry(
-        self, batches: Mapping[str, Sequence[Command]], deadline: float
+        self, batches: Mapping[str, Sequence[Command]], deadline: float, sent: Mapping[str, Sent] | None = None
     ) -> dict[str, Sequence[Reply | NodeFailure]]:
-        """The replies to each node's batch, in order; a failure in place of each that did not come by `deadline`."""
+        """The replies to each node's batch, in order; a failure in place of each that did not come by `deadline`.
+
+        `sent`: these very batches, if they have left already.
+        """
         exchanges = [Exchange(self, name, commands) for name, commands in batches.items()]
-        # Connecting blocks: whoever needs no connection goes first.
-        for exchange in sorted(exchanges, key=self._connects) if len(exchanges) > 1 else exchanges:
-            exchange.begin(deadline)
+        if sent is not None:
+            assert sent.keys() == batches.keys(), f"sent to {[*sent]}, the flow asks {[*batches]}"
+            for exchange in exchanges:
+                exchange.take_over(sent[exchange.name], deadline)
+        else:
+            # Connecting blocks: nodes to which there is a connection come first.
+            for exchange in sorted(exchanges, key=self._connects) if len(exchanges) > 1 else exchanges:
+                exchange.begin(deadline)
         waiting = [exchange for exchange in exchanges if not exchange.done]
         if len(waiting) == 1:
             self._gather_one(waiting[0], deadline)
@@ -134,10 +142,13 @@ class Session:
         pool = self._transport.pool(name)
         if pool is None:
             raise NotServed(node=name)
-        # Half of the time left, so that a node that can't be reached leaves some to the others.
-        held = pool, pool.take((deadline - self._transport.clock()) / 2, fresh, verified)
+        held = pool, pool.take(half(deadline, self._transport.clock()), fresh, verified)
         self._connections[name] = held
         return held
+
+    def adopt(self, name: str, pool: Pool, connection: Connection) -> None:
+        """The connection is this flow's from now on."""
+        self._connections[name] = pool, connection
 
     def drop(self, name: str) -> None:
         """Close this flow's connection to the node: what it might still say is of no use to anybody."""
@@ -177,21 +188,37 @@ class Exchange:
         self._deadline = deadline
         try:
             self._take()
-            first = self.connection.opaque
-            self.connection.opaque = (first + len(self.commands)) % 2**31
-            self._parser = ReplyParser(self.commands, first, self.connection.serial)
+            data, self._parser = encoded(self._pool.engine, self.connection, self.commands)
             self._sent_at = self._session._transport.clock()
             # After whatever blocked: nothing may leave late.
             if self._sent_at >= deadline:
-                raise _too_late(self.name)
-            data = encode(self.commands, first, time())
+                raise too_late(self.name)
             self.unsent = memoryview(data)
             self.send()
         except NodeFailure as failure:
             self._fail(failure)
 
+    def take_over(self, sent: Sent, deadline: float) -> None:
+        """Go on from where the short cut came to."""
+        self._deadline, self._sent_at = deadline, sent.at
+        self._pool: Pool = sent.pool
+        self.connection: Connection = sent.connection
+        self._session.adopt(self.name, sent.pool, sent.connection)
+        self._parser = sent.parser or sent.pool.engine.parser(self.commands, sent.first, self.connection.serial)
+        self.unsent = memoryview(sent.unsent)
+        try:
+            if sent.at >= deadline:
+                raise NodeTimeout("sent too late", node=self.name)
+            if self._parser.feed(sent.received):
+                self._finish()
+            elif sent.unsent:
+                self.send()
+        except NodeFailure as failure:
+            failure.node = self.name
+            self._fail(failure)
+
     def _take(self) -> None:
-        writes = not self._repeatable
+        writes = not repeatable(self.commands)
         self._pool, self.connection = self._session.take(self.name, self._deadline, self._fresh, verified=writes)
         # A pooled connection may have been closed by the node. A read is simply repeated on another when it fails; a
         # write that was sent may still be executed long after its repetition was acknowledged, so the look comes first.
@@ -200,14 +227,8 @@ class Exchange:
             self._fresh = True
             self._pool, self.connection = self._session.take(self.name, self._deadline, fresh=True)
         # After that look: a node that has restarted numbers its leases from the beginning again.
-        serial = self.connection.serial
-        for command in self.commands:
-            if isinstance(command, (Store, Remove)) and command.token and command.token.connection != serial:
-                raise LeaseLost(node=self.name)
-
-    @property
-    def _repeatable(self) -> bool:
-        return all(type(command) is Get and not command.lease for command in self.commands)
+        if bound_to(self.commands) not in (0, self.connection.serial):
+            raise LeaseLost(node=self.name)
 
     def send(self) -> None:
         clock = self._session._transport.clock
@@ -234,7 +255,7 @@ class Exchange:
                 elif self._session._transport.clock() >= until:
                     return
         except ConnectionLost as failure:
-            if self.connection.used and not self._fresh and not self._parser.replies and self._repeatable:
+            if self.connection.used and not self._fresh and not self._parser.replies and repeatable(self.commands):
                 # The node had closed it while it was idle.
                 self._session.drop(self.name)
                 self._fresh = True
@@ -278,9 +299,3 @@ class Exchange:
 
 def _milliseconds(seconds: float) -> int:
     return -int(-seconds * 1000 // 1)
-
-
-def _too_late(name: str) -> NodeTimeout:
-    failure = NodeTimeout("nothing was sent", node=name)
-    failure.sent = False
-    return failure

@@ -247,3 +247,6 @@ class ReplyParser:
             self.refused = True
             return Refused(line.decode("ascii", "replace"))
         raise ProtocolViolation(f"{line[:80]!r}")
+
+
+parser = ReplyParser

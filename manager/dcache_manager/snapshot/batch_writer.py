@@ -10,7 +10,6 @@ from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import WHOLE_NODE, Standing, View
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.runtime.plan import begin
 
 from .batch import Batch, Filled, Routes
 from .node_batch import KeyPrefixes, NodeBatch
@@ -62,7 +61,7 @@ class BatchWriter:
         """When the next batch has begun, its view being proven: a keeper may be silent for a moment."""
         give_up = self._fleet.clock() + OUTAGE_SECONDS
         while True:
-            began = begin(self._fleet)
+            began = self._fleet.begin()
             if self._fleet.proven:
                 return began
             if began >= give_up:

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from django_dcache.runtime.plan import TakeFlow
 
 from django_dcache.commands import Remove
 from django_dcache.conf import parse
@@ -14,7 +15,6 @@ from django_dcache.model import keys
 from django_dcache.runtime import shortcut as one
 from django_dcache.runtime import shortcut_many as many
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.runtime.plan import TakeFlow
 
 
 class ByFlow:

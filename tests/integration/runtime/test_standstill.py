@@ -5,6 +5,7 @@ from itertools import count
 from time import monotonic
 
 import pytest
+from django_dcache.runtime.plan import TakeFlow
 
 from django_dcache.conf import parse
 from django_dcache.flows import Item
@@ -13,7 +14,6 @@ from django_dcache.model import keys
 from django_dcache.runtime import shortcut as one
 from django_dcache.runtime import shortcut_many as many
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.runtime.plan import TakeFlow
 
 NAME = keys.name("key")
 WRITES = {

@@ -3,14 +3,16 @@
 import gc
 import sys
 import tracemalloc
+from array import array
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_dcache.engines.memcached import batch, speed
-from django_dcache.runtime.plan import Known, Spot
+from django_dcache.engines.memcached import hot
+from django_dcache.model import locate as placing
+from django_dcache.runtime import speed
 
 try:
     import dcache_speed
@@ -18,16 +20,10 @@ except ImportError:
     dcache_speed = None
 
 compiled = pytest.mark.skipif(dcache_speed is None, reason="no compiled extra: no C compiler, or no Python.h")
-POOLS = [object() for _ in range(3)]
 
-
-texts = st.text(max_size=20)
-spots = st.builds(Spot, st.just("node"), st.sampled_from(POOLS), st.binary(max_size=250), st.binary(max_size=20))
-copies = st.lists(spots, max_size=3).map(tuple)
-rest = copies, copies, st.booleans()
-knowns = st.builds(Known, texts, st.binary(), st.just(0), st.none() | spots, st.booleans(), *rest)
-asked = st.lists(st.builds(Known, texts, st.binary(), st.just(0), spots, st.booleans(), *rest), max_size=6)
-opaques = st.integers(0, 2**32)
+made_keys = st.lists(st.text(max_size=20), max_size=6)
+POINTS = [3, 10**9, 2**31, 2**32 - 2]
+PACKED = array("I", POINTS).tobytes()
 
 OPAQUE = 7
 odd = st.sampled_from([b"", b"007", b"-1", b"+1", b" 1", b"\xb2", b"1_0"])
@@ -59,57 +55,73 @@ def in_step(draw):
 def read(module, data, asked, number=0):
     """All that `answers` says and does."""
     found, missed = {}, []
-    return module.answers(data, 0, asked, number, OPAQUE, found, missed), found, missed
+    return module.answers(data, asked, number, OPAQUE, found, missed), found, missed
 
 
 @compiled
-@given(st.lists(knowns))
-def test_groups(places):
-    """Who is asked for what, and told to remove what, is the same and in the same order."""
-    for ours, theirs in [(dcache_speed.readers, batch.readers), (dcache_speed.removals, batch.removals)]:
-        assert ours(places) == theirs(places)
-        assert list(ours(places)[0]) == list(theirs(places)[0])
-
-
-@compiled
-@given(asked, opaques)
+@given(st.lists(st.binary(max_size=250)), st.integers(0, 2**32))
 @example([], 0)
-def test_questions(asked, opaque):
+def test_questions(keys, opaque):
     """Questions are the same, byte for byte."""
-    assert dcache_speed.questions(asked, opaque) == batch.questions(asked, opaque)
+    assert dcache_speed.questions(keys, opaque) == hot.questions(keys, opaque)
 
 
 @compiled
-@given(streams | in_step(), asked, st.integers(0, 7))
+@given(st.text(max_size=300) | st.text("ab:é", max_size=300) | st.just("_dc:state") | st.just("\ud800"))
+def test_locate(made_key):
+    """A key has the same name, point and slot, or is no key for either."""
+    assert dcache_speed.locate(made_key, PACKED) == placing.locate(made_key, POINTS)
+
+
+@compiled
+@given(
+    st.lists(st.text("ab:é ", min_size=1, max_size=30), max_size=9),
+    st.lists(st.sampled_from([0, 1, 65535]), min_size=5, max_size=5),
+)
+def test_group(made_keys, owners):
+    """Keys are grouped by the owner of their point, behind its mark, up to the first one that has none."""
+    expected = [([], []), ([], [])]
+    for number, made_key in enumerate(made_keys):
+        located = placing.locate(made_key, POINTS)
+        if located is None or owners[located[1]] > 1:
+            expected = number
+            break
+        name, index, _ = located
+        expected[owners[index]][0].append([b"", b"\xff3;"][owners[index]] + name)
+        expected[owners[index]][1].append(made_key)
+    packed = bytearray(array("H", owners).tobytes())
+    assert dcache_speed.group(made_keys, PACKED, packed, [b"", b"\xff3;"]) == expected
+
+
+@compiled
+@given(streams | in_step(), made_keys, st.integers(0, 7))
 def test_answers(data, asked, number):
     """Whatever the bytes are, both find the same, miss the same and stop at the same place."""
-    assert read(dcache_speed, data, asked, number) == read(batch, data, asked, number)
+    assert read(dcache_speed, data, asked, number) == read(hot, data, asked, number)
 
 
 @compiled
 @given(streams | in_step(), st.sampled_from([7, 8]))
 @example(b"VA 99999999 f999999999 O7\r\n", 7)
 @example(b"VA 1 f0 O0000000007\r\na\r\n", 7)
-def test_header(data, opaque):
+def test_found(data, opaque):
     """Whatever the bytes are, both take the same for a value."""
-    assert dcache_speed.header(data, opaque) == batch.header(data, opaque)
+    assert dcache_speed.found(data, opaque) == hot.found(data, opaque)
 
 
 @compiled
-@given(in_step(), asked, st.integers(0, 200))
+@given(in_step(), made_keys, st.integers(0, 200))
 def test_answers_in_two_parts(data, asked, where):
     """Where the bytes are cut in two makes no difference to either."""
-    for module in (dcache_speed, batch):
+    for module in (dcache_speed, hot):
         (position, number), found, missed = read(module, data[:where], asked)
-        if position != batch.OUT_OF_STEP:
+        if position != hot.OUT_OF_STEP:
             rest = data[:where][position:] + data[where:]
             (_, number), more, others = read(module, rest, asked, number)
             assert ({**found, **more}, missed + others) == read(module, data, asked)[1:]
 
 
-SPOT = Spot("node", POOLS[0], b"key", b"delete key noreply\r\n")
-KNOWN = Known("key", b"key", 0, SPOT, False, (SPOT, SPOT), (SPOT, SPOT), True)
-FOUR = [KNOWN._replace(made_key=name, last=name == "b") for name in "abcd"]
+FOUR = list("abcd")
 STREAM = b"VA 3 f16 O7\r\nabc\r\nEN O8\r\nVA 0 f0 O9 Z\r\n\r\nVA 10 f1 O10\r\n0123456789\r\n"
 
 
@@ -130,45 +142,48 @@ def damaged():
 def test_damaged_answers():
     """Cut off anywhere, with any byte wrong or too much, with any number of digits: both say the same."""
     for data in damaged():
-        assert read(dcache_speed, data, FOUR) == read(batch, data, FOUR), data
-        assert dcache_speed.header(data, OPAQUE) == batch.header(data, OPAQUE), data
+        assert read(dcache_speed, data, FOUR) == read(hot, data, FOUR), data
+        assert dcache_speed.found(data, OPAQUE) == hot.found(data, OPAQUE), data
 
 
+KEYS, OWNERS = ["a", "b"], bytearray(10)
 WRONG = [
-    ("readers", (None,)),
-    ("readers", ([KNOWN, None],)),
-    ("readers", ([KNOWN, ()],)),
-    ("readers", ([KNOWN, KNOWN._replace(read=())],)),
-    ("readers", ([KNOWN, KNOWN._replace(read=SPOT._replace(pool=[]))],)),
-    ("removals", (KNOWN,)),
-    ("removals", ([KNOWN, KNOWN._replace(write=[SPOT])],)),
-    ("removals", ([KNOWN, KNOWN._replace(write=(SPOT, ("node",)))],)),
-    ("questions", ([KNOWN, KNOWN._replace(read=None)], 1)),
-    ("questions", ([KNOWN, KNOWN._replace(read=SPOT._replace(key="text"))], 1)),
-    ("questions", ([KNOWN], -1)),
-    ("questions", ([KNOWN], "1")),
-    ("answers", ("text", 0, [KNOWN], 0, 7, {}, [])),
-    ("answers", (b"EN O7\r\n", 8, [KNOWN], 0, 7, {}, [])),
-    ("answers", (b"EN O7\r\n", -1, [KNOWN], 0, 7, {}, [])),
-    ("answers", (b"EN O7\r\n", 0, [KNOWN], -1, 7, {}, [])),
-    ("answers", (b"EN O7\r\n", 0, [()], 0, 7, {}, [])),
-    ("answers", (b"EN O7\r\n", 0, [KNOWN], 0, 7, {}, None)),
-    ("answers", (b"VA 1 f0 O7\r\na\r\n", 0, [KNOWN], 0, 7, None, [])),
-    ("answers", (b"VA 1 f0 O7\r\na\r\n", 0, [KNOWN._replace(made_key=[])], 0, 7, {}, [])),
-    ("answers", (b"", 0, [KNOWN], 2**70, 7, {}, [])),
-    ("header", ("text", 7)),
-    ("header", (b"", None)),
-    ("header", ()),
+    ("locate", (None, PACKED)),
+    ("locate", ("a", "text")),
+    ("locate", ("a",)),
+    ("group", (None, PACKED, OWNERS, [b""])),
+    ("group", (["a", None], PACKED, OWNERS, [b""])),
+    ("group", (KEYS, PACKED, OWNERS[:2], [b""])),
+    ("group", (KEYS, PACKED, b"text", [b""])),
+    ("group", (KEYS, PACKED, OWNERS, None)),
+    ("group", (KEYS, PACKED, OWNERS, ["text"])),
+    ("questions", ([b"a", None], 1)),
+    ("questions", ([b"a", "text"], 1)),
+    ("questions", ([b"a"], -1)),
+    ("questions", ([b"a"], "1")),
+    ("answers", ("text", KEYS, 0, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", KEYS, -1, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", (), 0, 7, {}, [])),
+    ("answers", (b"EN O7\r\n", KEYS, 0, 7, {}, None)),
+    ("answers", (b"VA 1 f0 O7\r\na\r\n", KEYS, 0, 7, None, [])),
+    ("answers", (b"VA 1 f0 O7\r\na\r\n", [[]], 0, 7, {}, [])),
+    ("answers", (b"", KEYS, 2**70, 7, {}, [])),
+    ("found", ("text", 7)),
+    ("found", (b"", None)),
+    ("found", ()),
 ]
 RIGHT = [
-    ("readers", ([KNOWN, KNOWN._replace(read=None)],)),
-    ("removals", ([KNOWN, KNOWN._replace(write=())],)),
-    ("questions", ([KNOWN, KNOWN], 2**40)),
-    ("answers", (b"VA 1 f0 O7\r\na\r\nEN O8\r\nVA 5 ", 0, [KNOWN] * 3, 0, 7, {}, [])),
-    ("answers", (b"VA 1 f0 O7\r\na\r\nEN O9\r\n", 0, [KNOWN] * 3, 0, 7, {}, [])),
-    ("answers", (b"NO\r\n", 0, [KNOWN] * 3, 0, 7, {}, [])),
-    ("header", (b"VA 1 f0 O7\r\na\r\n", 7)),
-    ("header", (b"EN O7\r\n", 7)),
+    ("locate", ("a", PACKED)),
+    ("locate", ("a b", PACKED)),
+    ("locate", ("\ud800", PACKED)),
+    ("group", (KEYS, PACKED, OWNERS, [b"mark"])),
+    ("group", (["a", "a b"], PACKED, OWNERS, [b"mark"])),
+    ("questions", ([b"a", b"b"], 2**40)),
+    ("answers", (b"VA 1 f0 O7\r\na\r\nEN O8\r\nVA 5 ", ["a", "b", "c"], 0, 7, {}, [])),
+    ("answers", (b"VA 1 f0 O7\r\na\r\nEN O9\r\n", ["a", "b", "c"], 0, 7, {}, [])),
+    ("answers", (b"NO\r\n", ["a", "b", "c"], 0, 7, {}, [])),
+    ("found", (b"VA 1 f0 O7\r\na\r\n", 7)),
+    ("found", (b"EN O7\r\n", 7)),
 ]
 
 
@@ -223,16 +238,16 @@ def extra(interface):
 
 
 def test_what_is_installed_is_taken():
-    """An extra with the right interface is taken; where there is none, or DCACHE_SPEED is 0, its twin is."""
+    """An extra with the right interface is taken; none is where there is none, or DCACHE_SPEED is 0."""
     installed = extra(speed.INTERFACE)
     assert speed.choose(installed, None) is speed.choose(installed, "1") is installed
-    assert speed.choose(installed, "0") is speed.choose(None, None) is batch
+    assert speed.choose(installed, "0") is speed.choose(None, None) is None
 
 
 def test_another_interface_is_left_alone():
     """An extra with another interface is not used, and a warning says what to install."""
     with pytest.warns(RuntimeWarning, match="pip install"):
-        assert speed.choose(extra(speed.INTERFACE + 1), None) is batch
+        assert speed.choose(extra(speed.INTERFACE + 1), None) is None
 
 
 @compiled

@@ -1,0 +1,160 @@
+"""Where keys are and whom to ask, worked out once for each point of the ring and never for a key.
+
+A key is placed by arithmetic: its name, a digest, a search among the points. A million keys take no memory.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import takewhile
+from typing import NamedTuple
+
+from ..errors import InvalidKey
+from ..model import keys
+from ..model.state import NONE, Generations
+from ..model.view import WHOLE_NODE, Standing, View
+from ..transport.pool import Pool
+from ..transport.sync import Transport
+from . import speed
+from .speed import locate
+
+
+class CopyPlan(NamedTuple):
+    """One copy of the keys at a point."""
+
+    node: str
+    pool: Pool
+    generations: Generations | None
+    """None if no slot of the node was ever bumped."""
+
+    def key(self, name: bytes, slot: int) -> bytes:
+        """The wire key."""
+        return name if self.generations is None else keys.wire_key(name, self.generations.of(slot))
+
+
+class Plan(NamedTuple):
+    """What an operation on a key at this point asks in its first round, if nothing is in doubt."""
+
+    read: tuple[CopyPlan, ...]
+    """The copies to read, one after the other; others may follow that need the flow."""
+    complete: bool
+    """`read` has them all: if each misses, it is a miss."""
+    single: bool
+    """There is one copy, and `read` has it."""
+    write: tuple[CopyPlan, ...]
+    """The copies to write. Empty while the keys move."""
+    exceptions: frozenset[int]
+    """Slots that are bumped, or whose bump is owed: keys in them need the flow."""
+
+
+Placed = tuple[bytes, int, Plan]
+"""Name, slot and plan of a key."""
+Group = tuple[CopyPlan, list[bytes], list[str]]
+"""What one node is asked: wire keys, and the made keys they are of."""
+NOWHERE = Plan((), False, False, (), frozenset())
+"""Of a key that needs the flow."""
+
+
+class Plans:
+    """The plans of one view. They hold as long as its topology, generations and bumps do."""
+
+    def __init__(self, view: View, transport: Transport):
+        self.view = view
+        self._transport, self._points = transport, view.placement.cuts
+        self._packed = speed.packed(self._points)
+        self._uncommon_keys = bool(view.prefixes) or view.hash_tags
+        self._exceptions: dict[str, set[int]] = defaultdict(set)
+        for node, slot in (*view.bumps, *view.debts):
+            if view.standing(node, slot) is not Standing.OPEN:
+                self._exceptions[node].add(slot)
+        self._copy: dict[str, CopyPlan] = {}
+        self.single = all(layout.replicas == 1 for layout in view.state.topology.layouts)
+        """Every key has one copy."""
+        # One more than there are points: the ring wraps.
+        self._plans: list[Plan | None] = [None] * (len(self._points) + 1)
+        # For the compiled `group`: the number of each point's reader, and what precedes the names on that node.
+        self._owners = bytearray(b"\xff\xff" * len(self._plans))
+        self._readers: dict[str, int] = {}
+        self._marks: list[bytes] = []
+
+    def place(self, made_key: str) -> Placed:
+        """(name, slot, plan) of a key. One that is not legal needs the flow, too, which says why."""
+        found = None if self._uncommon_keys else locate(made_key, self._packed)
+        if found is None:
+            return self._place_uncommon(made_key)
+        name, index, slot = found
+        plan = self._plans[index] or self._work_out(index)
+        return name, slot, NOWHERE if slot in plan.exceptions else plan
+
+    def group(self, made_keys: list[str]) -> list[Group] | None:
+        """What each node is asked to read first; None if any of the keys needs the flow."""
+        while speed.group and not self._uncommon_keys:
+            groups = speed.group(made_keys, self._packed, self._owners, self._marks)
+            if isinstance(groups, list):
+                return [(self._copy[node], *keys) for node, keys in zip(self._readers, groups, strict=True) if keys[0]]
+            if not self._own(made_keys[groups]):
+                break
+        found: dict[str, Group] = {}
+        for made_key in made_keys:
+            name, slot, plan = self.place(made_key)
+            if not plan.read:
+                return None
+            copy = plan.read[0]
+            _, wire_keys, asked = found.get(copy.node) or found.setdefault(copy.node, (copy, [], []))
+            wire_keys.append(name if copy.generations is None else copy.key(name, slot))
+            asked.append(made_key)
+        return list(found.values())
+
+    def _own(self, made_key: str) -> bool:
+        """Tell the compiled `group` who is asked for keys at the point of this one; whether that is as simple."""
+        located = locate(made_key, self._packed)
+        if located is None:
+            return False
+        _, index, _ = located
+        plan = self._plans[index] or self._work_out(index)
+        if not plan.read or plan.exceptions or (plan.read[0].generations or NONE).above:
+            return False
+        copy = plan.read[0]
+        if copy.node not in self._readers:
+            self._marks.append(copy.key(b"", 0))
+        memoryview(self._owners).cast("H")[index] = self._readers.setdefault(copy.node, len(self._readers))
+        return True
+
+    def _place_uncommon(self, made_key: str) -> Placed:
+        """The same with hash tags, for long keys, and below prefixes that were bumped."""
+        view = self.view
+        try:
+            name = view.name(made_key)
+        except InvalidKey:
+            return b"", 0, NOWHERE
+        point, slot = keys.position(name, view.hash_tags)
+        index = bisect_left(self._points, point)
+        plan = self._plans[index] or self._work_out(index)
+        return name, slot, NOWHERE if slot in plan.exceptions or view.young(made_key) else plan
+
+    def _work_out(self, index: int) -> Plan:
+        view, points = self.view, self._points
+        route = view.placement.route(points[index] if index < len(points) else points[-1] + 1)
+        order = view.read_order(route)
+        read = self._copies(takewhile(lambda node: node not in route.joining, order))
+        write = self._copies(route.first.write) if not (route.joining or route.first.purge) else ()
+        if len(write) < len(route.first.write):
+            write = ()
+        complete = 0 < len(read) == len(order)
+        exceptions: set[int] = set().union(*(self._exceptions[copy.node] for copy in (*read, *write)))
+        plan = self._plans[index] = Plan(read, complete, complete and len(read) == 1, write, frozenset(exceptions))
+        return plan
+
+    def _copies(self, nodes: Iterable[str]) -> tuple[CopyPlan, ...]:
+        """Those before the first one that needs the flow."""
+        found: list[CopyPlan] = []
+        for node in nodes:
+            copy = self._copy.get(node)
+            if copy is None:
+                pool = self._transport.pool(node)
+                if pool is None or WHOLE_NODE in self._exceptions[node]:
+                    break
+                generations = self.view.state.generations.get(node, NONE)
+                copy = self._copy[node] = CopyPlan(node, pool, None if generations == NONE else generations)
+            found.append(copy)
+        return tuple(found)

@@ -1,0 +1,57 @@
+"""The functions that run once for every key, compiled if the extra `speed` is installed: the one place that decides it.
+
+Each has a twin in Python (`model.locate`, `engines.memcached.hot`, `Plans.group`) that does the same.
+"""
+
+import os
+import warnings
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..engines.memcached import hot
+from ..model import locate as placing
+
+try:
+    import dcache_speed
+except ImportError:
+    dcache_speed = None
+
+INTERFACE = 2
+"""Counted up whenever a function that is compiled changes: another number is another interface."""
+UNKNOWN = 2**16 - 1
+"""In place of the number of a node: it takes Python to find out."""
+
+Groups = list[tuple[list[bytes], list[str]]]
+"""By the number of the node: wire keys, and the made keys they are of."""
+
+
+def choose(extra: Any, switch: str | None) -> Any:
+    """The extra, or None if there is none, it is another one, or `switch` is "0"."""
+    if extra is None or switch == "0":
+        return None
+    if extra.INTERFACE == INTERFACE:
+        return extra
+    warnings.warn(
+        f"django-dcache-speed is left alone: it has interface {extra.INTERFACE}, and this django-dcache needs"
+        f" {INTERFACE}. Install both together: pip install 'django-dcache[speed]'",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+compiled = choose(dcache_speed, os.environ.get("DCACHE_SPEED"))
+_hot: Any = compiled or hot
+
+questions: Callable[[Sequence[bytes], int], bytes] = _hot.questions
+answers: Callable[[bytes, Sequence[str], int, int, hot.Found, list[str]], tuple[int, int]] = _hot.answers
+found: Callable[[bytes, int], tuple[int, int, int] | None] = _hot.found
+locate: Callable[[str, Any], tuple[bytes, int, int] | None] = (compiled or placing).locate
+group: Callable[[list[str], Any, bytearray, list[bytes]], Groups | int] | None = compiled and compiled.group
+"""Keys by the node that owns each, or the place of the first one whose owner is UNKNOWN."""
+
+
+def packed(points: list[int]) -> Any:
+    """Points as `locate` and `group` take them."""
+    return array("I", points).tobytes() if compiled else points

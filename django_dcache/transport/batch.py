@@ -1,0 +1,55 @@
+"""What holds for a batch of commands to one node, whether threads or an event loop carry it."""
+
+from collections.abc import Sequence
+from time import time
+from typing import NamedTuple
+
+from ..commands import Command, Get, Remove, Store
+from ..engines import Engine, Parser
+from ..errors import NodeTimeout
+from .connection import Connection
+from .pool import Pool
+
+
+class Sent(NamedTuple):
+    """A batch that has left already, with what came back so far; the connection comes with it."""
+
+    pool: Pool
+    connection: Connection
+    first: int
+    """The opaque number of its first command."""
+    at: float
+    unsent: bytes = b""
+    """What the kernel did not take."""
+    received: bytes = b""
+    parser: Parser | None = None
+    """What reads the replies, where it is not the engine's usual parser."""
+
+
+def encoded(engine: Engine, connection: Connection, commands: Sequence[Command]) -> tuple[bytes, Parser]:
+    """The bytes to send over `connection`, and what reads the replies. The opaque numbers follow those of the batch
+    before."""
+    first = connection.opaque
+    connection.opaque = (first + len(commands)) % 2**31
+    return engine.encode(commands, first, time()), engine.parser(commands, first, connection.serial)
+
+
+def repeatable(commands: Sequence[Command]) -> bool:
+    """Whether they may be sent twice. A write that was sent may still be executed long after its repetition was
+    acknowledged."""
+    return all(type(command) is Get and not command.lease for command in commands)
+
+
+def bound_to(commands: Sequence[Command]) -> int:
+    """The serial number of the only connection these may go over, because it issued their token; 0: any."""
+    for command in commands:
+        if isinstance(command, (Store, Remove)) and command.token:
+            return command.token.connection
+    return 0
+
+
+def too_late(node: str) -> NodeTimeout:
+    """No byte may leave after its deadline: the caller that waited for it has stopped counting on it."""
+    failure = NodeTimeout("nothing was sent", node=node)
+    failure.sent = False
+    return failure
