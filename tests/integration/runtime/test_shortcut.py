@@ -3,18 +3,19 @@
 import random
 
 import pytest
-from django_dcache.runtime.plan import TakeFlow
 
 from django_dcache.commands import Remove
 from django_dcache.conf import parse
 from django_dcache.flows import Item
 from django_dcache.flows.count import NotANumber, count
 from django_dcache.flows.read import fetch
-from django_dcache.flows.write import write
+from django_dcache.flows.write import touch, write
 from django_dcache.model import keys
 from django_dcache.runtime import shortcut as one
 from django_dcache.runtime import shortcut_many as many
 from django_dcache.runtime.fleet import Fleet
+from django_dcache.runtime.shortcut import NeedsFlow
+from django_dcache.values.plain import signed
 
 
 class ByFlow:
@@ -23,77 +24,81 @@ class ByFlow:
     def __init__(self, fleet):
         self.fleet = fleet
 
-    def get(self, key):
-        value = self.fleet.run(fetch, [keys.name(key)]).get(keys.name(key))
+    def get(self, key, needs=None):
+        value = self._run(needs, fetch, [keys.name(key)]).get(keys.name(key))
         return None if value is None else (value.flags, value.data)
 
-    def store(self, key, flags, data):
-        return self.fleet.run(write, {keys.name(key): Item(flags, data, 60)})[keys.name(key)].successful
+    def store(self, key, flags, data, needs=None):
+        return self._run(needs, write, {keys.name(key): Item(flags, data, 60)})[keys.name(key)].successful
 
-    def remove(self, key):
-        outcome = self.fleet.run(write, {keys.name(key): None})[keys.name(key)]
-        return outcome.existed, outcome.acknowledged
+    def remove(self, key, needs=None):
+        return self._run(needs, write, {keys.name(key): None})[keys.name(key)].existed
 
-    def count(self, key, delta):
+    def count(self, key, delta, needs=None):
         try:
-            return self.fleet.run(count, keys.name(key), delta)
+            return self._run(needs, count, keys.name(key), delta)
         except NotANumber:
             return "not a number"
 
-    def get_many(self, wanted):
-        found = self.fleet.run(fetch, [keys.name(key) for key in wanted])
+    def touch(self, key, needs=None):
+        return self._run(needs, touch, keys.name(key), 60)
+
+    def get_many(self, wanted, needs=None):
+        found = self._run(needs, fetch, [keys.name(key) for key in wanted])
         return {name.decode(): (value.flags, value.data) for name, value in found.items()}
 
-    def store_many(self, items):
-        outcomes = self.fleet.run(write, {keys.name(key): Item(*item, 60) for key, item in items.items()})
+    def store_many(self, items, needs=None):
+        outcomes = self._run(needs, write, {keys.name(key): item for key, item in items.items()})
         return {name.decode() for name, outcome in outcomes.items() if not outcome.successful}
 
-    def remove_many(self, wanted):
-        outcomes = self.fleet.run(write, {keys.name(key): None for key in wanted})
+    def remove_many(self, wanted, needs=None):
+        outcomes = self._run(needs, write, {keys.name(key): None for key in wanted})
         return {name.decode() for name, outcome in outcomes.items() if not outcome.acknowledged}
+
+    def _run(self, needs, flow, *arguments):
+        began, rounds = (needs.began, needs.rounds) if needs else (None, ())
+        return self.fleet.run(flow, *arguments, began=began, rounds=rounds)
 
 
 class ByShortCut(ByFlow):
-    """Every operation straight to its nodes; through its flow only where the short cut says so."""
+    """Every operation straight to its nodes, and on from there through its flow where the short cut says so."""
 
     taken = 0
 
-    def _short(self, straight, flow):
-        try:
-            answer = straight()
-        except TakeFlow:
-            return flow()
-        self.taken += 1
-        return answer
-
     def get(self, key):
-        return self._short(lambda: one.get(self.fleet, key), lambda: ByFlow.get(self, key))
+        return self._short(lambda: one.get(self.fleet, key), super().get, key)
 
     def store(self, key, flags, data):
-        return self._short(
-            lambda: one.store(self.fleet, key, flags, data, 60), lambda: ByFlow.store(self, key, flags, data)
-        )
+        return self._short(lambda: one.store(self.fleet, key, flags, data, 60) or True, super().store, key, flags, data)
 
     def remove(self, key):
-        return self._short(lambda: one.remove(self.fleet, key), lambda: ByFlow.remove(self, key))
+        return self._short(lambda: one.remove(self.fleet, key), super().remove, key)
+
+    def touch(self, key):
+        return self._short(lambda: one.touch(self.fleet, key, 60), super().touch, key)
 
     def count(self, key, delta):
-        return self._short(lambda: one.count(self.fleet, key, delta), lambda: ByFlow.count(self, key, delta))
+        return self._short(lambda: self._signed(one.count(self.fleet, key, delta)), super().count, key, delta)
 
     def get_many(self, wanted):
-        found, rest = many.get_many(self.fleet, wanted)
-        self.taken += not rest
-        return found | (ByFlow.get_many(self, rest) if rest else {})
+        return self._short(lambda: many.get_many(self.fleet, wanted), super().get_many, wanted)
 
     def store_many(self, items):
-        failed, rest = many.store_many(self.fleet, items, 60)
-        self.taken += not rest
-        return failed | (ByFlow.store_many(self, {key: items[key] for key in rest}) if rest else set())
+        return self._short(lambda: many.store_many(self.fleet, items) or set(), super().store_many, items)
 
     def remove_many(self, wanted):
-        failed, rest = many.remove_many(self.fleet, wanted)
-        self.taken += not rest
-        return failed | (ByFlow.remove_many(self, rest) if rest else set())
+        return self._short(lambda: many.remove_many(self.fleet, wanted) or set(), super().remove_many, wanted)
+
+    def _signed(self, number):
+        return None if number is None else signed(number)
+
+    def _short(self, straight, flow, *arguments):
+        try:
+            answer = straight()
+        except NeedsFlow as needs:
+            return flow(*arguments, needs)
+        self.taken += 1
+        return answer
 
 
 def made_up(chance, number):
@@ -106,9 +111,10 @@ def made_up(chance, number):
             ("get", (key,)),
             ("store", (key, number % 7, value)),
             ("remove", (key,)),
+            ("touch", (key,)),
             ("count", (key, chance.randrange(-3, 4))),
             ("get_many", (list(dict.fromkeys(wanted)),)),
-            ("store_many", (dict.fromkeys(wanted, (number % 5, value)),)),
+            ("store_many", (dict.fromkeys(wanted, Item(number % 5, value, 60)),)),
             ("remove_many", (list(dict.fromkeys(wanted)),)),
         ]
     )
@@ -135,7 +141,7 @@ def fresh(fleet):
 def test_any_sequence_of_operations_gives_the_same_answers(fresh, replicas, seed):
     """A thousand random operations answer alike by the short cut and by the flows."""
     chance = random.Random(seed)
-    flow, short = ByFlow(fresh(replicas)), ByShortCut(fresh(replicas))
+    flow, short = ByFlow(fresh(replicas, timeout=5.0)), ByShortCut(fresh(replicas, timeout=5.0))
     for number in range(1000):
         operation, arguments = made_up(chance, number)
         expected = getattr(flow, operation)(*arguments)
@@ -151,12 +157,13 @@ def test_a_miss_asks_each_copy_and_takes_no_flow(fresh, replicas):
     short = ByShortCut(fleet)
     for _ in range(2):  # The first time, by the flow, which connects to all of its copies.
         assert short.store("k", 0, b"value")
-    known = fleet.view.known["k"]
+    name, _, plan = fleet.plans.place("k")
+    *others, last = [copy.node for copy in plan.read]
     assert one.get(fleet, "k") == (0, b"value")
-    for spot in known.copies[:-1]:
-        fleet.run(erase, spot.node, spot.key)
+    for node in others:
+        fleet.run(erase, node, name)
     assert one.get(fleet, "k") == (0, b"value")
-    fleet.run(erase, known.copies[-1].node, known.copies[-1].key)
+    fleet.run(erase, last, name)
     assert one.get(fleet, "k") is None
 
 
@@ -171,7 +178,10 @@ def test_a_large_value_comes_back_whole(fresh):
     value = bytes(range(256)) * 3000
     assert short.store("big", 3, value)
     assert (3, value) == short.get("big") == short.get_many(["big", "none"])["big"]
-    assert {"a": (0, b"1"), "big": (3, value)} == (short.store_many({"a": (0, b"1")}), short.get_many(["a", "big"]))[1]
+    assert {"a": (0, b"1"), "big": (3, value)} == (
+        short.store_many({"a": Item(0, b"1")}),
+        short.get_many(["a", "big"]),
+    )[1]
 
 
 def test_a_refused_value_takes_the_old_one_with_it(fresh):

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from django_dcache.engines.memcached import batch, speed
+from django_dcache.runtime import speed
 from support.checkout import CHECKOUT
 
 
 def test_the_other_twin():
     """What test_shortcut.py claims holds with the compiled extra and without: here, for the one that is not in use."""
     pytest.importorskip("dcache_speed", reason="no compiled extra: no C compiler, or no Python.h")
-    environment = {**os.environ, "DCACHE_SPEED": "1" if speed.chosen is batch else "0"}
+    environment = {**os.environ, "DCACHE_SPEED": "0" if speed.compiled else "1"}
     command = [
         sys.executable,
         "-m",
