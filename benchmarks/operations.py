@@ -28,6 +28,10 @@ def _store(cache: Any) -> None:
     cache.set("hit", SMALL, TTL)
 
 
+def _not_called() -> Any:
+    raise AssertionError("a hit needs no loader")
+
+
 def _many(purpose: str, size: int) -> dict[str, Any]:
     # Operations are measured in turn: none may disturb what another one left behind.
     return {f"{purpose}:{number}": SMALL for number in range(size)}
@@ -38,6 +42,22 @@ MISS = Operation("miss", lambda cache: None, lambda cache: partial(cache.get, "n
 SET = Operation("set", _store, lambda cache: partial(cache.set, "hit", SMALL, TTL))
 INCR = Operation("incr", lambda cache: cache.set("number", 1, TTL), lambda cache: partial(cache.incr, "number"))
 DELETE = Operation("delete", lambda cache: None, lambda cache: partial(cache.delete, "nothing"))
+GET_OR_SET = Operation(
+    "get_or_set hit", _store, lambda cache: partial(cache.get_or_set, "hit", _not_called, TTL), SMALL.__eq__
+)
+HAS_KEY = Operation("has_key", _store, lambda cache: partial(cache.has_key, "hit"), bool)
+TOUCH = Operation("touch", _store, lambda cache: partial(cache.touch, "hit", TTL), bool)
+ADD_EXISTING = Operation(
+    "add, existing", _store, lambda cache: partial(cache.add, "hit", SMALL, TTL), lambda added: not added
+)
+
+
+def add_new() -> Operation:
+    """Another key each time."""
+    numbers = count()
+    return Operation(
+        "add, new", lambda cache: None, lambda cache: lambda: cache.add(f"added:{next(numbers)}", SMALL, TTL), bool
+    )
 
 
 def get_many(size: int) -> Operation:
@@ -65,16 +85,6 @@ def delete_many(size: int) -> Operation:
     return Operation(f"delete_many {size:,}", lambda cache: None, lambda cache: partial(cache.delete_many, keys))
 
 
-def fresh(verb: str) -> Operation:
-    """Another key each time, so that nothing about it can be remembered."""
-    numbers = count()
-    ask: dict[str, Callable[[Any], Call]] = {
-        "get": lambda cache: lambda: cache.get(f"fresh:{next(numbers)}"),
-        "set": lambda cache: lambda: cache.set(f"fresh:{next(numbers)}", SMALL, TTL),
-    }
-    return Operation(f"{verb}, new keys", lambda cache: None, ask[verb])
-
-
 SIZES = {"100 B": 100, "1 KB": 1024, "64 KB": 65536}
 
 
@@ -93,4 +103,11 @@ def set_sized(label: str) -> Operation:
     return Operation(f"set {label}", lambda cache: None, lambda cache: partial(cache.set, key, data, TTL))
 
 
+ONE_KEY = (GET, MISS, SET, INCR, DELETE, GET_OR_SET, HAS_KEY, add_new(), ADD_EXISTING, TOUCH, get_sized("64 KB"))
+MANY_KEYS = (
+    *map(get_many, (1, 10, 100)),
+    *map(set_many, (1, 100)),
+    *map(delete_many, (100, 1000)),
+)
 TABLE = (GET, MISS, SET, INCR, DELETE, get_many(100), set_many(100), delete_many(100), get_sized("64 KB"))
+"""What is measured wherever not every operation is."""

@@ -11,11 +11,14 @@ _BUSY = " (busy with other work: single figures may be far off, run it again)"
 
 _HEAD = """# Benchmarks
 
-The output of the last `benchmarks/run --markdown` of every scenario. Client and nodes share one core; samples of two
-milliseconds alternate between all backends and operations, and the least of each counts. Small values are a dict that
-pickles to about a hundred bytes. Compare within a table: another machine gives other figures, and much the same ratios.
+`benchmarks/run --page` writes this page; `benchmarks/run` alone measures what there is a bound for and prints it. Client
+and nodes share one core; samples of two milliseconds alternate between all backends and operations, and the least of
+each counts. Small values are a dict that pickles to about a hundred bytes. Compare within a table: another machine gives
+other figures, and much the same ratios. "Ours" is pure Python; "ours + speed" has the compiled extra.
 
-"Best peer on these nodes" leaves out the backends with one Redis node, which have less to do: nothing is spread.
+"Best peer" is the best of all backends of a column, whatever they do; "best peer on these nodes" leaves out those with
+one Redis node, which have less to do: nothing is spread. Of the million keys each is read once by a process that has
+never seen it, so nothing that is remembered about a key helps.
 What the figures mean for large fleets is in [scale](../explanation/scale.md).
 """
 
@@ -56,7 +59,8 @@ def _machine(machine: dict[str, Any]) -> str:
 
 def _cells(table: Table) -> list[list[str]]:
     columns = table.columns
-    plain = [[name, *(_figure(row, column) for column in columns)] for name, row in table.rows.items()]
+    form = _ratio if table.ratios_only else _figure
+    plain = [[name, *(form(row, column) for column in columns)] for name, row in table.rows.items()]
     ratios = [[name, *(_ratio(row, column) for column in columns)] for name, row in table.ratios().items()]
     return [["", *columns], *plain, *ratios]
 

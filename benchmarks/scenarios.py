@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from . import distinct
 from . import operations as ops
 from .backends import FLOOR, OURS, PEERS, Backend, ours, peer
 from .measure import interleaved
@@ -18,17 +19,35 @@ class Terms:
 
     samples: int
     absent: frozenset[str]
+    keys: int = distinct.KEYS
+    """How many there are of those that are seen once."""
 
     def present(self, backends: Iterable[Backend]) -> list[Backend]:
         return [backend for backend in backends if backend.name not in self.absent]
 
 
+ONE_KEY, MANY_KEYS = "One key, three nodes", "Many keys, three nodes"
 Scenario = Callable[[Terms], Iterator[Table]]
 
 
 def standard(terms: Terms) -> Iterator[Table]:
     """Three nodes, one replica, small values: every operation, every backend."""
-    yield from _compare("Three nodes, R = 1", 3, [FLOOR, *PEERS, ours(), ours(speed=True)], ops.TABLE, terms)
+    backends = [FLOOR, *PEERS, ours(), ours(speed=True)]
+    yield from _compare(ONE_KEY, 3, backends, ops.ONE_KEY, terms)
+    yield from _compare(MANY_KEYS, 3, backends[1:], ops.MANY_KEYS, terms)
+
+
+def distinct_keys(terms: Terms) -> Iterator[Table]:
+    """A million keys, each seen once, and keys by Zipf's law: the peers that most sites have."""
+    usual = ("PyMemcache", "PyLibMC", "django-redis", "Django's RedisCache")
+    backends = terms.present([*map(peer, usual), ours(), ours(speed=True)])
+    with running(3, memory=1024) as servers:
+        distinct.prepare(backends, servers, terms.keys)
+        caches = {backend.name: backend.make(servers) for backend in backends}
+        us, cpu_us = _measure(caches, distinct.operations(terms.keys), terms)
+    title = f"{terms.keys:,} distinct keys, three nodes"
+    yield Table(f"{title}: µs per call", us)
+    yield Table(f"{title}: µs of the client's CPU per call", cpu_us)
 
 
 def nodes(terms: Terms) -> Iterator[Table]:
@@ -63,10 +82,6 @@ def keys(terms: Terms) -> Iterator[Table]:
     for make in (ops.get_many, ops.set_many, ops.delete_many):
         chosen = [make(count) for count in (1, 10, 100, 1000)]
         yield from _compare(make.__name__, 3, [*PEERS, ours(), ours(speed=True)], chosen, terms, cpu=False)
-    new = [ops.fresh("get"), ops.fresh("set")]
-    yield from _compare(
-        "Keys that were never seen before", 3, [*PEERS, ours(), ours(speed=True)], new, terms, cpu=False
-    )
 
 
 def sizes(terms: Terms) -> Iterator[Table]:

@@ -46,9 +46,9 @@ def away() -> Iterator[None]:
 
 
 @contextmanager
-def running(nodes: int) -> Iterator[Servers]:
-    """`nodes` memcached processes with one thread each, and a Redis, on ports the kernel picked."""
-    with LocalFleet(nodes, memory=64, threads=1) as fleet, _redis() as redis:
+def running(nodes: int, memory: int = 64) -> Iterator[Servers]:
+    """`nodes` memcached processes of `memory` MB and with one thread each, and a Redis, on ports the kernel picked."""
+    with LocalFleet(nodes, memory=memory, threads=1) as fleet, _redis() as redis:
         yield Servers(fleet.addresses, redis)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from .backends import FLOOR, ONE_NODE, OURS, SPEED
 
+BEST, BEST_HERE = "best peer", "best peer on these nodes"
 _MINE = {OURS: "ours", SPEED: "ours + speed"}
 
 Row = dict[str, float]
@@ -18,6 +19,8 @@ class Table:
     rows: dict[str, Row]
     more_is_better: bool = False
     notes: tuple[str, ...] = field(default=())
+    ratios_only: bool = False
+    """Whether the figures themselves are ratios."""
 
     @property
     def columns(self) -> list[str]:
@@ -31,7 +34,7 @@ class Table:
         if not mine or not peers:
             return {}
         sharded = {name: row for name, row in peers.items() if not name.endswith(ONE_NODE)}
-        others = {"best peer": self._best(peers), "best peer on these nodes": self._best(sharded)}
+        others = {BEST: self._best(peers), BEST_HERE: self._best(sharded)}
         others |= {name: row for name, row in peers.items() if name.startswith(("PyLibMC", "PyMemcache"))}
         return {
             f"{words} / {name}": {column: own[column] / row[column] for column in own if row.get(column)}
