@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    lines = [f"  {name:9} {function.__doc__}" for name, function in SCENARIOS.items()]
+    lines = [f"  {name:11} {function.__doc__}" for name, function in SCENARIOS.items()]
     parser = argparse.ArgumentParser(
         prog="benchmarks/run",
         description="Measure the cache beside every other one for Django.",
