@@ -63,38 +63,6 @@ def add_new() -> Operation:
     return Operation("add, new", lambda cache: None, bind, bool)
 
 
-def _not_called() -> Any:
-    raise AssertionError("a hit needs no loader")
-
-
-def _many(purpose: str, size: int) -> dict[str, Any]:
-    # Operations are measured in turn: none may disturb what another one left behind.
-    return {f"{purpose}:{number}": SMALL for number in range(size)}
-
-
-GET = Operation("get", _store, lambda cache: partial(cache.get, "hit"), SMALL.__eq__)
-MISS = Operation("miss", lambda cache: None, lambda cache: partial(cache.get, "nothing"), lambda value: value is None)
-SET = Operation("set", _store, lambda cache: partial(cache.set, "hit", SMALL, TTL))
-INCR = Operation("incr", lambda cache: cache.set("number", 1, TTL), lambda cache: partial(cache.incr, "number"))
-DELETE = Operation("delete", lambda cache: None, lambda cache: partial(cache.delete, "nothing"))
-GET_OR_SET = Operation(
-    "get_or_set hit", _store, lambda cache: partial(cache.get_or_set, "hit", _not_called, TTL), SMALL.__eq__
-)
-HAS_KEY = Operation("has_key", _store, lambda cache: partial(cache.has_key, "hit"), bool)
-TOUCH = Operation("touch", _store, lambda cache: partial(cache.touch, "hit", TTL), bool)
-ADD_EXISTING = Operation(
-    "add, existing", _store, lambda cache: partial(cache.add, "hit", SMALL, TTL), lambda added: not added
-)
-
-
-def add_new() -> Operation:
-    """Another key each time."""
-    numbers = count()
-    return Operation(
-        "add, new", lambda cache: None, lambda cache: lambda: cache.add(f"added:{next(numbers)}", SMALL, TTL), bool
-    )
-
-
 def get_many(size: int) -> Operation:
     values = _many("read", size)
     return Operation(

@@ -12,9 +12,9 @@ _BUSY = " (busy with other work: single figures may be far off, run it again)"
 _HEAD = """# Benchmarks
 
 `benchmarks/run --page` writes this page; `benchmarks/run` alone measures what there is a bound for, and prints it.
-Client and nodes share one core; samples of two milliseconds alternate between all backends and operations, and the least
-of each counts. Small values are a dict that pickles to about a hundred bytes. Compare within a table: another machine
-gives other figures, and much the same ratios. "Ours" is pure Python; "ours + speed" has the compiled extra.
+Client and nodes share one core; samples of two milliseconds alternate between all backends and operations, and the
+least of each counts. Small values are a dict that pickles to about a hundred bytes. Compare within a table: another
+machine gives other figures, and much the same ratios. "Ours" is pure Python; "ours + speed" has the compiled extra.
 
 "Best peer" is the best of all backends of a column, whatever they do; "best peer on these nodes" leaves out those with
 one Redis node, which have less to do: nothing is spread. Of the million keys each is read once by a process that has

@@ -23,6 +23,7 @@ VITALS_SECONDS = 2.0
 """Between two looks at the process's own sockets, threads and memory."""
 CHILD_SECONDS = 2.0
 """For which a forked child works."""
+CHILD_HASTE = 20.0
 MAX_CHILDREN = 100
 STALL_SECONDS = 0.05
 """By which a process that slept has to wake too late before that is written down."""
@@ -70,7 +71,8 @@ class Process:
         self._truth = GroundTruth(self._folder / "truth")
         self._children = 0
 
-    def run(self, writer: int, seed: int, seconds: float = FOR_EVER) -> None:
+    def run(self, writer: int, seed: int, seconds: float = FOR_EVER, haste: float = 1.0) -> None:
+        """`haste`: how many times the rate of the plan."""
         from .client import Client
         from .ground_truth import INSTRUCTIONS, STOP
         from .history import Recorder
@@ -82,7 +84,7 @@ class Process:
         with (self._folder / f"notes-{writer:03}").open("a", buffering=1) as notes:
             client.complain = lambda call, error: _note(notes, complaint=call, error=_trace(error))
             workload = Workload(client, self._truth, chance, self._spec)
-            pause, cells = 1 / self._spec["rate"], self._truth.cells
+            pause, cells = 1 / (haste * self._spec["rate"]), self._truth.cells
             began = looked = due = time.monotonic()
             while not cells[STOP] and (now := time.monotonic()) - began < seconds:
                 workload.step()
@@ -93,7 +95,7 @@ class Process:
                 if seconds == FOR_EVER and cells[INSTRUCTIONS + writer]:
                     told, cells[INSTRUCTIONS + writer] = cells[INSTRUCTIONS + writer], Instruction.NONE
                     if told in FORKS:
-                        self._fork(FORKS[told], writer, seed)
+                        self._fork(Instruction(told), writer, seed)
                     else:
                         client.interrupts = told == Instruction.INTERRUPT
                 # A process that fell behind does not catch up: it would be another load than the one asked for.
@@ -104,11 +106,14 @@ class Process:
                     client.stalled(max(due, asleep))
         self._reap(wait=True)
 
-    def _fork(self, fork: Callable[[], int], writer: int, seed: int) -> None:
+    def _fork(self, kind: Instruction, writer: int, seed: int) -> None:
         self._children += 1
-        if self._children <= MAX_CHILDREN and fork() == 0:
+        if self._children <= MAX_CHILDREN and FORKS[kind]() == 0:
+            number = MAX_CHILDREN * (writer + MAX_CHILDREN) + self._children
+            # Two that share a connection by mistake show it only if they use it at the same moment.
+            haste = CHILD_HASTE if kind == Instruction.RAW_FORK else 1.0
             try:
-                self.run(MAX_CHILDREN * (writer + MAX_CHILDREN) + self._children, seed + self._children, CHILD_SECONDS)
+                self.run(number, seed + self._children, CHILD_SECONDS, haste)
             finally:
                 os._exit(0)
 

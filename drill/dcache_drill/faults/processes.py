@@ -59,15 +59,15 @@ def worker_killed(testbed: Testbed, chance: Random) -> Iterator[str]:
 
 
 def worker_forks(testbed: Testbed, chance: Random) -> Iterator[str]:
-    """Processes fork in the middle of their work, and both go on."""
+    """Processes fork in the middle of their work, and both continue."""
     for worker in testbed.workers:
         testbed.instruct(worker, Instruction.FORK)
     yield ""
 
 
 def raw_forks(testbed: Testbed, chance: Random) -> Iterator[str]:
-    """Processes fork without Python's knowledge, as a server written in C does, and both go on."""
-    for worker in testbed.workers:
+    """Processes fork without Python's knowledge, as a server written in C does, and both continue."""
+    for worker in chance.sample(testbed.workers, 2):
         testbed.instruct(worker, Instruction.RAW_FORK)
     yield ""
 
