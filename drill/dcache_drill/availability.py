@@ -1,12 +1,13 @@
-"""Reads that missed what was there: while no node is ill, one client's trouble costs the others next to nothing.
+"""Reads that missed what was there, and writes that failed: while no node is ill, there may be next to none of them.
 
 A register is there when a write of it was acknowledged, or a read found it, and nothing has been done since that may
-have taken it away. Judged by half seconds, and only reads by workers that were well themselves.
+have taken it away. Judged by half seconds, and only calls of workers that were well themselves: the trouble of one
+client must not become that of the others.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -15,10 +16,10 @@ from .history import WRITES, Kind, Outcome
 from .schedule import Phase
 
 WINDOW_SECONDS = 0.5
-MOST_MISSING = 0.01
-"""The part of the reads of one window that may miss what was there."""
-FEWEST_READS = 100
-"""A window with fewer says nothing."""
+MOST_IN_VAIN = 0.01
+"""The part of the reads of one window that may miss what was there, and of the writes that may fail."""
+FEWEST_IN_VAIN = 5
+"""Fewer than this may be one hot key."""
 MEMORY_SECONDS = 60.0
 """A register that was seen longer ago than this may have expired."""
 
@@ -57,7 +58,9 @@ class Availability:
         """`grace`: seconds after an excused phase in which its effects are still to be expected."""
         self._grace = grace
         self._registers: defaultdict[int, _Register] = defaultdict(_Register)
-        self._reads: defaultdict[int, int] = defaultdict(int)
+        self._reads: Counter[int] = Counter()
+        self._writes: Counter[int] = Counter()
+        self._failed: Counter[int] = Counter()
         self._starts = array("d", [phase.began for phase in phases])
         self._ill = [set(phase.ill) for phase in phases]
         self._excused = [(phase.began, phase.ended + grace) for phase in phases if phase.excused]
@@ -78,22 +81,29 @@ class Availability:
         elif kind in WRITES:
             # What may yet happen is made up for within the same time as the effects of a fault.
             register.taken.append((began, ended + (self._grace if outcome == Outcome.UNKNOWN else 0.0)))
-        if kind == Kind.READ and not self._is_ill(writer, began):
+        if self._is_ill(writer, began):
+            return
+        if kind == Kind.READ:
             self._reads[self._window(began)] += 1
             if not version:
                 register.missed.append((began, ended))
+        elif kind == Kind.WRITE:
+            self._writes[self._window(began)] += 1
+            self._failed[self._window(began)] += outcome != Outcome.OK
 
-    def shortfalls(self) -> Iterator[tuple[float, int, int]]:
-        """(moment, reads that missed what was there, all reads) of each window in which too many did."""
-        missing: defaultdict[int, int] = defaultdict(int)
-        for register in self._registers.values():
-            for moment in register.missing():
-                missing[self._window(moment)] += 1
-        for window, count in sorted(missing.items()):
-            moment = self._origin + window * WINDOW_SECONDS
-            reads = self._reads[window]
-            if reads >= FEWEST_READS and count > MOST_MISSING * reads and not self._is_excused(moment):
-                yield moment, count, reads
+    def shortfalls(self) -> Iterator[tuple[float, str]]:
+        """(moment, what happened) for each window in which too many reads missed what was there, or writes failed."""
+        missing = Counter(
+            self._window(moment) for register in self._registers.values() for moment in register.missing()
+        )
+        for in_vain, calls, what in (
+            (missing, self._reads, "reads missed what was there"),
+            (self._failed, self._writes, "writes failed"),
+        ):
+            for window, count in sorted(in_vain.items()):
+                moment = self._origin + window * WINDOW_SECONDS
+                if count >= max(FEWEST_IN_VAIN, MOST_IN_VAIN * calls[window]) and not self._is_excused(moment):
+                    yield moment, f"{count} of {calls[window]} {what} within half a second, and no node was ill"
 
     def _window(self, moment: float) -> int:
         return int((moment - self._origin) / WINDOW_SECONDS)

@@ -134,8 +134,7 @@ def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Fin
     _judge(paths, findings, writes, counts, Calm(learned, bounds.hold))
     for key, text in counts.excess(len(writers)):
         findings.blame(Violation("I6 counters", f"{key_name(key)} {text}", key=key))
-    for moment, missing, reads in availability.shortfalls():
-        text = f"{missing} of {reads} reads within half a second missed what was there, and no node was ill"
+    for moment, text in availability.shortfalls():
         findings.blame(Violation("I12 availability", text, moment, phase=findings.phase(moment)))
     for number, (phase, tally) in enumerate(zip(phases, findings.tallies, strict=False)):
         slow = tally.percentile(0.999)

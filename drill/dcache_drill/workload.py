@@ -70,7 +70,10 @@ class Workload:
         key, cell = self._key(Family.REGISTER)
         version = self._truth.issue(cell)
         done = self._client.call(self._cache.add, key_name(key), self._client.value(key, version), self._timeout())
-        self._client.wrote(key, version, done is True)
+        if done is False and self._client.outcome is Outcome.OK:
+            self._client.tried()  # There is a value: nothing was written, and nothing failed.
+        else:
+            self._client.wrote(key, version, done is True)
 
     def _delete(self) -> None:
         key, cell = self._key(Family.REGISTER)

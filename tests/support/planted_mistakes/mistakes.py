@@ -10,6 +10,7 @@ from dcache_drill.plan import WEIGHTS, Plan
 from django_dcache.commands import Get, Store, Value
 from django_dcache.flows import Flow, Learn
 from django_dcache.model.placement import Round, Route
+from django_dcache.model.state import settled_slot
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Slot, View
 
@@ -203,7 +204,30 @@ def no_quarantine() -> None:
     replace("django_dcache.model.view:View.learn", learning)
 
 
+@mistake("cut-anywhere", "resets", "garbage", **IN_BULK | {"rate": 150.0, "drift": 0.3, "zipf": 1.0})
+def settled_at_once() -> None:
+    """A bump counts as settled as soon as a majority of keepers holds it."""
+    replace(
+        "django_dcache.model.view:View.ripe",
+        lambda _: lambda view: {settled_slot(*slot): view.generation(*slot) for slot in view.state.unsettled()},
+    )
+
+
+@mistake("restarts", "short-lived")
+def never_settled() -> None:
+    """To a process that starts every bump is new, however long ago it was made."""
+    replace("django_dcache.model.view:View.ripe", lambda _: lambda view: {})
+
+
 # What a process must ask again
+
+
+@mistake("raw-forks")
+def no_pid_check() -> None:
+    """A process takes what it inherited for its own, when Python did not make the fork."""
+    number = os.getpid()
+    for path in ("os:getpid", "django_dcache.transport.forks:getpid"):
+        replace(path, lambda _: lambda: number)
 
 
 @mistake("rebalance")
