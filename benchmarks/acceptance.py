@@ -61,14 +61,16 @@ def judged(tables: Iterable[Table]) -> Table:
         found = next((table for table in tables if bound.table in table.title and "CPU" not in table.title), None)
         if found is None:
             continue
-        ratios, name = found.ratios(), f"{found.title.partition(':')[0]}: {bound.column} / {bound.other}"
-        rows[name] = {}
+        ratios, title = found.ratios(), found.title.partition(":")[0]
+        row: dict[str, float] = {}
         for mine, words, most in ((OURS, "ours", bound.pure), (SPEED, "ours + speed", bound.speed)):
             ratio = ratios.get(f"{words} / {bound.other}", {}).get(bound.column)
             if mine in found.rows and ratio is not None:
-                rows[name] |= {words: ratio, f"bound of {words}": most}
+                row |= {words: ratio, f"bound of {words}": most}
                 if round(ratio, 2) < most if found.more_is_better else round(ratio, 2) > most:
-                    missed.append(f"{name} with {words}: {ratio:.2f}")
+                    missed.append(f"{bound.column} with {words} ({ratio:.2f})")
+        if row:
+            rows[f"{title}: {bound.column} / {bound.other}"] = row
     kept = sum(len(row) // 2 for row in rows.values()) - len(missed)
     notes = (f"{kept} bounds are kept, {len(missed)} are not{': ' if missed else ''}{'; '.join(missed)}.",)
     return Table("Ratios and their bounds", rows, notes=notes, ratios_only=True)

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from .ground_truth import FAMILY_SHIFT, Family
 from .history import WRITES, Kind, Outcome
@@ -93,9 +93,8 @@ class Availability:
 
     def shortfalls(self) -> Iterator[tuple[float, str]]:
         """(moment, what happened) for each window in which too many reads missed what was there, or writes failed."""
-        missing = Counter(
-            self._window(moment) for register in self._registers.values() for moment in register.missing()
-        )
+        missed = chain.from_iterable(register.missing() for register in self._registers.values())
+        missing = Counter(map(self._window, missed))
         for in_vain, calls, what in (
             (missing, self._reads, "reads missed what was there"),
             (self._failed, self._writes, "writes failed"),

@@ -12,6 +12,8 @@ from support.scale import FULL
 
 QUICK = ("short-read", "no-bump", "stub-is-a-value")
 """Each bites within a few seconds, on a busy machine too."""
+MISSED = ("never-settled",)
+"""These lose values and falsify none."""
 
 
 def excuse(findings):
@@ -19,9 +21,10 @@ def excuse(findings):
     return "\n".join([*report.summary(findings), *(v.text for v in findings.violations), str(findings.folder)])
 
 
-def wrong(findings):
-    """The violations that are answers, not delays or exceptions."""
-    return [invariant for invariant in findings.total if not invariant.startswith("I10")]
+def seen(name, findings):
+    """The violations that show a mistake: wrong answers, not delays, exceptions, or misses of a broken product."""
+    shows = "I12" if name in MISSED else ("I1 ", "I2", "I3", "I4", "I6", "I7", "I8", "I9")
+    return [invariant for invariant in findings.total if invariant.startswith(shows)]
 
 
 @pytest.mark.parametrize(("seed", "replicas"), [(1, 1), (2, 2), (3, 2)])
@@ -38,7 +41,7 @@ def test_a_planted_mistake_is_found(tmp_path, name):
     folders = [tmp_path / str(attempt) for attempt in range(3)]
     for folder in folders:
         folder.mkdir()
-    assert any(drill.run(plan(name, seconds=6, rate=300), folder).total for folder in folders)
+    assert any(seen(name, drill.run(plan(name, seconds=6, rate=300), folder)) for folder in folders)
 
 
 @pytest.mark.skipif(not FULL, reason="DCACHE_TEST_SCALE=full runs it")
@@ -48,4 +51,4 @@ def test_every_planted_mistake_is_found_within_two_minutes(tmp_path, name):
     folders = [tmp_path / str(attempt) for attempt in range(4)]
     for folder in folders:
         folder.mkdir()
-    assert any(wrong(drill.run(plan(name, seconds=30), folder)) for folder in folders)
+    assert any(seen(name, drill.run(plan(name, seconds=30), folder)) for folder in folders)
