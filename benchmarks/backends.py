@@ -31,6 +31,8 @@ class Backend:
     packages: tuple[str, ...] = ()
     location: Callable[[Servers], Any] = lambda servers: list(servers.memcached)
     options: dict[str, Any] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+    """Debian's packages with what it takes to build it where there is no binary package."""
     folder: str = ""
     """Of this checkout, in which its package is."""
 
@@ -77,6 +79,7 @@ PEERS = (
         "django.core.cache.backends.memcached.PyLibMCCache",
         ("pylibmc",),
         options=_pylibmc,
+        headers=("libmemcached-dev", "zlib1g-dev"),
     ),
     Backend("libmc", "benchmarks.adapters.LibMCCache", ("libmc",)),
     Backend("meta-memcache", "benchmarks.adapters.MetaMemcacheCache", ("meta-memcache",)),

@@ -1,7 +1,9 @@
-"""The peers, installed one by one: whoever can't be had here is left out, and the reason is told."""
+"""The peers, installed one by one: one that can't be installed is left out, and the reason is printed."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,12 +30,23 @@ def _missing(peer: Backend) -> str:
     if not wanted:
         return ""
     print(f"installing {' '.join(wanted)}", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input"]
     if peer.folder:
-        command += ["--force-reinstall", "--no-deps", str(CHECKOUT / peer.folder)]
-    else:
-        # Binary packages only: a peer that needs a compiler and headers is not what its users would measure either.
-        command += ["--only-binary", ":all:", *wanted]
+        with tempfile.TemporaryDirectory() as copy:
+            # Of a copy: what a build leaves behind would be part of the next one.
+            source = shutil.copytree(CHECKOUT / peer.folder, Path(copy) / peer.folder)
+            return _pip("--force-reinstall", "--no-deps", str(source))
+    # Binary packages first: whoever installs this peer measures these.
+    reason = _pip("--only-binary", ":all:", *wanted)
+    if not reason or not peer.headers or not shutil.which("apt-get"):
+        return reason
+    for command in (["apt-get", "update"], ["apt-get", "-y", "install", "gcc", "python3-dev", *peer.headers]):
+        subprocess.run(command, capture_output=True)
+    return _pip(*wanted)
+
+
+def _pip(*arguments: str) -> str:
+    """Why pip could not install this; empty if it could."""
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input", *arguments]
     ran = subprocess.run(command, capture_output=True, text=True)
     if ran.returncode == 0:
         return ""

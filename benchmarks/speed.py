@@ -15,7 +15,7 @@ for _name in _first:
 _switch = os.environ.pop("DCACHE_SPEED", "")
 try:
     DistributedCache = importlib.import_module("django_dcache.backend").DistributedCache
-    if importlib.import_module("django_dcache.engines.memcached.speed").chosen.__name__ != "dcache_speed":
+    if importlib.import_module("django_dcache.runtime.speed").compiled is None:
         raise SystemExit("django-dcache-speed is installed, and of no use")
 finally:
     os.environ["DCACHE_SPEED"] = _switch

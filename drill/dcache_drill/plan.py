@@ -35,7 +35,7 @@ class Plan:
     """Operations a second that each worker tries for."""
     freshness: float = 0.5
     timeout: float = 0.2
-    on_unproven: str = "serve"
+    on_unproven: str = "miss"
     memory_mb: int = 64
     """Of each node."""
     faults: tuple[str, ...] = ()
