@@ -1,6 +1,7 @@
 """Which fleet is meant: a cache alias of a Django project, or nodes named one by one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -32,12 +33,20 @@ class Target:
         """The fleet's, by which it is known on its nodes and in the journal."""
         return self.configuration.fleet
 
-    def fleet(self) -> Fleet:
-        """The door to the fleet, to change it. Raises ConfigurationError without a project."""
+    def require_project(self) -> None:
+        """Raises ConfigurationError without one: how long each process may take to learn of an epoch is in OPTIONS."""
         if self.wanted is None:
-            # How long each process may take to learn of an epoch is said in OPTIONS.
             raise ConfigurationError("changing a fleet needs the project's OPTIONS; give --settings MODULE")
-        return Fleet(self.configuration)
+
+    @contextmanager
+    def connected(self) -> Iterator[Fleet]:
+        """The fleet, to change it, with connections of its own. Raises ConfigurationError without a project."""
+        self.require_project()
+        fleet = Fleet(self.configuration)
+        try:
+            yield fleet
+        finally:
+            fleet.close()
 
     def found_at(self, nodes: str) -> "Target":
         """The same fleet, to be found at these nodes ("HOST:PORT,…"). Raises ConfigurationError."""

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 from celery import current_app
@@ -64,9 +65,8 @@ def broadcast(task: str, *arguments: Any, queues: Iterable[str]) -> None:
 
 
 def _eager(task: str) -> Any:
-    if task not in current_app.tasks:
-        # A process that only sends tasks has not imported them; a worker does this when it starts.
-        current_app.loader.import_default_modules()
+    # By its name, as a worker finds it: tasks import the services, and these import this module.
+    import_module("dcache_manager.tasks")
     return current_app.tasks[task]
 
 

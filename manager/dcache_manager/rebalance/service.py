@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from django_dcache.errors import ConfigurationError, Conflict
 from django_dcache.model.topology import Topology
-from django_dcache.runtime.fleet import Fleet
 
 from ..inspection.fleet_report import FleetReport, look
 from ..inspection.target import Target
@@ -104,7 +103,7 @@ def run(
 
 def start(target: Target, made: Plan, max_rate: float | None = None, notify: Notify = ignore) -> "Job":
     """Have Celery workers carry out a plan; the job, which has yet to begin. Raises ConfigurationError, Conflict."""
-    target.fleet()
+    target.require_project()
     _require_tables()
     from .distributed import job as jobs  # Late: only a project with dcache_manager installed can import its models.
 
@@ -122,7 +121,8 @@ def cancel_job(target: Target, job: "Job", notify: Notify = ignore) -> None:
     """Ask the workers at a job to go back; one that has not begun ends at once. Raises ConfigurationError if over."""
     from .distributed import job as jobs  # Late, as above.
 
-    jobs.cancel(job, target.fleet(), notify)
+    with target.connected() as fleet:
+        jobs.cancel(job, fleet, notify)
 
 
 def take_out(target: Target, node: str, report: Report = ignore, notify: Notify = ignore) -> Progress:
@@ -191,48 +191,45 @@ def _conduct(
     notify: Notify,
 ) -> Progress:
     """Let a conductor act, here. With `epoch`, only if the fleet is still there."""
-    fleet = target.fleet()
-    found = fleet.proven_view().epoch
-    if job := leading_job(target):
-        raise Conflict(f"job {job.name} is leading this fleet", epoch=found)
-    leadership.require_epoch(epoch, found)
-    conductor = Conductor(fleet, journal(fleet), max_rate=max_rate, report=report)
-    progress = act(conductor)
+    with target.connected() as fleet:
+        found = fleet.proven_view().epoch
+        if job := leading_job(target):
+            raise Conflict(f"job {job.name} is leading this fleet", epoch=found)
+        leadership.require_epoch(epoch, found)
+        progress = act(Conductor(fleet, journal(fleet), max_rate=max_rate, report=report))
     for text in progress.notes:
         notify(text)
     return progress
 
 
 def _steer(target: Target, wish: str, report: Report, notify: Notify) -> Status:
-    fleet = target.fleet()
     seen = look(target, LOOK_SECONDS, resize=True)
     if job := leading_job(target):
-        _steer_job(fleet, job, wish, notify)
+        _steer_job(target, job, wish, notify)
     elif seen.topology.target is None and not seen.conductor:
+        target.require_project()
         notify("No keys are being moved.")
         return _judge(seen, None)
     else:
-        _steer_conductor(target, fleet, seen, wish, report, notify)
+        _steer_conductor(target, seen, wish, report, notify)
     return status(target)
 
 
-def _steer_job(fleet: Fleet, job: "Job", wish: str, notify: Notify) -> None:
+def _steer_job(target: Target, job: "Job", wish: str, notify: Notify) -> None:
+    if wish == "cancel":
+        cancel_job(target, job, notify)
+        return
     from .distributed import job as jobs  # Late, as above.
 
-    if wish == "cancel":
-        jobs.cancel(job, fleet, notify)
-        return
-    leadership.ask(fleet, wish)
+    _ask(target, wish)
     jobs.nudge(job)
     notify(f"Job {job.name} leads this resize, and was asked to {_asked[wish]}.")
 
 
-def _steer_conductor(
-    target: Target, fleet: Fleet, seen: FleetReport, wish: str, report: Report, notify: Notify
-) -> None:
+def _steer_conductor(target: Target, seen: FleetReport, wish: str, report: Report, notify: Notify) -> None:
     layout = seen.topology.target
     if seen.conductor:
-        leadership.ask(fleet, wish)
+        _ask(target, wish)
     if layout is None or wish == "pause":
         return
 
@@ -244,6 +241,11 @@ def _steer_conductor(
         _conduct(target, act, None, None, report, notify)
     except Conflict:
         notify(f"{seen.conductor} leads this resize, and was asked to {_asked[wish]}.")
+
+
+def _ask(target: Target, wish: str) -> None:
+    with target.connected() as fleet:
+        leadership.ask(fleet, wish)
 
 
 def _judge(seen: FleetReport, job: "Job | None") -> Status:

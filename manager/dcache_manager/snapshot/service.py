@@ -61,15 +61,16 @@ def dump(target: Target, file: Path, prefix: str, max_rate: float | None, report
 
     Raises Conflict while keys are moving, NothingReachable.
     """
-    fleet = target.fleet()
     wanted = target.make_key(prefix).encode() if prefix else b""
-    header = Header(target.name, target.alias, fleet.view.wall_clock())
-    with Writer(file, header) as writer:
+    with (
+        target.connected() as fleet,
+        Writer(file, Header(target.name, target.alias, fleet.view.wall_clock())) as writer,
+    ):
         progress = _progress("dumping")
         made = Dump(fleet, writer, _throttle(fleet, max_rate), progress, lambda: report(progress), wanted)
         progress.epoch = fleet.view.epoch
         dumped = made.run()
-    topology = fleet.view.state.topology
+        topology = fleet.view.state.topology
     return DumpResult(dumped, writer.bytes, topology.epoch, str(topology.phase))
 
 
@@ -89,8 +90,7 @@ def load(
 
     Raises BadSnapshot, ConfigurationError, Conflict while keys are moving, NotConfirmed, NoMajority.
     """
-    fleet = target.fleet()
-    with file.open("rb") as source:
+    with target.connected() as fleet, file.open("rb") as source:
         reader = Reader(source)
         with reporting() as report:
             contents = _verify(reader, report)
@@ -101,9 +101,9 @@ def load(
         point = _resume_point(target, contents, restart, seconds, notify)
         with reporting() as report:
             loaded = _load(fleet, reader, contents, point, log, max_rate, report)
+        topology = fleet.view.state.topology
     for text in loaded.notes:
         notify(text)
-    topology = fleet.view.state.topology
     return LoadResult(contents, loaded, log.entries, bool(log.incomplete), topology.epoch, str(topology.phase))
 
 

@@ -124,7 +124,8 @@ def locate(choices: Choices, target: Target, keys: Sequence[str]) -> int:
 def verify(choices: Choices, target: Target, repair: bool, sample: int) -> int:
     if repair:
         choices.confirm("Delete all copies that differ, and all copies on nodes that are no replica of their key?")
-    found = Verification(target.fleet(), time.sleep).run(repair, sample)
+    with target.connected() as fleet:
+        found = Verification(fleet, time.sleep).run(repair, sample)
     answer = Answer.about(look(target, choices.timeout), "verify", [found.to_json()])
     answer.title = (
         f"{found.keys} keys, {found.copies} copies: {found.divergent} keys differ, "

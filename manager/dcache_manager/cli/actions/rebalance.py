@@ -84,7 +84,7 @@ def summary(seen: FleetReport, made: Plan) -> str:
 
 def run(choices: Choices, target: Target, change: LayoutChange, options: RunOptions) -> int:
     """Make it so, and answer with what was done."""
-    target.fleet()  # Before anything else: without a project nothing can be done.
+    target.require_project()
     seen = look(target, choices.timeout)
     topology = seen.topology
     made = service.plan(target, change, seen, choices.note)
@@ -111,7 +111,7 @@ def run(choices: Choices, target: Target, change: LayoutChange, options: RunOpti
 
 def set_service(choices: Choices, target: Target, node: str, out: bool, max_rate: float | None = None) -> int:
     """Take a node out of service, or let it join again, and answer with what was done."""
-    target.fleet()
+    target.require_project()
     seen = look(target, choices.timeout)
     made = service.plan_service(target, node, out, seen)
     if made.empty:

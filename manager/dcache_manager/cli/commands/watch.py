@@ -36,12 +36,13 @@ def command(choices: Choices, eject_after: float, every: float, looks: int | Non
     target = find(choices)
     from ...rebalance.watchdog import Watchdog  # Late: help must not wait for it.
 
-    watchdog = Watchdog(target.fleet(), eject_after)
-    while True:
-        for line in watchdog.look():
-            click.echo(line)
-        if looks is not None:
-            looks -= 1
-            if not looks:
-                return Exit.OK
-        time.sleep(every)
+    with target.connected() as fleet:
+        watchdog = Watchdog(fleet, eject_after)
+        while True:
+            for line in watchdog.look():
+                click.echo(line)
+            if looks is not None:
+                looks -= 1
+                if not looks:
+                    return Exit.OK
+            time.sleep(every)
