@@ -9,6 +9,7 @@ class ManagerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        # Late: models can be imported once all apps are loaded.
         from django_dcache.invalidation import record_with
 
         from .invalidation.log import record

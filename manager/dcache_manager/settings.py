@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
@@ -70,8 +71,6 @@ def parse(entry: Any) -> Regions | None:
 @cache
 def regions() -> Regions | None:
     """Those of this project. Raises ConfigurationError."""
-    from django.conf import settings
-
     return parse(getattr(settings, "DCACHE", None))
 
 

@@ -1,6 +1,5 @@
 """The Celery tasks `dcache.<verb>`. Each is harmless when it runs twice, late or never: the database counts."""
 
-from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
@@ -13,9 +12,10 @@ from .invalidation import log
 from .rebalance.distributed import leader
 from .settings import Regions, regions
 from .warming import distributed as warming
+from .warming.runs import TURN_SECONDS
 
 
-def _task(verb: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
+def _task(verb: str, **options: Any) -> Any:
     return shared_task(name=f"dcache.{verb}", acks_late=True, reject_on_worker_lost=True, ignore_result=True, **options)
 
 
@@ -52,7 +52,7 @@ def ping(answer_to: str, asked: str) -> None:
 @_task("warm", bind=True)
 def warm(self: Any, name: str, job: str | None = None) -> None:
     """Run warmer `name`, a turn at a time; with `job` continue that run."""
-    warming.run_turn(name, job, None if self.request.is_eager else warming.TURN_SECONDS)
+    warming.run_turn(name, job, None if self.request.is_eager else TURN_SECONDS)
 
 
 @_task("warm_due")

@@ -70,7 +70,8 @@ def _ask(connection: Any, channel: Any, deadline: float) -> dict[str, tuple[str,
     known = regions()
     asked: dict[str, tuple[str, float] | None] = {own_queue(): None}
     asked |= {queue_of(region): None for region in (known.others if known else ())}
-    answers = Queue(f"dcache.answers.{secrets.token_hex(8)}", exclusive=True, durable=False, auto_delete=True)(channel)
+    name = f"dcache.answers.{secrets.token_hex(8)}"
+    answers: Any = Queue(name, exclusive=True, durable=False, auto_delete=True)(channel)  # type: ignore[no-untyped-call]
     answers.declare()
     try:
         began = time.monotonic()

@@ -186,8 +186,8 @@ def _claim(entry: Invalidation, region: str) -> bool:
         _, ours = Acknowledgement.objects.get_or_create(
             invalidation=entry, region=region, defaults={"begun": moment, "applied": None}
         )
-        return ours
-    stale = found.begun < moment - TAKEOVER
+        return bool(ours)
+    stale = bool(found.begun < moment - TAKEOVER)
     return stale and bool(_claims(entry.pk, region).filter(begun=found.begun).update(begun=moment))
 
 

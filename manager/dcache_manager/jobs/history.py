@@ -34,7 +34,7 @@ def find_job(fleet: str, name: str) -> "Job":
         )
     from ..models import Job  # Late: a project without dcache_manager can't import it.
 
-    found = list(Job.objects.filter(fleet=fleet, name__startswith=name)[:2])
+    found: list[Job] = list(Job.objects.filter(fleet=fleet, name__startswith=name)[:2])
     _only(name, {job.name for job in found})
     return found[0]
 
@@ -43,7 +43,7 @@ def last_word(job: "Job") -> dict[str, Any]:
     """A job as `jobs` lists it."""
     job.refresh_from_db()
     said = {"job": job.name, "kind": job.kind, "at": job.heard.isoformat(timespec="seconds")}
-    return job.progress | said | {"state": job.state}
+    return {**job.progress, **said, "state": job.state}
 
 
 def _only(name: str, found: set[str]) -> None:

@@ -5,7 +5,7 @@
     from dcache_manager.rebalance.layout_change import LayoutChange
 
     fleet = of_alias("default")
-    plan = service.plan(fleet, LayoutChange(add=["10.0.0.4:11211"]))
+    plan = service.plan(fleet, LayoutChange(add=["10.0.0.4"]))
     progress = service.run(fleet, plan)     # here, until it is done; or
     job = service.start(fleet, plan)        # Celery workers do it
     service.pause(fleet), service.resume(fleet), service.cancel(fleet), service.status(fleet), service.retry(job)

@@ -41,7 +41,7 @@ class RecentInvalidations:
     @property
     def reaches(self) -> bool:
         """Whether the log still holds everything since then."""
-        return self._since > now() - invalidation.KEPT
+        return bool(self._since > now() - invalidation.KEPT)
 
     @property
     def entries(self) -> int:

@@ -39,7 +39,8 @@ def runs(fleet: str | None = None) -> QuerySet[Job]:
 
 def last(warmer: Warmer) -> Job | None:
     """The last run of the whole of `warmer`."""
-    return runs(warmer.fleet).filter(terms__warmer=warmer.name, terms__only=None).first()
+    found: Job | None = runs(warmer.fleet).filter(terms__warmer=warmer.name, terms__only=None).first()
+    return found
 
 
 def begin(
@@ -106,9 +107,10 @@ def cancel(job: Job) -> None:
 
 def named(name: str) -> Job:
     """The one run whose name begins so. Raises ConfigurationError."""
-    found = list(runs().filter(name__startswith=name)[:2])
+    found: list[Job] = list(runs().filter(name__startswith=name)[:2])
     if len(found) != 1:
-        raise ConfigurationError(f"there is no run {name!r}" if not found else f"{name!r} is several runs")
+        why = f"there is no run {name!r}" if not found else f"{name!r} is the beginning of several runs' names"
+        raise ConfigurationError(f"{why}; `warm status` lists the last ones")
     return found[0]
 
 

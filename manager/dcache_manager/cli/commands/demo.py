@@ -17,7 +17,7 @@ def command(choices: Choices, once: bool) -> int:
     Starts real memcached nodes, the example shop under gunicorn and a Celery worker on free ports of this machine; each
     key has two copies. The demo continues until Ctrl-C, with an address to visit, and ends everything it started.
     """
-    from ...demo.narration import Narration
+    from ...demo.narration import Narration  # Late: help must not wait for rich.
     from ...demo.report import report
     from ...demo.scenario import Scenario
 

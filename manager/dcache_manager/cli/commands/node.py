@@ -94,6 +94,7 @@ def bring_back(choices: Choices, node: str, max_rate: float | None) -> int:
 
 def _run(choices: Choices, options: RunOptions, **change: Any) -> int:
     target = find(choices)
-    from ..actions import rebalance  # Late: see actions.
+    from ...rebalance.layout_change import LayoutChange  # Late: see actions.
+    from ..actions import rebalance
 
-    return rebalance.run(choices, target, rebalance.LayoutChange(**change), options)
+    return rebalance.run(choices, target, LayoutChange(**change), options)
