@@ -93,8 +93,7 @@ def chosen(case: Case) -> bool:
 
 
 def late(*methods: str) -> list[Any]:
-    """The cases, those of which are known to take too long marked. A machine that is slow enough makes them fail at once,
-    and be in time."""
+    """The cases; these methods are known to take too long, unless a slow machine makes them fail at once."""
     mark = pytest.mark.xfail(reason="issue 11")
     return [pytest.param(case, marks=[mark] * (case.method in methods)) for case in CASES if chosen(case)]
 
