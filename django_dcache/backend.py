@@ -346,7 +346,7 @@ def fleet_alias(location: Any) -> str:
 
     for alias, entry in settings.CACHES.items():
         if entry.get("LOCATION") == location:
-            return alias
+            return str(alias)
     return "default"
 
 

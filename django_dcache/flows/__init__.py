@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..commands import Arithmetic, Command, Refused, Remove, Reply
 from ..errors import NodeFailure, NotServed
-from ..model.state import FleetState
-from ..model.view import Slot
+from ..model.state import FleetState, Slot
 
 Batches = Mapping[str, Sequence[Command]]
 """One round: what each node is asked. Every batch is sent before the first reply is awaited."""

@@ -10,9 +10,9 @@ from zlib import crc32
 
 from ..commands import Answer, Flush, Get, Store, Value
 from ..errors import InvalidTopology, NodeFailure, TooManyPrefixes, UnknownFormat
-from ..model.state import MAX_PREFIXES, FleetState, prefix_slot, state_key
+from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key
 from ..model.topology import Topology
-from ..model.view import Slot, View
+from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Urgent
 
 ATTEMPTS = 12

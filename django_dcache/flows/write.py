@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from ..commands import Answer, Command, Remove, Store, Touch
 from ..errors import NodeFailure
-from ..model.view import Place, Slot, Standing, View
+from ..model.state import Slot
+from ..model.view import Place, Standing, View
 from . import Flow, Item, Pause, lost
 from .consensus import bump
 from .fill import fill

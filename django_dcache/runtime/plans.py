@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ..errors import InvalidKey
 from ..model import keys
-from ..model.state import NONE, Generations
-from ..model.view import WHOLE_NODE, Standing, View
+from ..model.state import NONE, WHOLE_NODE, Generations
+from ..model.view import Standing, View
 from ..transport.pool import Pool
 from ..transport.sync import Transport
 from . import speed

@@ -7,7 +7,7 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _record = Struct("<BBHIQddII")
 GROWTH = 65536 * _record.size
@@ -69,7 +69,7 @@ class Recorder:
         self._map = mmap.mmap(self._file.fileno(), self._size)
 
 
-def read(path: Path) -> Iterator[tuple]:
+def read(path: Path) -> Iterator[tuple[Any, ...]]:
     """The records of one file, as plain tuples in the order of Record's fields."""
     with path.open("rb") if path.exists() else BytesIO() as file:
         while chunk := file.read(8192 * _record.size):
@@ -79,11 +79,11 @@ def read(path: Path) -> Iterator[tuple]:
                 yield fields
 
 
-def read_all(paths: Iterable[Path]) -> Iterator[tuple]:
+def read_all(paths: Iterable[Path]) -> Iterator[tuple[Any, ...]]:
     return chain.from_iterable(map(read, paths))
 
 
-def write(path: Path, records: Iterable[tuple]) -> None:
+def write(path: Path, records: Iterable[tuple[Any, ...]]) -> None:
     """A history made up for a test."""
     with path.open("wb") as file:
         for fields in records:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from celery import current_app
-from kombu import Queue
+from kombu.entity import Queue
 
 from ..messaging.publisher import TIMEOUT_SECONDS, patient
 from ..settings import own_queue, regions
@@ -71,7 +71,7 @@ def _ask(connection: Any, channel: Any, deadline: float) -> dict[str, tuple[str,
     asked: dict[str, tuple[str, float] | None] = {own_queue(): None}
     asked |= {queue_of(region): None for region in (known.others if known else ())}
     name = f"dcache.answers.{secrets.token_hex(8)}"
-    answers: Any = Queue(name, exclusive=True, durable=False, auto_delete=True)(channel)  # type: ignore[no-untyped-call]
+    answers: Any = Queue(name, exclusive=True, durable=False, auto_delete=True)(channel)
     answers.declare()
     try:
         began = time.monotonic()

@@ -7,7 +7,8 @@ from ..jobs.row_lease import TAKEOVER
 from ..messaging import publisher
 from ..settings import own_queue
 from . import registry
-from .runs import TURN_SECONDS, begin, due, work
+from .runs import TURN_SECONDS as TURN_SECONDS
+from .runs import begin, due, work
 from .worker_turn import BUSY
 
 

@@ -14,7 +14,7 @@ from ...inspection.fleet_report import FleetReport, look
 from ...inspection.target import Target
 from ...jobs.progress import Progress
 from ...rebalance import service
-from ...rebalance.layout_change import LayoutChange
+from ...rebalance.layout_change import LayoutChange as LayoutChange
 from ...rebalance.plan import Plan
 from ...rebalance.service import Status
 from .. import background
