@@ -15,7 +15,7 @@ from .operations import ABSENT, OVER, Operation, Operations
 from .runtime import aio_loop, aio_shortcut, deadline, registry, shortcut, shortcut_many
 from .runtime.aio_shortcut import AsyncNeedsFlow
 from .runtime.shortcut import NeedsFlow
-from .values.plain import signed
+from .values.plain import MOST
 
 KEYS_OF_AN_OPERATION = 500
 """The keys of one call that have the time of one operation: a hundredth of it is enough for them."""
@@ -294,12 +294,12 @@ class DistributedCache(Operations):
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """The new number; the TTL stays. Raises ValueError if there is none, TypeError if it is no whole number."""
         made_key, needs = self.make_key(key, version), None
-        if isinstance(delta, int):
+        if isinstance(delta, int) and 0 <= delta <= MOST:
             try:
                 number = shortcut.count(self.fleet, made_key, delta)
                 if number is None:
                     raise ValueError(f"Key {key!r} not found")
-                return signed(number)
+                return number
             except NeedsFlow as more:
                 needs = more
         return int(self._run(self._incr(key, made_key, delta), needs))

@@ -65,12 +65,16 @@ class Flush(NamedTuple):
 
 
 class Arithmetic(NamedTuple):
-    """Add `delta` (signed, 64 bits, wrapping) to a number; the TTL stays."""
+    """Add `delta` to a number of 64 bits without a sign, modulo 2^64; the TTL stays. With `token` only to that item."""
 
     name: bytes
     generation: int
     delta: int
+    token: Token | None = None
 
+
+CONDITIONAL = (Store, Remove, Arithmetic)
+"""The commands that may carry a token."""
 
 Command = Get | Store | Remove | Touch | Arithmetic | Flush
 

@@ -206,12 +206,15 @@ class Operations(BaseCache):
         return (yield from self._write({made_key: None}))[made_key].existed
 
     def _add(self, made_key: str, item: Item | None) -> Operation:
+        def readable(there: Value) -> bool:
+            return self._codec.readable(made_key, there.flags, there.data)
+
         def named(view: View) -> Any:
             if not view.trusted:
                 return _unproven(view)
             if item is None or view.young(made_key):
                 return _refuse()
-            return add(view, _name(view, made_key), item)
+            return add(view, _name(view, made_key), item, readable)
 
         return (yield from self._settled(Run(named), False))
 
@@ -224,8 +227,15 @@ class Operations(BaseCache):
         try:
             run = Run(lambda view: count(view, _name(view, made_key), delta) if view.trusted else _unproven(view))
             number = yield from self._settled(run, None)
-        except NotANumber:
-            raise TypeError(f"Key {key!r} does not hold a whole number") from None
+        except NotANumber as error:
+            found = self._decode(made_key, error.value)
+            if type(found) is int:
+                raise OverflowError(f"Key {key!r} holds {found}, which takes more than 64 bits") from None
+            if found is not ABSENT:
+                raise TypeError(f"Key {key!r} does not hold a whole number") from None
+            number = None  # It can't be read.
+        except OverflowError as error:
+            raise OverflowError(f"Key {key!r}: {error}") from None
         if number is None:
             raise ValueError(f"Key {key!r} not found")
         return number

@@ -49,12 +49,7 @@ def prove(view: View) -> Flow[bool]:
     """
     asked_at = view.clock()
     due = view.ripe() | view.debts
-    digest = crc32(view.state.encode())
-    key = state_key(view.fleet)
-    # One keeper that is slow must not cost the time to learn what the others know.
-    replies = yield Brief({keeper: [Get(key, value=False)] for keeper in _keepers(view.state.topology)})
-    same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
-    answered = {node for node, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
+    same, answered = yield from _compare(view)
     if answered <= same and not due and view.epoch:
         proven = _witnessed(view.state.topology, same)
         if proven:
@@ -65,6 +60,29 @@ def prove(view: View) -> Flow[bool]:
     except UnknownFormat:
         return False  # As good as no answer: the site goes on by what it knows, and only dcache-admin says why.
     return found.majority
+
+
+def unmoved(view: View, slots: Iterable[Slot]) -> Flow[bool]:
+    """Whether a majority of keepers knows of no bump of these slots, and of no other layout, that this view lacks."""
+    same, answered = yield from _compare(view)
+    if answered <= same:
+        return _witnessed(view.state.topology, same)
+    try:
+        found = yield from agree(view, lambda state: state)
+    except UnknownFormat:
+        return False
+    still = all(found.state.generation(*slot) == view.generation(*slot) for slot in slots)
+    return found.majority and still and found.state.topology.layout in view.state.topology.layouts
+
+
+def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
+    """The keepers that hold just what this view knows, and those that answered: one small command for each."""
+    digest, key = crc32(view.state.encode()), state_key(view.fleet)
+    # One keeper that is slow must not cost the time to learn what the others know.
+    replies = yield Brief({keeper: [Get(key, value=False)] for keeper in _keepers(view.state.topology)})
+    same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
+    answered = {node for node, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
+    return same, answered
 
 
 def _planted(state: FleetState) -> FleetState:

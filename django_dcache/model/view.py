@@ -6,7 +6,8 @@ A bumped slot passes through three standings here (docs/adr/0001):
     closed   somebody may have: writes delete there, nothing is stored
     open     nobody can hold an older view any more: as ever
 
-`owed` is a slot whose bump this process could not deliver: it touches that slot only after the debt is paid.
+`owed` is a slot whose bump is not known to be held by a majority of keepers, for instance because this process could
+not deliver it: it touches that slot only when it is.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -168,7 +169,9 @@ class View:
             return Standing.OWED
         worst = Standing.OPEN
         for bump in (self.bumps.get((node, slot)), self.bumps.get((node, WHOLE_NODE))):
-            if bump and now < bump.empty_until and bump.closed_until < FOR_EVER:
+            if bump and bump.closed_until == FOR_EVER:
+                return Standing.OWED  # No majority is known to hold it: others may read what the slot held before.
+            if bump and now < bump.empty_until:
                 return Standing.EMPTY
             if bump and now < bump.closed_until:
                 worst = Standing.CLOSED

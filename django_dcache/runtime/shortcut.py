@@ -28,7 +28,6 @@ IDLE_SECONDS = 0.05
 """A connection that was idle for longer is looked at before a write is trusted to it: its node may have closed it."""
 SLOW_PART = 4
 """Once this part of the timeout has passed, the next copy is asked by the flow, which looks at the clock."""
-_TWO_64 = 2**64
 
 Rounds = Sequence[Mapping[str, Sent]]
 Reply = TypeVar("Reply")
@@ -160,9 +159,13 @@ def touch(fleet: Fleet, made_key: str, ttl: float | None) -> bool:
 
 
 def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
-    """The new number as the node has it, or None if there is none. Raises NeedsFlow."""
-    delta %= _TWO_64
-    (number,) = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), hot.counted, copies=1)
+    """The new number, or None if there is none; `delta` is from 0 to 2^64 - 1. Raises NeedsFlow."""
+
+    def counted(data: bytes, opaque: int) -> int | bool | None:
+        number = hot.counted(data, opaque)
+        return None if number and number < delta else number  # The node counts on from 0.
+
+    (number,) = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), counted, copies=1)
     return None if number is False else number
 
 

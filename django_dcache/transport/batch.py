@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from time import time
 from typing import NamedTuple
 
-from ..commands import Command, Get, Remove, Store
+from ..commands import CONDITIONAL, Command, Get
 from ..engines import Engine, Parser
 from ..errors import NodeTimeout
 from .connection import Connection
@@ -43,7 +43,7 @@ def repeatable(commands: Sequence[Command]) -> bool:
 def bound_to(commands: Sequence[Command]) -> int:
     """The serial number of the only connection these may go over, because it issued their token; 0: any."""
     for command in commands:
-        if isinstance(command, (Store, Remove)) and command.token:
+        if isinstance(command, CONDITIONAL) and command.token:
             return command.token.connection
     return 0
 

@@ -10,10 +10,11 @@ compressed or signed, and the only cost of all this is one look-up by flags.
     envelope        what is compressed or signed (docs/reference/envelope.md)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from ..errors import UnreadableValue
 from . import compressors, envelope, plain, serializers
 from .signature import Signature, signature
 
@@ -23,6 +24,18 @@ class Codec(NamedTuple):
 
     encode: plain.Encode
     decode: plain.Decode
+    certain: Container[int] = plain.NUMBERS
+    """The flags of values that need not be looked at to know that they can be read."""
+
+    def readable(self, made_key: str, flags: int, data: bytes | None) -> bool:
+        """Whether `decode` can make a value of it. Without data: whether that is certain by the flags alone."""
+        if data is None:
+            return flags in self.certain
+        try:
+            self.decode(made_key, flags, data)
+        except UnreadableValue:
+            return False
+        return True
 
 
 def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) -> Codec:
@@ -42,7 +55,8 @@ def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) 
     if options.sign_values:
         encode = envelope.signed(encode, proof())
     opened = envelope.opener(loads, proof, not strict, most)
-    return Codec(encode, plain.decoder(plain.NUMBERS if strict else loads, opened))
+    known = plain.NUMBERS if strict else loads
+    return Codec(encode, plain.decoder(known, opened), plain.NUMBERS if strict else plain.SIMPLE)
 
 
 __all__ = ["Codec", "codec_for"]

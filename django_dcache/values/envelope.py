@@ -63,7 +63,7 @@ def opener(loads: Mapping[int, Load], signature: Callable[[], Signature], unsign
             return load(data)
         except UnreadableValue:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UnreadableValue(f"{type(error).__name__}: {error}") from error
 
     return decode

@@ -1,8 +1,8 @@
 """The kinds of values that need no envelope. The flags are pymemcache's, so a fleet filled by Django's own backend is
 readable.
 
-Whole numbers that fit 64 bits are stored as digits, negative ones as two's complement: the node can count with them,
-and adding modulo 2^64 passes zero in both directions without a round trip.
+Whole numbers of 64 bits are stored as digits, as Django's own backend stores them: the node can count with those from
+0 on, and `flows/count.py` with those below.
 """
 
 import re
@@ -12,7 +12,8 @@ from typing import Any
 from ..errors import UnreadableValue, ValueTooLarge
 
 BYTES, PICKLE, INTEGER, LONG, TEXT = 0, 1, 2, 4, 16
-_HALF, _WHOLE = 2**63, 2**64
+LEAST, MOST = -(2**63), 2**64 - 1
+"""What is stored as digits: numbers of 64 bits, with a sign or without."""
 _number = re.compile(rb"-?\d+ *").fullmatch  # int() takes more; spaces are what counting down may leave
 
 Encode = Callable[[str, Any], tuple[int, bytes]]
@@ -23,15 +24,10 @@ Load = Callable[[bytes], Any]
 """The value in some bytes. Raises anything."""
 
 
-def signed(number: int) -> int:
-    """A stored number as the one that was meant. From 2^64 on, another client wrote it and meant what it wrote."""
-    return number - _WHOLE if _HALF <= number < _WHOLE else number
-
-
 def _whole_number(data: bytes) -> int:
     if not _number(data):
         raise ValueError(f"{data[:20]!r} is no whole number")
-    return signed(int(data))
+    return int(data)
 
 
 NUMBERS: dict[int, Load] = {INTEGER: _whole_number, LONG: _whole_number}
@@ -52,8 +48,8 @@ def encoder(dump: Callable[[Any], bytes], dumped: int, most: int) -> Encode:
                 flags, data = dumped, dump(value)
         elif kind is bytes:
             flags, data = BYTES, value
-        elif kind is int and -_HALF <= value < _HALF:
-            return INTEGER, b"%d" % (value % _WHOLE)
+        elif kind is int and LEAST <= value <= MOST:
+            return INTEGER, b"%d" % value
         else:
             flags, data = dumped, dump(value)
         if len(data) > most:
@@ -71,7 +67,7 @@ def decoder(loads: Mapping[int, Load], beyond: Decode) -> Decode:
             return beyond(made_key, flags, data)
         try:
             return loads[flags](data)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Unpickling runs the class's own code: anything may come out of it.
             raise UnreadableValue(f"{type(error).__name__}: {error}") from error
 

@@ -72,7 +72,7 @@ def test_bump_that_one_keeper_was_told(clock):
     agreement, after = carried(agree(view, lambda state: state), view, answer)
     assert not agreement.majority and after.generation("A", 7) == 1
     clock.now += 10 * HOLD
-    assert after.standing("A", 7) is Standing.CLOSED
+    assert after.standing("A", 7) is Standing.OWED
     after = after.learn(after.state, clock())
     clock.now += HOLD
     assert after.standing("A", 7) is Standing.OPEN

@@ -37,7 +37,7 @@ _answers: dict[type, dict[bytes, Answer]] = {
     Store: {b"HD": Answer.DONE, b"NS": Answer.NOT_STORED, b"EX": Answer.CONFLICT, b"NF": Answer.MISS},
     Remove: {b"HD": Answer.DONE, b"EX": Answer.CONFLICT, b"NF": Answer.MISS},
     Touch: {b"HD": Answer.DONE, b"EN": Answer.MISS},
-    Arithmetic: {b"NF": Answer.MISS},
+    Arithmetic: {b"EX": Answer.CONFLICT, b"NF": Answer.MISS},
 }
 """What each command may be told, besides a value."""
 _item = re.compile(
@@ -86,9 +86,10 @@ def _line(command: Command, opaque: int, now: float) -> bytes:
         key = wire_key(command.name, command.generation)
         return b"mg %b T%d O%d\r\n" % (key, exptime(command.ttl, now), opaque)
     if type(command) is Arithmetic:
-        # `ma MD` stops at zero. Adding modulo 2^64 does not, so a counter may run below zero (values/plain.py).
+        # Modulo 2^64: `ma MD` stops at zero, and would not say that it did.
         key = wire_key(command.name, command.generation)
-        return b"ma %b D%d v O%d\r\n" % (key, command.delta % _TWO_64, opaque)
+        condition = b" C%d" % command.token.cas if command.token else b""
+        return b"ma %b D%d v O%d%b\r\n" % (key, command.delta % _TWO_64, opaque, condition)
     return b"flush_all\r\n"
 
 

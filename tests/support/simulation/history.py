@@ -62,18 +62,15 @@ class History:
 
 @dataclass
 class Counter:
-    """Numbers handed out: each once, never fewer than before, never more than were asked for.
-
-    Not `exact`: of several copies the first may be lost; the others count on, but may have counted in another order.
-    """
+    """Numbers handed out: each once, none below one that was handed out before, whatever fails; and where nothing
+    fails, none that was skipped."""
 
     history: History
     exact: bool
+    """Nothing fails."""
+    split: bool = False
+    """Of two keepers each may be a majority: such a fleet is not safe in a split, and lost replies make one."""
     starts: int = 0
-    starting: set[int] = field(default_factory=set)
-    torn: set[int] = field(default_factory=set)
-    """Counted with while they were being set up: the copies may differ until the next write,
-    as docs/explanation/protocol.md#what-is-not-promised says."""
     begun: int = 0
     handed_out: dict[int, str] = field(default_factory=dict)
     acknowledged: list[tuple[float, int]] = field(default_factory=list)
@@ -82,11 +79,7 @@ class Counter:
 
     def new_start(self) -> int:
         self.starts += 1
-        self.starting.add(self.starts)
         return self.starts * self.STEP
-
-    def started(self, start: int) -> None:
-        self.starting.discard(start // self.STEP)
 
     def begin(self, now: float) -> int:
         self.begun += 1
@@ -97,11 +90,9 @@ class Counter:
         return max((number for when, number in self.acknowledged if when <= now - self.history.bound), default=0)
 
     def end(self, number: int, seen: int, now: float, who: str) -> None:
-        if number // self.STEP in self.starting:
-            self.torn.add(number // self.STEP)
-        if number % self.STEP > self.begun:
+        if self.exact and number % self.STEP > self.begun:
             self.history.complain(now, f"{who} was given {number}, but {self.begun} were asked for")
-        if not self.exact or number // self.STEP in self.torn:
+        if self.split:
             return
         if number in self.handed_out:
             self.history.complain(now, f"{who} was given {number}, like {self.handed_out[number]} before")
@@ -111,7 +102,7 @@ class Counter:
         self.acknowledged.append((now, number))
 
     def read(self, number: int, seen: int, now: float, who: str) -> None:
-        if number < seen and self.exact and number // self.STEP not in self.torn:
+        if number < seen:
             self.history.complain(now, f"{who} read a counter at {number}, after somebody had {seen}")
 
 

@@ -63,7 +63,9 @@ class Node:
         if type(command) is Arithmetic:
             if item is None:
                 return Answer.MISS
-            if item.stub or not item.data.rstrip(b" ").isdigit():
+            if command.token and item.cas != command.token.cas:
+                return Answer.CONFLICT
+            if item.stub or not item.data.rstrip(b" ").isdigit() or int(item.data) >= 2**64:
                 return Refused("CLIENT_ERROR cannot increment or decrement non-numeric value")
             number = b"%d" % ((int(item.data) + command.delta) % 2**64)
             self._cas += 1

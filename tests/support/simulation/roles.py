@@ -201,7 +201,6 @@ def counting(scene: Scene, process: Process) -> Script:
         # It is lost. A new one begins far above whatever the old one can have reached.
         start = scene.counter.new_start()
         yield from process.run(scene.flows.add, scene.number, Item(INTEGER, b"%d" % start))
-        scene.counter.started(start)
 
 
 def mover(scene: Scene, process: Process) -> Script:

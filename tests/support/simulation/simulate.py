@@ -48,7 +48,7 @@ def simulate(
     value, still, number, lock = chance.sample(case.names(12), 4)
     history = History(0.0 if faults.none else FRESHNESS)
     lossless = faults.none and not faults.evict
-    counter = Counter(history, lossless or max(case.replicas) == 1)
+    counter = Counter(history, lossless, split=len(names) == 2 and bool(faults.hang or faults.away))
     locks = Lock(history, lossless)
     scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, lossless)
     processes = [Process(f"p{i}", case.topology(), world.clock, rule.view_class, rule.never_again) for i in range(1, 6)]

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from django_dcache.commands import Command, Remove, Store
+from django_dcache.commands import CONDITIONAL, Command
 from django_dcache.errors import LeaseLost
 
 from .cases import Faults
@@ -117,7 +117,7 @@ class World:
             serial = next(self._serials)
             task.connections[node.name] = serial, node.incarnation
         for command in commands:
-            if isinstance(command, Store | Remove) and command.token and command.token.connection != serial:
+            if isinstance(command, CONDITIONAL) and command.token and command.token.connection != serial:
                 if not self.tokens_travel:
                     raise LeaseLost(node=node.name)
         return serial

@@ -43,69 +43,143 @@ WON = leased(Value(None, token=GATE, won=True, stub=True))
 BUSY = leased(Value(None, token=GATE, stub=True))
 
 
+MINE, LEASE, VOID = Token(3, 1), Token(5, 2), Token(6, 2)
+FREE = Value(None, token=LEASE, won=True, stub=True)
+OURS = Value(None, 16, None, MINE)
+
+
+def decides(reply, there=OURS, name=K, node="a"):
+    """The round in which the first copy decides."""
+    return {node: {adds(name): reply, Get(name, value=False, token=True): there}}
+
+
+def asks(reply, name=K2, node="b"):
+    """The round in which the second copy is leased."""
+    return {node: {Get(name, value=False, lease=True): reply}}
+
+
+def fills(reply, token=LEASE):
+    """The round in which the second copy follows."""
+    return {"b": {stores(K2, token): reply}}
+
+
+def again(reply, there=OURS):
+    """The rounds in which the second copy is leased once more, and the first one is looked at after that."""
+    return asks(reply), {"a": {Get(K2, value=False, token=True): there}}
+
+
 @pytest.mark.parametrize(("reply", "added"), [(DONE, True), (OOM, False)])
 def test_add(reply, added):
-    """With one copy, adding is one command."""
-    assert Play(add(ONE, K, ITEM), {"a": {adds(): reply}}).result is added
+    """With one copy, adding is one round, which also tells what is there."""
+    assert Play(add(ONE, K, ITEM), decides(reply)).result is added
 
 
 def test_there_already():
-    """What is there already is not replaced."""
-    look = {"a": {Get(K, value=False, token=True): Value(None, 16, token=GATE)}}
-    assert Play(add(ONE, K, ITEM), {"a": {adds(): TAKEN}}, look).result is False
+    """What is there already is not replaced, and costs one round."""
+    assert Play(add(ONE, K, ITEM), decides(TAKEN, THERE)).result is False
 
 
 @pytest.mark.parametrize(("reply", "added"), [(DONE, True), (Answer.CONFLICT, False)])
 def test_over_a_stub(reply, added):
     """What somebody is about to load is absent: it is added by the stub's token, unless the loader was faster."""
-    look = {"a": {Get(K, value=False, token=True): Value(None, token=GATE, stub=True)}}
-    play = Play(add(ONE, K, ITEM), {"a": {adds(): TAKEN}}, look, {"a": {stores(token=GATE): reply}})
-    assert play.result is added
+    stub = decides(TAKEN, Value(None, token=GATE, stub=True))
+    after = {"a": {stores(token=GATE): reply, Get(K, value=False, token=True): OURS}}
+    assert Play(add(ONE, K, ITEM), stub, after).result is added
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_over_what_can_not_be_read(readable):
+    """What nobody can read is absent; its bytes are asked for only where its flags leave that open."""
+
+    def can_read(value):
+        return value.data is not None and readable
+
+    look = {"a": {Get(K, token=True): Value(b"?", 1, None, GATE)}}
+    over = {"a": {stores(token=GATE): DONE, Get(K, value=False, token=True): OURS}}
+    rounds = (decides(TAKEN, Value(None, 1)), look, *(() if readable else (over,)))
+    assert Play(add(ONE, K, ITEM, can_read), *rounds).result is not readable
 
 
 def test_first_replica_decides():
-    """The first replica decides once no other has the key, and the others follow it."""
-    rounds = looks(K2, "b", MISS), {"a": {adds(K2): DONE}}, {"b": {stores(K2): DONE}}
+    """The others are leased first, the first replica decides, and the others follow by their tokens."""
+    assert Play(add(TWO, K2, ITEM), asks(FREE), decides(DONE, name=K2), fills(DONE)).result is True
+
+
+def test_another_replica_has_it():
+    """What any replica has is there, though the first one lacks it."""
+    assert Play(add(TWO, K2, ITEM), asks(THERE)).result is False
+
+
+def test_only_the_first_replica_has_it():
+    """If the first replica has it the leases are given back."""
+    rounds = asks(FREE), decides(TAKEN, THERE, K2), {"b": {Remove(K2, 0, LEASE): DONE}}
+    assert Play(add(TWO, K2, ITEM), *rounds).result is False
+
+
+def test_another_process_decided_on_the_second_replica():
+    """A process that knows of a bump decides on the second replica: then what was added to the first is taken back."""
+    rounds = asks(FREE), decides(DONE, name=K2), fills(Answer.CONFLICT), asks(THERE)
+    assert Play(add(TWO, K2, ITEM), *rounds, {"a": {Remove(K2, 0, MINE): DONE}}).result is False
+
+
+@pytest.mark.parametrize("there", [MISS, Value(None, 16, None, VOID), NodeTimeout()])
+def test_counted_before_it_was_everywhere(there):
+    """What was counted with, or deleted, before it was on every replica, is not brought there as it was at first."""
+    free = Value(None, token=VOID, won=True, stub=True)
+    rounds = asks(FREE), decides(DONE, name=K2), fills(MISS), *again(free, there), {"b": {Remove(K2, 0, VOID): DONE}}
     assert Play(add(TWO, K2, ITEM), *rounds).result is True
 
 
-def test_only_another_replica_has_it():
-    """What any replica has is there, though the first one lacks it."""
-    assert Play(add(TWO, K2, ITEM), looks(K2, "b", THERE)).result is False
+@pytest.mark.parametrize("won", [True, False])
+def test_another_lease_on_the_second_replica(won):
+    """A lease that was given back by a process that came second is taken again, if the first replica is as it was."""
+    rounds = asks(FREE), decides(DONE, name=K2), fills(MISS), *again(Value(None, token=VOID, won=won, stub=True))
+    assert Play(add(TWO, K2, ITEM), *rounds, fills(DONE, VOID)).result is True
 
 
 def test_lost_decision():
     """A decision nobody knows is disowned, and nothing was added."""
     keepers = Keepers(ONE)
-    assert Play(add(ONE, K, ITEM), {"a": {adds(): NodeTimeout()}}, keepers=keepers).result is False
+    assert Play(add(ONE, K, ITEM), decides(NodeTimeout(), NodeTimeout()), keepers=keepers).result is False
     assert keepers.state("b").generation("a", ONE.place(K).slot) == 1
 
 
 def test_next_replica_decides():
-    """After a decision that was disowned the next replica decides."""
-    keepers = Keepers(TWO)
-    rounds = (
-        looks(K2, "b", MISS),
-        {"a": {adds(K2): NodeTimeout()}},
-        looks(K2, "a", NodeTimeout()),
-        {"b": {adds(K2): DONE}},
-    )
-    play = Play(add(TWO, K2, ITEM), *rounds, {"a": {stores(K2): NodeTimeout()}}, keepers=keepers)
-    assert play.result is True
-    assert keepers.state("c").generation("a", TWO.place(K2).slot) == 1
+    """After a decision that was disowned the next replica decides, if it has not been disowned too."""
+    for bumped in (False, True):
+        keepers = Keepers(TWO)
+        if bumped:
+            for name in "abc":
+                keepers.put(name, TWO.state.bumped({("b", TWO.place(K2).slot): 1}).encode())
+        stub = Value(None, token=LEASE, stub=True)
+        rounds = (
+            asks(FREE),
+            decides(NodeTimeout(), NodeTimeout(), K2),
+            decides(TAKEN, stub, K2, "b"),
+            {"b": {stores(K2, LEASE): DONE, Get(K2, value=False, token=True): OURS}},
+        )
+        assert Play(add(TWO, K2, ITEM), *rounds, keepers=keepers).result is not bumped
+        assert keepers.state("c").generation("a", TWO.place(K2).slot) == 1
 
 
 def test_a_decision_that_cannot_be_disowned():
     """If too few keepers can be told of a lost decision, no other replica decides."""
-    rounds = looks(K2, "b", MISS), {"a": {adds(K2): NodeTimeout()}}
+    rounds = asks(FREE), decides(NodeTimeout(), NodeTimeout(), K2)
     play = Play(add(TWO, K2, ITEM), *rounds, keepers=Keepers(TWO, silent="abc"))
     assert play.result is False and play.owed
+
+
+def test_silent_follower():
+    """A replica that can't be leased is disowned before the first one decides."""
+    keepers = Keepers(TWO)
+    assert Play(add(TWO, K2, ITEM), asks(NodeTimeout()), decides(DONE, name=K2), keepers=keepers).result is True
+    assert keepers.state("c").generation("b", TWO.place(K2).slot) == 1
 
 
 def test_lost_follower():
     """A replica that may not have followed is disowned before the add is acknowledged."""
     keepers = Keepers(TWO)
-    rounds = looks(K2, "b", MISS), {"a": {adds(K2): DONE}}, {"b": {stores(K2): NodeTimeout()}}
+    rounds = asks(FREE), decides(DONE, name=K2), fills(NodeTimeout())
     assert Play(add(TWO, K2, ITEM), *rounds, keepers=keepers).result is True
     assert keepers.state("c").generation("b", TWO.place(K2).slot) == 1
 
@@ -127,7 +201,7 @@ def test_an_owed_slot_adds_nothing():
 
 def test_in_prepare():
     """In prepare the old copy decides, and what joins is purged after it."""
-    play = Play(add(MOVES[Phase.PREPARE], MOVER, ITEM), {"a": {adds(MOVER): DONE}}, {"c": {Remove(MOVER): MISS}})
+    play = Play(add(MOVES[Phase.PREPARE], MOVER, ITEM), decides(DONE, name=MOVER), {"c": {Remove(MOVER): MISS}})
     assert play.result is True
 
 
@@ -136,7 +210,7 @@ def test_in_copy():
     play = Play(
         add(MOVES[Phase.COPY], MOVER, ITEM),
         WON,
-        {"a": {adds(MOVER): DONE}},
+        decides(DONE, name=MOVER),
         {"c": {Remove(MOVER, 0, GATE): DONE}},
         {"c": {Remove(MOVER): MISS}},
     )
@@ -149,7 +223,7 @@ def test_void_gate_in_copy(reply):
     play = Play(
         add(MOVES[Phase.COPY], MOVER, ITEM),
         WON,
-        {"a": {adds(MOVER): DONE}},
+        decides(DONE, name=MOVER),
         {"c": {Remove(MOVER, 0, GATE): reply}},
         {"a": {Remove(MOVER): DONE}},
         {"c": {Remove(MOVER): DONE}},
@@ -190,5 +264,7 @@ def test_waiting_for_the_gate(phase):
 
 def test_in_settle():
     """In settle the new copy decides, and the old one is purged."""
-    play = Play(add(MOVES[Phase.SETTLE], MOVER, ITEM), {"c": {adds(MOVER): DONE}}, {"a": {Remove(MOVER): MISS}})
+    play = Play(
+        add(MOVES[Phase.SETTLE], MOVER, ITEM), decides(DONE, name=MOVER, node="c"), {"a": {Remove(MOVER): MISS}}
+    )
     assert play.result is True

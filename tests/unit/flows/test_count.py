@@ -4,7 +4,7 @@ import pytest
 
 from django_dcache.commands import Answer, Arithmetic, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import NodeDown, NodeTimeout
-from django_dcache.flows.count import PULL_WAIT, PULLS, NotANumber, count
+from django_dcache.flows.count import LOOK_WAIT, LOOKS, PULL_WAIT, PULLS, NotANumber, count
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
 from support.played_flows import Keepers, Play, name_for, topology, view_of
@@ -34,14 +34,16 @@ def number(digits):
     return Value(b"%d" % digits)
 
 
-# Stable
+def looks(name, generation=0):
+    return Get(name, generation, ttl=True, token=True)
 
 
-@pytest.mark.parametrize(
-    ("stored", "total"), [(b"5", 5), (b"9 ", 9), (b"%d" % (2**64 - 1), -1), (b"%d" % 2**63, -(2**63))]
-)
+# One copy
+
+
+@pytest.mark.parametrize(("stored", "total"), [(b"5", 5), (b"9 ", 9), (b"%d" % 2**63, 2**63)])
 def test_count(stored, total):
-    """Counting is one command, and the answer is the number that was meant."""
+    """With one copy, counting up is one command."""
     assert Play(count(ONE, K, 1), {"a": {adds(K): Value(stored)}}).result == total
 
 
@@ -50,27 +52,68 @@ def test_no_counter():
     assert Play(count(ONE, K, 1), {"a": {adds(K): MISS}}).result is None
 
 
-def test_replicas_count_alike():
-    """Every replica counts in the same round, and the first one's answer is the result."""
-    play = Play(count(TWO, K2, 3), {"a": {adds(K2, 3): number(8)}, "b": {adds(K2, 3): number(4)}})
-    assert play.result == 8
+@pytest.mark.parametrize(("delta", "stored", "then"), [(-2, b"5", adds(K, -2)), (-5, b"5", adds(K, -5))])
+def test_counting_down(delta, stored, then):
+    """A node that counts down stops at zero and does not say so: the number is looked at first."""
+    look = {"a": {looks(K): Value(stored, 2, 50, HERE)}}
+    play = Play(count(ONE, K, delta), look, {"a": {then._replace(token=HERE): number(5 + delta)}})
+    assert play.result == 5 + delta
 
 
-def test_first_replica_has_none():
-    """If the first replica has none, the next one's answer is the result."""
-    assert Play(count(TWO, K2, 1), {"a": {adds(K2): MISS}, "b": {adds(K2): number(4)}}).result == 4
+def test_below_zero():
+    """A number below zero is stored by its token, with what is left of its time."""
+    look = {"a": {looks(K): Value(b"5", 2, 50, HERE)}}
+    play = Play(count(ONE, K, -8), look, {"a": {Store(K, 0, b"-3", 2, 50, token=HERE): DONE}})
+    assert play.result == -3
 
 
-def test_not_a_number():
-    """What is no number is not counted with."""
-    with pytest.raises(NotANumber):
-        Play(count(ONE, K, 1), {"a": {adds(K): NON_NUMERIC}}, {"a": {Get(K): Value(b"word", 16)}})
+def test_up_from_below_zero():
+    """What a node can't count with may be a number below zero."""
+    look = {"a": {looks(K): Value(b"-3", 2, None, HERE)}}
+    store = {"a": {Store(K, 0, b"1", 2, None, token=HERE): DONE}}
+    assert Play(count(ONE, K, 4), {"a": {adds(K, 4): NON_NUMERIC}}, look, store).result == 1
 
 
-@pytest.mark.parametrize("there", [Value(b"", stub=True), Value(b"5", 2), MISS])
+def test_another_process_was_faster():
+    """A number that was changed since it was seen is looked at again."""
+    first, then = ({"a": {looks(K): Value(b"-%d" % n, 2, None, Token(n, 1))}} for n in (3, 2))
+    rounds = first, {"a": {Store(K, 0, b"-4", 2, None, token=Token(3, 1)): Answer.CONFLICT}}
+    play = Play(count(ONE, K, -1), *rounds, then, {"a": {Store(K, 0, b"-3", 2, None, token=Token(2, 1)): DONE}})
+    assert play.result == -3 and play.pauses == [LOOK_WAIT]
+
+
+@pytest.mark.parametrize("delta", [2**64, -(2**64)])
+def test_a_delta_beyond_64_bits(delta):
+    """A delta that no node can add is refused before anything is sent."""
+    with pytest.raises(OverflowError):
+        Play(count(ONE, K, delta))
+
+
+def test_a_number_that_passes_64_bits():
+    """A sum that takes more than 64 bits is taken back."""
+    rounds = {"a": {adds(K, 3): number(1)}}, {"a": {adds(K, -3): number(2**64 - 2)}}
+    with pytest.raises(OverflowError):
+        Play(count(ONE, K, 3), *rounds)
+
+
+def test_a_number_that_would_fall_below_64_bits():
+    """A difference below the least number is refused before it is stored."""
+    with pytest.raises(OverflowError):
+        Play(count(ONE, K, -1), {"a": {looks(K): Value(b"%d" % -(2**63), 2, None, HERE)}})
+
+
+@pytest.mark.parametrize("there", [Value(b"word", 16), Value(b"%d" % 2**64, 2)])
+def test_not_a_number(there):
+    """What is no number of 64 bits is not counted with."""
+    with pytest.raises(NotANumber) as caught:
+        Play(count(ONE, K, 1), {"a": {adds(K): NON_NUMERIC}}, {"a": {looks(K): there}})
+    assert caught.value.value == there
+
+
+@pytest.mark.parametrize("there", [Value(b"", stub=True), MISS, Value(b"-5", 2, 0, HERE)])
 def test_no_number_for_a_moment(there):
-    """A stub, or a number that came meanwhile, makes a counter absent and not a value of the wrong kind."""
-    assert Play(count(ONE, K, 1), {"a": {adds(K): NON_NUMERIC}}, {"a": {Get(K): there}}).result is None
+    """A stub, or a number that is about to expire, is an absent counter and no value of the wrong kind."""
+    assert Play(count(ONE, K, 1), {"a": {adds(K): NON_NUMERIC}}, {"a": {looks(K): there}}).result is None
 
 
 @pytest.mark.parametrize("reply", [NodeTimeout(), NodeDown(), OOM])
@@ -81,19 +124,124 @@ def test_lost_count(reply):
     assert keepers.state("b").generation("a", ONE.place(K).slot) == 1
 
 
-@pytest.mark.parametrize("reply", [NodeTimeout(), OOM])
-def test_lost_count_of_one_replica(reply):
-    """A replica that may have missed a count is disowned; the other one's answer counts."""
+def test_nothing_was_asked_to_count():
+    """If the look before a count is lost nothing was changed, and nothing is disowned."""
+    keepers = Keepers(ONE)
+    assert Play(count(ONE, K, -1), {"a": {looks(K): NodeTimeout()}}, keepers=keepers).result is None
+    assert not keepers.asked
+
+
+# Two copies
+
+
+def second(stored, token=THERE):
+    """What the second copy answers to a look."""
+    return {looks(K2): Value(b"%d" % stored, 2, 50, token) if isinstance(stored, int) else stored}
+
+
+def towards(delta, token=THERE):
+    return adds(K2, delta)._replace(token=token)
+
+
+def test_the_second_copy_agrees():
+    """The first copy counts, and the second is brought from the number before to the same one."""
+    first = {"a": {adds(K2, 3): number(8)}, "b": second(5)}
+    assert Play(count(TWO, K2, 3), first, {"b": {towards(3): number(8)}}).result == 8
+
+
+def test_another_process_is_on_its_way():
+    """A copy that lacks a count of another process is waited for."""
+    first = {"a": {adds(K2): number(8)}, "b": second(6)}
+    rounds = {"b": second(7, Token(7, 2))}, {"b": {towards(1, Token(7, 2)): number(8)}}
+    play = Play(count(TWO, K2, 1), first, *rounds)
+    assert play.result == 8 and play.pauses == [LOOK_WAIT]
+
+
+def test_another_process_died_on_its_way():
+    """A copy that stays behind is brought up in the end, by as much as it takes."""
+    first = {"a": {adds(K2): number(8)}, "b": second(6)}
+    looks_again = [{"b": second(6)}] * (LOOKS - 1)
+    assert Play(count(TWO, K2, 1), first, *looks_again, {"b": {towards(2): number(8)}}).result == 8
+
+
+def test_the_second_copy_has_counted_further():
+    """A first copy behind the second is one that others have disowned: it is dropped, and the second one counts."""
     keepers = Keepers(TWO)
-    play = Play(count(TWO, K2, 1), {"a": {adds(K2): reply}, "b": {adds(K2): number(4)}}, keepers=keepers)
-    assert play.result == 4
+    first = {"a": {adds(K2): number(8)}, "b": second(9)}
+    behind = {"a": {looks(K2): Value(b"8", 2, 50, HERE)}}, {"a": {Remove(K2, 0, HERE): DONE}}
+    again = {"a": {adds(K2): MISS}, "b": second(9)}, {"b": {towards(1): number(10)}}, {"a": {looks(K2): MISS}}
+    play = Play(count(TWO, K2, 1), first, *behind, *again, keepers=keepers)
+    assert play.result == 10 and keepers.asked
+
+
+def test_a_number_that_was_skipped():
+    """Others have only been faster if the first copy is as far as the second: the count begins again."""
+    first = {"a": {adds(K2): number(8)}, "b": second(9)}
+    again = {"a": {adds(K2): number(10)}, "b": second(9)}, {"b": {towards(1): number(10)}}
+    assert Play(count(TWO, K2, 1), first, {"a": {looks(K2): Value(b"9", 2, 50, HERE)}}, *again).result == 10
+
+
+def test_first_replica_has_none():
+    """If the first replica has none the next one counts, once the keepers know of nothing that this process lacks."""
+    keepers = Keepers(TWO)
+    rounds = {"a": {adds(K2): MISS}, "b": second(3)}, {"b": {towards(1): number(4)}}, {"a": {looks(K2): MISS}}
+    assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result == 4
+    assert keepers.asked
+
+
+def test_second_replica_has_none():
+    """A copy that was missing is looked for once more after the first has counted: it may be in the making."""
+    keepers = Keepers(TWO)
+    rounds = {"a": {adds(K2): number(4)}, "b": second(MISS)}, {"b": second(MISS)}
+    assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result == 4
+    assert keepers.asked
+
+
+def test_alone_under_an_older_view():
+    """A number that only one copy agreed to is not handed out if that copy has been bumped, or if nobody can tell."""
+    rounds = {"a": {adds(K2): number(4)}, "b": second(MISS)}, {"b": second(MISS)}
+    bumped = TWO.state.bumped({("a", TWO.place(K2).slot): 1}).encode()
+    for keepers in (Keepers(TWO, documents=dict.fromkeys("abc", bumped)), Keepers(TWO, silent="abc")):
+        assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result is None
+
+
+STUB = {looks(K2): Value(b"", token=THERE, stub=True)}
+
+
+def test_a_copy_in_the_making():
+    """A stub on the second copy is waited for: the counter was added just now."""
+    rounds = {"a": {adds(K2): number(4)}, "b": STUB}, {"b": second(3)}, {"b": {towards(1): number(4)}}
+    assert Play(count(TWO, K2, 1), *rounds).result == 4
+
+
+def test_a_copy_that_is_never_made():
+    """A stub that stays is voided: what would be stored there is the number before the count."""
+    keepers = Keepers(TWO)
+    waits = [{"b": STUB}] * (LOOKS - 1)
+    rounds = {"a": {adds(K2): number(4)}, "b": STUB}, *waits, {"b": {Remove(K2, 0, THERE): DONE}}
+    assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result == 4
+
+
+def test_lost_count_of_the_first_replica():
+    """Nobody knows whether the first copy counted: no number is handed out, and the copy is disowned."""
+    keepers = Keepers(TWO)
+    assert Play(count(TWO, K2, 1), {"a": {adds(K2): NodeTimeout()}, "b": second(3)}, keepers=keepers).result is None
     assert keepers.state("c").generation("a", TWO.place(K2).slot) == 1
+
+
+@pytest.mark.parametrize("reply", [NodeTimeout(), OOM])
+def test_lost_count_of_the_second_replica(reply):
+    """A second copy that may have missed a count is disowned before the number is handed out."""
+    keepers = Keepers(TWO)
+    first = {"a": {adds(K2): number(4)}, "b": second(3)}
+    assert Play(count(TWO, K2, 1), first, {"b": {towards(1): reply}}, keepers=keepers).result == 4
+    assert keepers.state("c").generation("b", TWO.place(K2).slot) == 1
 
 
 def test_a_count_that_cannot_be_disowned():
     """If too few keepers can be told, no number is handed out."""
-    keepers = Keepers(TWO, silent="abc")
-    play = Play(count(TWO, K2, 1), {"a": {adds(K2): NodeTimeout()}, "b": {adds(K2): number(4)}}, keepers=keepers)
+    first = {"a": {adds(K2): number(4)}, "b": second(NodeTimeout())}
+    play = Play(count(TWO, K2, 1), first, keepers=Keepers(TWO, silent="abc"))
     assert play.result is None and play.owed
 
 
@@ -115,7 +263,7 @@ def test_an_empty_slot_does_not_count():
 def test_a_closed_slot_is_deleted_from():
     """What somebody may have stored in a closed slot is removed, not counted with."""
     view = standing(TWO, "a", K2, empty=-1, closed=1)
-    play = Play(count(view, K2, 1), {"a": {Remove(K2, 1): MISS}, "b": {adds(K2): number(4)}})
+    play = Play(count(view, K2, 1), {"a": {Remove(K2, 1): MISS}}, {"b": {adds(K2): number(4)}})
     assert play.result == 4
 
 
