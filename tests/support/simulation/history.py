@@ -74,6 +74,8 @@ class Counter:
     begun: int = 0
     handed_out: dict[int, str] = field(default_factory=dict)
     acknowledged: list[tuple[float, int]] = field(default_factory=list)
+    added: dict[int, float] = field(default_factory=lambda: {0: 0.0})
+    """When each life of the counter was acknowledged: one that is lost begins again, far above what it reached."""
 
     STEP = 1_000_000
 
@@ -81,29 +83,37 @@ class Counter:
         self.starts += 1
         return self.starts * self.STEP
 
-    def begin(self, now: float) -> int:
+    def started(self, start: int, now: float) -> None:
+        self.added[start // self.STEP] = now
+
+    def begin(self) -> None:
         self.begun += 1
-        return self.seen(now)
 
-    def seen(self, now: float) -> int:
-        """The highest number whose owner had it long enough before now."""
-        return max((number for when, number in self.acknowledged if when <= now - self.history.bound), default=0)
-
-    def end(self, number: int, seen: int, now: float, who: str) -> None:
+    def end(self, number: int, began: float, now: float, who: str) -> None:
         if self.exact and number % self.STEP > self.begun:
             self.history.complain(now, f"{who} was given {number}, but {self.begun} were asked for")
         if self.split:
             return
         if number in self.handed_out:
             self.history.complain(now, f"{who} was given {number}, like {self.handed_out[number]} before")
-        if number <= seen:
-            self.history.complain(now, f"{who} was given {number}, after somebody had {seen}")
+        if (most := self._highest_before(number, began)) >= number:
+            self.history.complain(now, f"{who} was given {number}, after somebody had {most}")
         self.handed_out[number] = f"{who} at {now:.4f}"
         self.acknowledged.append((now, number))
 
-    def read(self, number: int, seen: int, now: float, who: str) -> None:
-        if number < seen:
-            self.history.complain(now, f"{who} read a counter at {number}, after somebody had {seen}")
+    def read(self, number: int, began: float, now: float, who: str) -> None:
+        if (most := self._highest_before(number, began)) > number:
+            self.history.complain(now, f"{who} read a counter at {number}, after somebody had {most}")
+
+    def _highest_before(self, number: int, began: float) -> int:
+        """The highest number whose owner had it long enough before, and after this life of the counter had begun."""
+        born = self.added.get(number // self.STEP, FOR_EVER)
+        had = [
+            n
+            for when, n in self.acknowledged
+            if when <= began - self.history.bound and (born <= when or n // self.STEP == number // self.STEP)
+        ]
+        return max(had, default=-1)
 
 
 @dataclass

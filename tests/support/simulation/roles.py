@@ -99,13 +99,13 @@ def reader(scene: Scene, process: Process) -> Script:
 def look(scene: Scene, process: Process) -> Script:
     """Read everything once, and check it."""
     began = scene.now
-    promised, seen = (yield from prepared(process)), scene.counter.seen(began)
+    promised = yield from prepared(process)
     found = yield from process.run(scene.flows.fetch, [scene.value, scene.still, scene.number])
     if promised:
         version = found.get(scene.value)
         scene.history.read(version and int(version.data), began, scene.now, process.name)
         if scene.number in found:
-            scene.counter.read(int(found[scene.number].data), seen, scene.now, process.name)
+            scene.counter.read(int(found[scene.number].data), began, scene.now, process.name)
     if scene.lossless and scene.still not in found:
         scene.history.complain(scene.now, f"{process.name} missed a key that nobody ever removed")
 
@@ -191,16 +191,18 @@ def locker(scene: Scene, process: Process) -> Script:
 def counting(scene: Scene, process: Process) -> Script:
     while scene.running:
         yield scene.think()
-        seen = scene.counter.begin(scene.now)
-        promised = yield from prepared(process)
+        scene.counter.begin()
+        began = scene.now
+        if not (yield from prepared(process)):
+            continue  # By a map that may be old no number is handed out.
         number = yield from process.run(scene.flows.count, scene.number, 1)
         if number is not None:
-            if promised:
-                scene.counter.end(number, seen, scene.now, process.name)
+            scene.counter.end(number, began, scene.now, process.name)
             continue
         # It is lost. A new one begins far above whatever the old one can have reached.
         start = scene.counter.new_start()
-        yield from process.run(scene.flows.add, scene.number, Item(INTEGER, b"%d" % start))
+        if (yield from process.run(scene.flows.add, scene.number, Item(INTEGER, b"%d" % start))):
+            scene.counter.started(start, scene.now)
 
 
 def mover(scene: Scene, process: Process) -> Script:

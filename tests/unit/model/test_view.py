@@ -177,10 +177,10 @@ def test_bump_that_only_one_keeper_told_of():
     assert view.standing(*SLOT) is Standing.OPEN
 
 
-def test_a_slot_is_left_alone_once_a_majority_holds_its_bump():
-    """Writes skip a bumped slot only when a majority is known to hold the bump: else others store there, unheard."""
+def test_a_slot_is_empty_once_a_majority_holds_its_bump():
+    """A write skips a bumped slot only when a majority is known to hold the bump: else others store there, unheard."""
     view = view_of(ABC).learn(ONCE, held=False)
-    assert view.standing(*SLOT) is Standing.CLOSED
+    assert view.standing(*SLOT) is Standing.OWED
     assert view.learn(ONCE, view.clock.now).standing(*SLOT) is Standing.EMPTY
 
 
