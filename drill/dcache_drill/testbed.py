@@ -99,13 +99,6 @@ class Testbed:
         """Names of the nodes that are in the fleet at present, as far as it is known here."""
         return list(self.fleet.proven_view().state.topology.nodes)
 
-    def replace_node(self, name: str) -> str:
-        """Start a new node in place of a dead one, and return its address."""
-        number = int(name.removeprefix("n"))
-        node = LocalNode(memory=self.plan.memory_mb, extra=("-c", "256"))
-        self.nodes[number] = self._stack.enter_context(node)
-        return node.address
-
     def settle_location(self) -> None:
         """Processes that start from now on have the present nodes in LOCATION, as after a deployment."""
         self.location = [{"name": name, "address": self.node(name).address} for name in self.serving()]
