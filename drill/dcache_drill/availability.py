@@ -20,6 +20,8 @@ MOST_IN_VAIN = 0.01
 """The part of the reads of one window that may miss what was there, and of the writes that may fail."""
 FEWEST_IN_VAIN = 5
 """Fewer than this may be one hot key."""
+STALL_SECONDS = 0.1
+"""A machine on which a well process wakes this late has no time for its nodes either."""
 MEMORY_SECONDS = 60.0
 """A register that was seen longer ago than this may have expired."""
 
@@ -55,7 +57,7 @@ class Availability:
     """`add` every record of a history; then `shortfalls()`."""
 
     def __init__(self, phases: Sequence[Phase], grace: float):
-        """`grace`: seconds after an excused phase in which its effects are still to be expected."""
+        """`grace`: seconds after an excused phase, or a stall of the machine, in which its effects may show."""
         self._grace = grace
         self._registers: defaultdict[int, _Register] = defaultdict(_Register)
         self._reads: Counter[int] = Counter()
@@ -71,7 +73,13 @@ class Availability:
             self._ill[number] |= self._ill[number - 1]
 
     def add(self, kind: int, outcome: int, writer: int, key: int, version: int, began: float, ended: float) -> None:
-        if key >> FAMILY_SHIFT != Family.REGISTER or not self._origin <= began < self._end:
+        if kind == Kind.STALL and ended - began > STALL_SECONDS and not self._is_ill(writer, began):
+            self._excused.append((began, ended + self._grace))
+        if (
+            kind not in (Kind.READ, *WRITES)
+            or key >> FAMILY_SHIFT != Family.REGISTER
+            or not self._origin <= began < self._end
+        ):
             return
         register = self._registers[key]
         if kind == Kind.READ and version:

@@ -94,6 +94,13 @@ def test_what_a_fault_explains_may_be_missed(judged):
     assert judged(STORED, *HALF, phases=[Phase(0, "cut-off", 0.0, 100.0, ill=(2,))])
 
 
+def test_a_machine_that_stands_still_explains_misses(judged):
+    """Where a process that was well could not run, its nodes could not either; where it was stopped, they could."""
+    stall = (Kind.STALL, Outcome.OK, 0, 0, 2.1, 2.3)
+    assert not judged(STORED, stall, *HALF)
+    assert judged(STORED, (Kind.STALL, Outcome.OK, 0, 0, 2.1, 2.15), *HALF)
+
+
 def test_writes_that_fail(judged):
     """More than one write of a hundred that fails while all nodes are well is told; four in half a second are not."""
 
