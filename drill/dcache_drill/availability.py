@@ -20,8 +20,6 @@ MOST_IN_VAIN = 0.01
 """The part of the reads of one window that may miss what was there, and of the writes that may fail."""
 FEWEST_IN_VAIN = 5
 """Fewer than this may be one hot key."""
-STALL_SECONDS = 0.1
-"""A machine on which a well process wakes this late has no time for its nodes either."""
 MEMORY_SECONDS = 60.0
 """A register that was seen longer ago than this may have expired."""
 
@@ -56,8 +54,8 @@ class _Register:
 class Availability:
     """`add` every record of a history; then `shortfalls()`."""
 
-    def __init__(self, phases: Sequence[Phase], grace: float):
-        """`grace`: seconds after an excused phase, or a stall of the machine, in which its effects may show."""
+    def __init__(self, phases: Sequence[Phase], ill: Sequence[tuple[float, float]], grace: float):
+        """`ill`: when nodes were. `grace`: seconds after that, and after an excused phase, in which it may show."""
         self._grace = grace
         self._registers: defaultdict[int, _Register] = defaultdict(_Register)
         self._reads: Counter[int] = Counter()
@@ -66,6 +64,7 @@ class Availability:
         self._starts = array("d", [phase.began for phase in phases])
         self._ill = [set(phase.ill) for phase in phases]
         self._excused = [(phase.began, phase.ended + grace) for phase in phases if phase.excused]
+        self._excused += [(began, ended + grace) for began, ended in ill]
         self._origin = phases[0].began if phases else 0.0
         self._end = phases[-1].ended if phases else 0.0
         for number in range(len(phases) - 1, 0, -1):
@@ -73,13 +72,8 @@ class Availability:
             self._ill[number] |= self._ill[number - 1]
 
     def add(self, kind: int, outcome: int, writer: int, key: int, version: int, began: float, ended: float) -> None:
-        if kind == Kind.STALL and ended - began > STALL_SECONDS and not self._is_ill(writer, began):
-            self._excused.append((began, ended + self._grace))
-        if (
-            kind not in (Kind.READ, *WRITES)
-            or key >> FAMILY_SHIFT != Family.REGISTER
-            or not self._origin <= began < self._end
-        ):
+        counts = kind in (Kind.READ, *WRITES) and key >> FAMILY_SHIFT == Family.REGISTER
+        if not counts or not self._origin <= began < self._end:
             return
         register = self._registers[key]
         if kind == Kind.READ and version:
