@@ -49,3 +49,15 @@ def test_helpers_lie_apart():
     """Outside `support` there are tests and their fixtures, and nothing else."""
     allowed = [file for file in FILES if file.name == "conftest.py" or file.name.startswith("test_")]
     assert [file for file in FILES if "support" not in file.parts and file not in allowed] == []
+
+
+def test_no_test_sleeps():
+    """A test waits for something to happen; for how long a fault lasts it asks `support.waiting`."""
+    sleeping = [
+        f"{file.relative_to(TESTS)}:{node.lineno}"
+        for file in FILES
+        if file.name.startswith("test_")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep", "asyncio.sleep")
+    ]
+    assert not sleeping

@@ -20,7 +20,7 @@ from django_dcache.backend import DistributedCache
 from django_dcache.flows.consensus import bump_prefix
 from django_dcache.invalidation import carry_out, of_prefix
 from django_dcache.testing import LocalFleet, LocalNode
-from support.waiting import until
+from support.waiting import lasts, turn, until
 
 OPTIONS: dict[str, Any] = {"freshness": 0.2, "timeout": 0.5, "prefixes": ["book:", "page:"], "fleet": "default"}
 HOLD = OPTIONS["freshness"] + 2 * OPTIONS["timeout"]
@@ -86,7 +86,7 @@ def test_async(nodes: LocalFleet) -> None:
         ours = process(nodes, 1)
         assert await ours.aset_many({"book:1": 1, "book:2": 2, "author:1": 3}) == []
         await asyncio.to_thread(invalidate, prefix="book:")
-        await asyncio.sleep(0)
+        await turn()
         give_up = time.monotonic() + OPTIONS["freshness"] + 0.1
         while await ours.aget_many(["book:1", "book:2", "author:1"]) != {"author:1": 3}:
             assert time.monotonic() < give_up
@@ -162,7 +162,7 @@ def test_nothing_stale(nodes: LocalFleet) -> None:
         while time.monotonic() < end:
             invalidate(prefix="book:")
             events["bumps"] += 1
-            time.sleep(chance.uniform(0.1, 2.0))
+            lasts(chance.uniform(0.1, 2.0))
 
     work = [(write, 10), (write, 11), (read, 20), (read, 10)]
     threads = [threading.Thread(target=target, args=(number,)) for target, number in work]

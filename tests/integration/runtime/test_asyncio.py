@@ -18,6 +18,7 @@ from django_dcache.backend import DistributedCache
 from django_dcache.runtime import aio_loop as runner
 from django_dcache.runtime import budget
 from django_dcache.testing import LocalNode, ScriptedNode, dial
+from support.waiting import turn
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -87,7 +88,7 @@ def test_cancellations_harm_nobody(run, make_cache, fleet):
         for _ in range(100):
             tasks = [asyncio.create_task(one(number)) for number in range(100)]
             for _ in range(chance.randrange(8)):
-                await asyncio.sleep(0)
+                await turn()
             for task in chance.sample(tasks, 60):
                 task.cancel()
             done = await asyncio.gather(*tasks, return_exceptions=True)
@@ -111,7 +112,7 @@ def test_a_cancelled_write_is_brought_to_its_end(run, make_cache, node):
     async def main():
         await cache.aset("key", "before")
         task = asyncio.create_task(cache.aset("key", "after"))
-        await asyncio.sleep(0)
+        await turn()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -130,7 +131,7 @@ def test_a_cancelled_write_to_a_hung_node_is_bumped(run, make_cache, fleet):
         await cache.aset(key, "before")
         local.nodes[0].freeze()
         task = asyncio.create_task(cache.aset(key, "zombie"))
-        await asyncio.sleep(0)
+        await turn()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -241,7 +242,7 @@ def test_sync_methods_on_a_running_loop(run, make_cache, fleet):
         assert await cache.aincr("key") == 2
         assert cache.incr("key") == 3
         task = asyncio.create_task(cache.aset("key", 10))
-        await asyncio.sleep(0)
+        await turn()
         cache.get_many(["key", "other"])
         await task
         assert cache.get("key") == await cache.aget("key") == 10
@@ -443,7 +444,7 @@ def test_a_loader_may_be_a_coroutine_function(run, make_cache, node):
 
     async def load():
         loads.append(who.get())
-        await asyncio.sleep(0)
+        await turn()
         return "made"
 
     async def ask(name):

@@ -3,7 +3,6 @@
 DCACHE_TEST_SCALE=full: 20,000 keys, and flaps of 0.3, 3 and 10 seconds (minutes); else 4,000 keys and 0.3 s.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from django_dcache.testing import FaultProxy, LocalFleet
 from support.load.assertions import COUNTERS, KEYS
 from support.load.processes import Load
 from support.scale import FULL
+from support.waiting import lasts
 
 OPTIONS: dict[str, Any] = {"freshness": 1.0, "timeout": 0.25}
 SECONDS = (0.3, 3.0, 10.0) if FULL else (0.3,)
@@ -29,22 +29,22 @@ class Scene:
 
     def hang(self, seconds: float) -> None:
         self.node.freeze()
-        time.sleep(seconds)
+        lasts(seconds)
         self.node.thaw()
 
     def die(self, seconds: float) -> None:
         self.node.kill()
-        time.sleep(seconds)
+        lasts(seconds)
         self.node.start()
 
     def lose_replies(self, seconds: float) -> None:
         self.proxy.blackhole("replies")
-        time.sleep(seconds)
+        lasts(seconds)
         self.proxy.heal()
 
     def lose_all(self, seconds: float) -> None:
         self.proxy.blackhole("both")
-        time.sleep(seconds)
+        lasts(seconds)
         self.proxy.heal()
 
 
@@ -62,7 +62,7 @@ def test_flap(scene: Scene, flap: Callable[[Scene, float], None], replicas: int)
     with Load(scene.addresses, OPTIONS | {"replicas": replicas}, KEYS, COUNTERS, rest=0.005) as load:
         for seconds in SECONDS:
             flap(scene, seconds)
-            time.sleep(CALM if FULL else 1.0)
+            lasts(CALM if FULL else 1.0)
         findings = load.stop()
     reads, missed = sum(findings.reads.values()), sum(findings.lost.values()) + findings.events["forgotten"]
     print(

@@ -13,6 +13,7 @@ from django_dcache.transport.breaker import Breaker, State
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.pipeline import Exchange, Pipeline
 from django_dcache.transport.pool import Limits, Pool
+from support.waiting import turn
 
 
 class Bench:
@@ -55,8 +56,7 @@ class Bench:
 
     async def reply(self, data):
         self.node.send(data)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turn(2)
 
 
 def hit(number, data):
@@ -101,7 +101,7 @@ def test_a_busy_connection_sends_once_a_turn(on_bench):
         for label in "abcd":
             bench.submit(label)
         assert bench.received() == b"mg a v f O0\r\n"
-        await asyncio.sleep(0)
+        await turn()
         assert bench.received() == b"mg b v f O1\r\nmg c v f O2\r\nmg d v f O3\r\n"
         await bench.reply(b"".join(hit(number, label) for number, label in enumerate((b"A", b"B", b"C", b"D"))))
         assert bench.answers == {label: [Value(label.upper().encode())] for label in "abcd"}
@@ -129,7 +129,7 @@ def test_a_late_reply_is_nobodys(on_bench):
     async def scenario(bench):
         bench.submit("late", seconds=1)
         bench.submit("patient", seconds=2)
-        await asyncio.sleep(0)
+        await turn()
         bench.pipeline.expire(bench.clock.advance(1.5))
         assert isinstance(bench.answers["late"][0], NodeTimeout) and bench.answers["late"][0].sent
         assert not bench.pipeline.open and not bench.pipeline.closed
@@ -146,7 +146,7 @@ def test_the_last_to_wait_closes_the_door(on_bench):
     async def scenario(bench):
         bench.submit("a")
         bench.submit("b")
-        await asyncio.sleep(0)
+        await turn()
         bench.pipeline.expire(bench.clock.advance(2))
         assert all(isinstance(bench.answers[label][0], NodeTimeout) for label in "ab")
         assert bench.pipeline.closed and bench.ended_pipelines == [bench.pipeline]
@@ -173,7 +173,7 @@ def test_nothing_leaves_late(on_bench):
         bench.submit("a", seconds=9)
         bench.submit("b", seconds=1)
         bench.clock.advance(2)
-        await asyncio.sleep(0)
+        await turn()
         assert bench.received() == b"mg a v f O0\r\n"
         assert isinstance(bench.answers["b"][0], NodeTimeout) and not bench.answers["b"][0].sent
 
@@ -187,7 +187,7 @@ def test_half_a_batch_is_never_completed_late(on_bench):
         large = Store(b"large", 0, bytes(10_000_000))
         bench.submit("large", large, seconds=1)
         bench.submit("behind", seconds=9)
-        await asyncio.sleep(0)
+        await turn()
         assert 0 < len(bench.received()) < 10_000_000
         bench.pipeline.expire(bench.clock.advance(2))
         assert bench.answers["large"][0].sent
@@ -206,7 +206,7 @@ def test_a_long_batch_goes_through(on_bench):
         received = b""
         while not received.endswith(b"mg behind v f O1\r\n"):
             received += bench.received()
-            await asyncio.sleep(0)
+            await turn()
         await bench.reply(b"HD O0\r\n" + hit(1, b"B"))
         assert bench.answers["behind"] == [Value(b"B")]
 
@@ -219,12 +219,12 @@ def test_an_error_line_is_the_last_word(on_bench):
     async def scenario(bench):
         bench.submit("refused", Store(b"k", 0, b"v"))
         bench.submit("behind")
-        await asyncio.sleep(0)
+        await turn()
         await bench.reply(b"SERVER_ERROR object too large for cache\r\n")
         assert isinstance(bench.answers["refused"][0], Refused)
         assert not bench.pipeline.open and not bench.pipeline.closed
         bench.submit("next")
-        await asyncio.sleep(0)
+        await turn()
         assert [exchange.commands for exchange in bench.homes] == [(Get(b"next"),)]
         await bench.reply(hit(1, b"B"))
         assert bench.answers["behind"] == [Value(b"B")]
@@ -239,7 +239,7 @@ def test_a_reply_to_another_command_fails_all(on_bench):
     async def scenario(bench):
         bench.submit("a")
         bench.submit("b")
-        await asyncio.sleep(0)
+        await turn()
         await bench.reply(hit(1, b"B"))
         assert all(isinstance(bench.answers[label][0], ProtocolViolation) for label in "ab")
         assert bench.pipeline.closed and bench.pool.breaker.state is State.SUSPECT
@@ -265,10 +265,9 @@ def test_a_node_that_closes_in_between(on_bench):
         await bench.reply(hit(0, b"F"))
         bench.submit("read")
         bench.submit("write", Store(b"k", 0, b"v"))
-        await asyncio.sleep(0)
+        await turn()
         bench.node.shutdown(socket.SHUT_RDWR)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turn(2)
         assert [exchange.commands for exchange in bench.homes] == [(Get(b"read"),)]
         assert bench.homes[0].repeated
         assert isinstance(bench.answers["write"][0], ConnectionLost) and "read" not in bench.answers
@@ -282,8 +281,7 @@ def test_a_fresh_connection_is_not_excused(on_bench):
     async def scenario(bench):
         bench.submit("read")
         bench.node.shutdown(socket.SHUT_RDWR)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turn(2)
         assert isinstance(bench.answers["read"][0], ConnectionLost) and not bench.homes
 
     on_bench(scenario)

@@ -16,7 +16,7 @@ import pytest
 from django_dcache.backend import DistributedCache
 from support.servers import Broker, PostgreSQL, RabbitMQ
 from support.two_regions.sites import OPTIONS, REGIONS, Sites
-from support.waiting import until
+from support.waiting import lasts, until
 
 FULL = os.environ.get("DCACHE_TEST_SCALE") == "full"
 SAMPLES, NUMBER, OUTAGE = (200, 10_000, 30.0) if FULL else (20, 200, 2.0)
@@ -123,7 +123,7 @@ def test_broker_away(two: Two) -> None:
     two.broker.kill()
     gone = time.monotonic()
     lags = [lag for lag, _ in two.python(GOOD, samples=3)]
-    time.sleep(max(0.0, OUTAGE - (time.monotonic() - gone)))
+    lasts(OUTAGE - (time.monotonic() - gone))
     two.python(MANY, prefix="away", number=100)
     two.broker.start()
     back = time.monotonic()
@@ -142,9 +142,9 @@ def test_none_is_lost(two: Two) -> None:
     began = time.monotonic()
     writer = two.start(MANY, prefix="many", number=NUMBER)
     while writer.poll() is None:
-        time.sleep(chance.uniform(0.1, 3))
+        lasts(chance.uniform(0.1, 3))
         two.broker.kill()
-        time.sleep(chance.uniform(0, 1))
+        lasts(chance.uniform(0, 1))
         two.broker.start()
         restarts += 1
     ended = time.monotonic()
