@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from django_dcache.engines.memcached import speed
+from django_dcache.runtime import speed
 from support.checkout import CHECKOUT
 
 SOURCE = CHECKOUT / "speed"
