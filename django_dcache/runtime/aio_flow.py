@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Protocol
 
+from ..errors import NodeFailure
 from ..flows import Batches, Flow, Learn, Load, Owe, Pause
+from ..flows.lateness import Late
 from ..transport.aio import LoopTransport
 from ..transport.pipeline import Answers
 from .deadline import account
@@ -45,13 +47,15 @@ class Running:
 
     __slots__ = (
         *("_host", "_fleet", "_flow", "_deadline", "_carried", "_answer", "_missing"),
-        *("_load", "_caller", "_left", "_ended", "_result", "_error"),
+        *("_late", "_promised", "_load", "_caller", "_left", "_ended", "_result", "_error"),
     )
 
     def __init__(self, host: Host, flow: Flow[Any], began: float, rounds: Sequence[Mapping[str, Answers]] = ()):
         self._host, self._fleet, self._flow = host, host.fleet, flow
         self._deadline, self._carried = host.fleet.deadline(began), iter(rounds)
         self._answer: dict[str, Answers] = {}
+        self._late, self._promised = False, 0.0
+        """Whether an answer of this round came later than was promised."""
         self._missing = 0
         """How many nodes have yet to answer in this round."""
         self._load: Load | None = None
@@ -129,7 +133,7 @@ class Running:
                 elif isinstance(step, Owe):
                     self._fleet.owe(step)
                 elif isinstance(step, Pause):
-                    get_running_loop().call_later(step.seconds, self._advance, self._flow.send, None)
+                    get_running_loop().call_later(step.seconds, self._resume)
                     return
                 elif isinstance(step, Load):
                     if not self._left:
@@ -150,20 +154,34 @@ class Running:
         if carried := next(self._carried, None):
             self._answer = {**carried}
             return True
-        deadline = self._deadline.of(round)
+        self._promised = deadline = self._deadline.of(round)
+        self._late = False
         self._answer = dict.fromkeys(round, ())
         # One more than there are: an answer that comes at once must not resume the flow from within.
         self._missing = len(round) + 1
         for name, commands in round.items():
             self._host.transport.ask(name, commands, deadline, self._answered)
         self._missing -= 1
-        return not self._missing
+        return self._all_answered()
 
     def _answered(self, name: str, replies: Answers) -> None:
         self._answer[name] = replies
+        if not isinstance(replies[-1], NodeFailure):
+            self._late |= self._fleet.clock() > self._promised
         self._missing -= 1
-        if not self._missing:
+        if self._all_answered():
             self._advance(self._flow.send, self._answer)
+
+    def _all_answered(self) -> bool:
+        if self._missing:
+            return False
+        if self._deadline.carried(self._late):
+            self._answer = Late(self._answer)
+        return True
+
+    def _resume(self) -> None:
+        self._deadline.carried()
+        self._advance(self._flow.send, None)
 
     def _wake(self) -> None:
         if self._caller is not None and not self._caller.done():

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ..flows import Flow, Result
 from ..flows.consensus import prove
+from ..flows.lateness import confirmed
 from ..transport import forks
 from ..transport.aio import LoopTransport
 from ..transport.pipeline import Answers
@@ -31,7 +32,8 @@ async def run(
     runner = runner_of(fleet)
     if began is None:
         began = await runner.begin()
-    return cast(Result, await Running(runner, flow(fleet.view, *arguments), began, rounds).outcome())
+    view = fleet.view
+    return cast(Result, await Running(runner, confirmed(view, flow(view, *arguments)), began, rounds).outcome())
 
 
 class Runner:

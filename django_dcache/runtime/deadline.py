@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import SyncToAsync
 
 from ..flows import Batches, Brief, Urgent
+from ..transport.batch import NO_TIME
 from ..transport.pool import half
 
 LEAST = 20
@@ -76,7 +77,7 @@ def spend(seconds: float) -> None:
 class Deadline:
     """Until when one operation may last, and each of its rounds."""
 
-    __slots__ = ("ends", "_clock", "_timeout", "_budget", "_urgent_ends")
+    __slots__ = ("ends", "_clock", "_timeout", "_budget", "_urgent_ends", "_seen", "_late")
 
     def __init__(self, clock: Callable[[], float], began: float, timeout: float, request_budget: float):
         self._clock, self._timeout, self._budget = clock, timeout, request_budget
@@ -86,15 +87,33 @@ class Deadline:
         """The application has loaded something meanwhile: what follows has the time of an operation."""
         self.ends = began + self._allowance()
         self._urgent_ends = 0.0
+        self._seen, self._late = began, False
 
     def of(self, batches: Batches, sent_at: float | None = None) -> float:
-        """When a round has to be answered. `sent_at`: when it left, if it has."""
+        """When a round has to be answered; NO_TIME if none is left. `sent_at`: when it left, if it has."""
         now = self._clock() if sent_at is None else sent_at
+        if self._seen < self.ends <= now and sent_at is None:
+            # This process stood still in between, or was busy: no node had any of the time.
+            self.restart(now)
+            self._late = True
+        ends = self.ends
         if isinstance(batches, Urgent):
             if not self._urgent_ends:
                 self._urgent_ends = now + self._allowance()
-            return self._urgent_ends
-        return now + half(self.ends, now) if isinstance(batches, Brief) else self.ends
+            ends = self._urgent_ends
+        elif isinstance(batches, Brief):
+            ends = now + half(self.ends, now)
+        return ends if now < ends or sent_at is not None else NO_TIME
+
+    def carried(self, late: bool = False) -> bool:
+        """A round was carried, or something waited for. Whether it is a late one (flows/lateness.py): if so, what
+        follows has the time of an operation."""
+        now = self._clock()
+        late |= self._late
+        if late:
+            self.restart(now)
+        self._seen = now
+        return late
 
     def _allowance(self) -> float:
         found = account()

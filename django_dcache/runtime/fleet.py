@@ -16,6 +16,7 @@ from ..commands import Arithmetic
 from ..conf import Configuration
 from ..flows import Flow, Learn, Load, Owe, Pause, Result
 from ..flows.consensus import prove
+from ..flows.lateness import Late, confirmed
 from ..model.placement import Placement
 from ..model.state import FleetState
 from ..model.topology import Topology
@@ -85,7 +86,8 @@ class Fleet:
         """
         if began is None:
             began = self.begin()
-        return self._drive(flow(self.view, *arguments), began, rounds)
+        view = self.view
+        return self._drive(confirmed(view, flow(view, *arguments)), began, rounds)
 
     def begin(self) -> float:
         """The moment from which an operation has its time: before its view is taken, so that a process that stands
@@ -169,12 +171,15 @@ class Fleet:
                     sent = next(carried, None)
                     at = min(batch.at for batch in sent.values()) if sent else None
                     answer = session.carry(step, deadline.of(step, at), sent)
+                    if deadline.carried(session.late):
+                        answer = Late(answer)
                 elif isinstance(step, Learn):
                     self.learn(step)
                 elif isinstance(step, Owe):
                     self.owe(step)
                 elif isinstance(step, Pause):
                     time.sleep(step.seconds)
+                    deadline.carried()
                 elif isinstance(step, Load):
                     spend(self.clock() - began)
                     try:

@@ -194,10 +194,11 @@ def _tell(batches: Batches) -> None:
         batch.connection.opaque += 1
     batches.send(WRITE_BYTES)
     through = [_through(batches, batch) for batch in batches]
-    if all(through):
+    if all(through) and not batches.late:
         batches.finish()
         return
-    if all(batch.parser and (batch.parser.complete or batch.parser.refused) for batch in batches):
+    refused = [batch.parser.refused for batch in batches if batch.parser]
+    if any(refused) and all(refused or through for refused, through in zip(refused, through, strict=True)):
         # The flow asks again, one by one. Every node is through: nothing is under way that could come after it.
         for batch in batches:
             batch.connection.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..commands import Command
 from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServed
-from .batch import bound_to, too_late
+from .batch import NO_TIME, bound_to, too_late
 from .breaker import State
 from .connection import Connection
 from .pipeline import Answers, Exchange, Pipeline
@@ -174,7 +174,7 @@ class LoopTransport:
             return
         breaker = pool.pool.breaker
         exchange = Exchange(pool.pool, commands, deadline, answered)
-        if deadline <= self._transport.clock():
+        if deadline == NO_TIME:
             exchange.fail(too_late(name))
             return
         if not breaker.admits():

@@ -10,6 +10,12 @@ from ..errors import NodeTimeout
 from .connection import Connection
 from .pool import Pool
 
+NO_TIME = float("-inf")
+"""The deadline of a round that comes too late to be sent. Any other is looked at only once it has been sent: what
+passes until then is the slowness of this process (flows/lateness.py)."""
+BYTES_PER_SECOND = 10_000_000
+"""A round has a second more for so many bytes that it sends: a slow link, or a large batch, is no slow node."""
+
 
 class Sent(NamedTuple):
     """A batch that has left already, with what came back so far; the connection comes with it."""
@@ -49,7 +55,7 @@ def bound_to(commands: Sequence[Command]) -> int:
 
 
 def too_late(node: str) -> NodeTimeout:
-    """No byte may leave after its deadline: the caller that waited for it has stopped counting on it."""
+    """Nothing leaves whose time was over before it could."""
     failure = NodeTimeout("nothing was sent", node=node)
     failure.sent = False
     return failure

@@ -13,7 +13,7 @@ from typing import Protocol
 from ..commands import Command, Reply
 from ..engines import Parser
 from ..errors import ConnectionLost, NodeFailure, NodeTimeout, ProtocolViolation
-from .batch import encoded, repeatable, too_late
+from .batch import BYTES_PER_SECOND, encoded, repeatable, too_late
 from .connection import CHUNK_BYTES, Connection
 from .pool import Pool
 
@@ -48,6 +48,9 @@ class Exchange:
         """The bytes to send. Their opaque numbers follow those of the batch before them."""
         self._connection, self._sent_at = connection, now
         data, self.parser = encoded(self._pool.engine, connection, self.commands)
+        # A loop that was busy since `submit` has left its nodes no time; a large batch takes its time.
+        started = self.deadline if now < self.deadline else now + self._pool.timeout / 2
+        self.deadline = started + len(data) / BYTES_PER_SECOND
         return data
 
     def finish(self, now: float) -> None:
@@ -128,26 +131,14 @@ class Pipeline:
         if self._retired:
             self._owner.homeless(batches)
             return
-        # The last look at the clock: nothing may leave late, since whoever waited for this operation to end has
-        # stopped counting on it; and the loop may have been busy with something else since `submit`.
         now = self._clock()
         parts: list[bytes] = []
-        late: list[Exchange] = []
         for exchange in batches:
-            if exchange.deadline <= now:
-                late.append(exchange)
-            else:
-                parts.append(exchange.encode(self.connection, now))
-                self._line.append(exchange)
+            parts.append(exchange.encode(self.connection, now))
+            self._line.append(exchange)
         if parts:
             self.connection.used_at = now
             self._send(memoryview(b"".join(parts)))
-            # What has just left too late, because this process stood still, is as good as lost (sync.py).
-            now = self._clock()
-            slipped = [exchange for exchange in self._line if exchange.deadline <= now and not exchange.done]
-            self._give_up(slipped, NodeTimeout("sent too late", node=self.connection.node))
-        for exchange in late:
-            exchange.fail(too_late(exchange.node))
 
     def _send(self, data: memoryview) -> None:
         try:

@@ -163,6 +163,10 @@ class Pool:
                 return connection
         return None
 
+    @property
+    def timeout(self) -> float:
+        return self._limits.timeout
+
     def answered(self, seconds: float) -> None:
         self.latency = mean(self.latency, seconds)
 

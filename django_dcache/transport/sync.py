@@ -2,9 +2,9 @@
 
 Sending and receiving overlap on non-blocking sockets, so a pipeline of any length can't block on two full buffers.
 
-A request must be *sent* before its deadline: after it, others no longer count on what was decided under its view. A
-reply may be *read* later, by a process that stood still or was busy: what has arrived by then is the truth about the
-request, and no sign of a slow node. So nothing is given up before one more look.
+A reply that this process reads late, having stood still or been busy, counts as any other, and is no sign of a slow
+node: nothing is given up before one more look at what has arrived. `Session.late` says that it happened, because what
+left or was done after the deadline may have been decided by an outdated view (flows/lateness.py).
 """
 
 import select
@@ -15,9 +15,9 @@ from time import monotonic
 from ..commands import Command, Reply
 from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
 from ..model.topology import Node
-from .batch import Sent, bound_to, encoded, repeatable, too_late
+from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late
 from .breaker import Breaker
-from .connection import Connection
+from .connection import CHUNK_BYTES, Connection
 from .outliers import FORGIVENESS, slow
 from .pool import LATE_SECONDS, Limits, Pool, half
 
@@ -68,10 +68,14 @@ class Transport:
 class Session:
     """The connections of one running flow: one a node, kept until the flow ends, because tokens are bound to them."""
 
-    __slots__ = ("_transport", "_connections")
+    __slots__ = ("deadline", "late", "_transport", "_connections", "_promised")
 
     def __init__(self, transport: Transport):
         self._transport = transport
+        self.deadline = self._promised = 0.0
+        """Of the present round: as it was promised, and with the time that its bytes take."""
+        self.late = False
+        """Whether a reply of the last round came later than was promised."""
         self._connections: dict[str, tuple[Pool, Connection]] = {}
 
     def carry(
@@ -82,37 +86,48 @@ class Session:
         `sent`: these very batches, if they have left already.
         """
         exchanges = [Exchange(self, name, commands) for name, commands in batches.items()]
+        clock = self._transport.clock
+        self.deadline = self._promised = deadline
+        self.late = False
         if sent is not None:
             assert sent.keys() == batches.keys(), f"sent to {[*sent]}, the flow asks {[*batches]}"
             for exchange in exchanges:
-                exchange.take_over(sent[exchange.name], deadline)
-        else:
+                exchange.take_over(sent[exchange.name])
+        elif deadline > NO_TIME:
             # Connecting blocks: nodes to which there is a connection come first.
             for exchange in sorted(exchanges, key=self._connects) if len(exchanges) > 1 else exchanges:
-                exchange.begin(deadline)
+                exchange.begin()
+        else:
+            return {exchange.name: [too_late(exchange.name)] * len(exchange.commands) for exchange in exchanges}
         waiting = [exchange for exchange in exchanges if not exchange.done]
+        if waiting and (now := clock()) >= self.deadline:
+            self.deadline = now + self._transport.limits.timeout / 2  # Sent late: the nodes have had no time yet.
         if len(waiting) == 1:
-            self._gather_one(waiting[0], deadline)
+            self._gather_one(waiting[0])
         elif waiting:
-            self._gather(waiting, deadline)
+            self._gather(waiting)
         return {exchange.name: exchange.result() for exchange in exchanges}
+
+    def finished_at(self, now: float) -> None:
+        """All replies of one node are there."""
+        self.late |= now > self._promised
 
     def _connects(self, exchange: "Exchange") -> bool:
         pool = self._transport.pool(exchange.name)
         return exchange.name not in self._connections and (pool is None or not pool.idle)
 
-    def _gather_one(self, exchange: "Exchange", deadline: float) -> None:
+    def _gather_one(self, exchange: "Exchange") -> None:
         while not exchange.done:
-            seconds = deadline - self._transport.clock()
+            seconds = self.deadline - self._transport.clock()
             connection = exchange.connection
             if exchange.unsent:
-                self._gather([exchange], deadline)
+                self._gather([exchange])
             elif seconds <= 0 or not connection.poller.poll(_milliseconds(seconds)):
                 exchange.expire()
             else:
-                exchange.receive(deadline)
+                exchange.receive(self.deadline)
 
-    def _gather(self, waiting: list["Exchange"], deadline: float) -> None:
+    def _gather(self, waiting: list["Exchange"]) -> None:
         while waiting:
             poller = select.poll()
             by_descriptor = {}
@@ -120,7 +135,7 @@ class Session:
                 descriptor = exchange.connection.fileno()
                 by_descriptor[descriptor] = exchange
                 poller.register(descriptor, select.POLLIN | (select.POLLOUT if exchange.unsent else 0))
-            seconds = deadline - self._transport.clock()
+            seconds = self.deadline - self._transport.clock()
             ready = poller.poll(_milliseconds(seconds)) if seconds > 0 else []
             if not ready:
                 for exchange in waiting:
@@ -131,10 +146,10 @@ class Session:
                 if events & select.POLLOUT:
                     exchange.send()
                 if events & ~select.POLLOUT and not exchange.done:
-                    exchange.receive(deadline)
+                    exchange.receive(self.deadline)
             waiting = [exchange for exchange in waiting if not exchange.done]
 
-    def take(self, name: str, deadline: float, fresh: bool = False, verified: bool = False) -> tuple[Pool, Connection]:
+    def take(self, name: str, fresh: bool = False, verified: bool = False) -> tuple[Pool, Connection]:
         """This flow's connection to the node."""
         held = self._connections.get(name)
         if held and not fresh and held[1].process == getpid():  # What a flow calls may fork.
@@ -142,7 +157,7 @@ class Session:
         pool = self._transport.pool(name)
         if pool is None:
             raise NotServed(node=name)
-        held = pool, pool.take(half(deadline, self._transport.clock()), fresh, verified)
+        held = pool, pool.take(half(self.deadline, self._transport.clock()), fresh, verified)
         self._connections[name] = held
         return held
 
@@ -174,7 +189,7 @@ class Exchange:
 
     __slots__ = (
         *("name", "commands", "connection", "unsent", "done"),
-        *("_session", "_pool", "_parser", "_failure", "_fresh", "_sent_at", "_deadline"),
+        *("_session", "_pool", "_parser", "_failure", "_fresh", "_sent_at", "_moved_at"),
     )
 
     def __init__(self, session: Session, name: str, commands: Sequence[Command]):
@@ -183,32 +198,27 @@ class Exchange:
         self._failure: NodeFailure | None = None
         self.unsent: memoryview | None = None
 
-    def begin(self, deadline: float) -> None:
+    def begin(self) -> None:
         """Connect if needed, and send as much as the kernel takes."""
-        self._deadline = deadline
         try:
             self._take()
             data, self._parser = encoded(self._pool.engine, self.connection, self.commands)
-            self._sent_at = self._session._transport.clock()
-            # After whatever blocked: nothing may leave late.
-            if self._sent_at >= deadline:
-                raise too_late(self.name)
+            self._session.deadline += len(data) / BYTES_PER_SECOND
+            self._sent_at = self._moved_at = self._session._transport.clock()
             self.unsent = memoryview(data)
             self.send()
         except NodeFailure as failure:
             self._fail(failure)
 
-    def take_over(self, sent: Sent, deadline: float) -> None:
+    def take_over(self, sent: Sent) -> None:
         """Go on from where the short cut came to."""
-        self._deadline, self._sent_at = deadline, sent.at
+        self._sent_at = self._moved_at = sent.at
         self._pool: Pool = sent.pool
         self.connection: Connection = sent.connection
         self._session.adopt(self.name, sent.pool, sent.connection)
         self._parser = sent.parser or sent.pool.engine.parser(self.commands, sent.first, self.connection.serial)
         self.unsent = memoryview(sent.unsent)
         try:
-            if sent.at >= deadline:
-                raise NodeTimeout("sent too late", node=self.name)
             if self._parser.feed(sent.received):
                 self._finish()
             elif sent.unsent:
@@ -219,27 +229,22 @@ class Exchange:
 
     def _take(self) -> None:
         writes = not repeatable(self.commands)
-        self._pool, self.connection = self._session.take(self.name, self._deadline, self._fresh, verified=writes)
+        self._pool, self.connection = self._session.take(self.name, self._fresh, verified=writes)
         # A pooled connection may have been closed by the node. A read is simply repeated on another when it fails; a
         # write that was sent may still be executed long after its repetition was acknowledged, so the look comes first.
         if writes and self.connection.used and not self._fresh and not self.connection.quiet():
             self._session.drop(self.name)
             self._fresh = True
-            self._pool, self.connection = self._session.take(self.name, self._deadline, fresh=True)
+            self._pool, self.connection = self._session.take(self.name, fresh=True)
         # After that look: a node that has restarted numbers its leases from the beginning again.
         if bound_to(self.commands) not in (0, self.connection.serial):
             raise LeaseLost(node=self.name)
 
     def send(self) -> None:
-        clock = self._session._transport.clock
         try:
-            if clock() >= self._deadline:
-                raise NodeTimeout("not all of it was sent in time", node=self.name)
             while self.unsent and (sent := self.connection.send(self.unsent)):
                 self.unsent = self.unsent[sent:]
-                self._sent_at = clock()
-            if self._sent_at >= self._deadline:
-                raise NodeTimeout("sent too late", node=self.name)
+                self._sent_at = self._moved_at = self._session._transport.clock()
         except NodeFailure as failure:
             self._fail(failure)
 
@@ -252,14 +257,18 @@ class Exchange:
                     return
                 if self._parser.feed(data):
                     self._finish()
-                elif self._session._transport.clock() >= until:
                     return
+                now = self._session._transport.clock()
+                if now >= until:
+                    return
+                if len(data) >= CHUNK_BYTES / 2:
+                    self._moved_at = now  # As fast as it can be read.
         except ConnectionLost as failure:
             if self.connection.used and not self._fresh and not self._parser.replies and repeatable(self.commands):
                 # The node had closed it while it was idle.
                 self._session.drop(self.name)
                 self._fresh = True
-                self.begin(self._deadline)
+                self.begin()
                 return
             self._fail(failure)
         except ProtocolViolation as failure:
@@ -270,7 +279,7 @@ class Exchange:
         """The time is up: take what has arrived by now, and give up the rest."""
         now = self._session._transport.clock()
         if not self.unsent:
-            if now > self._deadline + LATE_SECONDS:
+            if now > self._session.deadline + LATE_SECONDS:
                 self.connection.poller.poll(_milliseconds(LOOK_SECONDS))
             self.receive(now + LOOK_SECONDS)
         if not self.done:
@@ -279,7 +288,9 @@ class Exchange:
     def _finish(self) -> None:
         self.done = True
         self._pool.breaker.succeeded()
-        self._pool.answered(self._session._transport.clock() - self._sent_at)
+        now = self._session._transport.clock()
+        self._pool.answered(now - self._sent_at)
+        self._session.finished_at(now)
         if self._parser.tainted:
             self._session.drop(self.name)
 
@@ -287,8 +298,8 @@ class Exchange:
         self.done, self._failure = True, failure
         if failure.sent:
             self._session.drop(self.name)
-            waited = self._session._transport.clock() - self._sent_at
-            self._pool.lost(self.connection, failure, waited, self._deadline - self._sent_at)
+            waited = self._session._transport.clock() - self._moved_at
+            self._pool.lost(self.connection, failure, waited, self._session.deadline - self._moved_at)
 
     def result(self) -> Sequence[Reply | NodeFailure]:
         if self._failure is None:

@@ -1,0 +1,64 @@
+"""What a process did late, by its own clock, because it stood still: stopped, paused with its machine, busy, or sending
+for longer than a timeout. One rule for all of it, whichever way the round took:
+
+A round that left or was answered after its deadline counts if a majority of the keepers holds, *after* its last reply,
+the very state that it was decided by. Others stop counting on a view only after they have changed it; as long as it is
+unchanged, late is as good as in time. If it has changed, each reply of the round is as good as lost.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from zlib import crc32
+
+from ..commands import Get, Reply, Value
+from ..errors import NodeFailure, NodeTimeout
+from ..model.state import state_key
+from ..model.view import View
+from . import Flow, Load, Result, Urgent
+from .consensus import majority
+
+
+class Late(dict[str, Sequence[Reply | NodeFailure]]):
+    """The replies to a round that left, or whose last reply came, after its deadline."""
+
+
+def confirmed(view: View, flow: Flow[Result]) -> Flow[Result]:
+    """`flow`, decided by `view`, whose late rounds count only while the view holds."""
+    resume, answer = flow.send, None
+    while True:
+        try:
+            step = resume(answer)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        resume = flow.send
+        try:
+            answer = yield step
+        except BaseException as error:
+            resume, answer = flow.throw, error
+            continue
+        if isinstance(step, Load):
+            view = answer[1]
+        elif isinstance(answer, Late) and not _about_state(view, step) and not (yield from holds(view)):
+            answer = {
+                node: [
+                    reply if isinstance(reply, NodeFailure) else NodeTimeout("too late", node=node) for reply in said
+                ]
+                for node, said in answer.items()
+            }
+
+
+def holds(view: View) -> Flow[bool]:
+    """Whether a majority of the keepers holds just this state, now."""
+    state = view.state
+    question = [Get(state_key(view.fleet), value=False)]
+    replies = yield Urgent({name: question for group in state.topology.keepers for name in group})
+    digest = crc32(state.encode())
+    same = {name for name, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
+    return view.epoch > 0 and majority(state.topology, same)
+
+
+def _about_state(view: View, step: Any) -> bool:
+    """What is written to the keepers is compared and swapped: it needs no other proof."""
+    key = state_key(view.fleet)
+    return all(getattr(command, "name", b"") == key for commands in step.values() for command in commands)
