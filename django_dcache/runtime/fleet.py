@@ -84,7 +84,7 @@ class Fleet:
 
         `began` and `rounds` are of an operation whose first rounds were carried already, by the short cut.
         """
-        if began is None:
+        if began is None or (not rounds and self.clock() >= self.renew_at):
             began = self.begin()
         view = self.view
         return self._drive(confirmed(view, flow(view, *arguments)), began, rounds)
@@ -128,11 +128,12 @@ class Fleet:
         # By `with` alone: an interrupt between an acquire() and its try would leave the lock shut for good.
         with self._proving:
             if self.clock() >= self.renew_at:
-                proven, began = False, self.clock()
+                began = self.clock()
                 try:
-                    proven = self._drive(prove(self.view), began)
-                finally:
-                    self.tried_to_prove(proven, began)
+                    self.tried_to_prove(self._drive(prove(self.view), began), began)
+                except Exception:  # One that was broken off has failed at nothing: the next caller tries again.
+                    self.tried_to_prove(False, began)
+                    raise
         return self.view
 
     def tried_to_prove(self, proven: bool, began: float) -> None:

@@ -16,7 +16,7 @@ from asgiref.sync import ThreadSensitiveContext, async_to_sync
 
 from django_dcache.backend import DistributedCache
 from django_dcache.runtime import aio_loop as runner
-from django_dcache.runtime import budget
+from django_dcache.runtime import deadline
 from django_dcache.testing import LocalNode, ScriptedNode, dial
 from support.waiting import turn
 
@@ -488,7 +488,7 @@ def test_the_budget_of_an_asgi_request(make_cache, node):
     async def request(calls):
         async with ThreadSensitiveContext():
             await calls()
-            return budget.account().spent
+            return deadline.account().spent
 
     async def one_by_one():
         await cache.aget("key")
@@ -505,4 +505,4 @@ def test_the_budget_of_an_asgi_request(make_cache, node):
         assert await request(cache.aclose) == 0
 
     asyncio.run(main())
-    assert budget.account() is None
+    assert deadline.account() is None
