@@ -129,7 +129,7 @@ def test_second_conductor(stage: Callable[..., Stage]) -> None:
     added = fleet.nodes.add().address
     conductor = fleet.conductor({"copy": intrude})
     assert conductor.run(fleet.changed(add=[added])).state == "done"
-    assert conductor.owner in refusals[0]
+    assert conductor.progress.owner in refusals[0]
     assert added in fleet.settled[1]
     assert fleet.versions() == [1] * len(NAMES)
 

@@ -153,7 +153,7 @@ def test_from_the_command_line(tmp_path: Path, nodes: LocalFleet) -> None:
     (tmp_path / "stock/mended").touch()
     before = len(site.loads())
     assert "partial" in site.jobs("watch", item["job"], code=3).stderr
-    assert "tries again" in site.jobs("retry", item["job"]).stderr
+    assert "retries" in site.jobs("retry", item["job"]).stderr
     retried = site.warm("status")["items"][0]
     assert (retried["state"], retried["loaded"], retried["retry_of"]) == ("done", 2, item["job"])
     assert sorted(number for number, _ in site.loads()[before:]) == [3, 5]
