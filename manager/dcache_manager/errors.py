@@ -7,7 +7,7 @@ from django_dcache.errors import DCacheError
 
 
 class NothingReachable(DCacheError):
-    """No node of this fleet can be reached."""
+    """No node of this fleet can be reached; start them, or correct LOCATION or --nodes."""
 
 
 class NotConfirmed(DCacheError):
@@ -32,15 +32,15 @@ class JobIncomplete(DCacheError):
 
 
 class Cancelled(DCacheError):
-    """The resize was cancelled; the fleet is as it was before."""
+    """The resize was cancelled; the fleet has the layout it had before."""
 
 
 class ClaimLost(DCacheError):
-    """Another worker has taken this over."""
+    """Another worker has taken over this job or step."""
 
 
 class BrokerAway(DCacheError):
-    """The broker did not take the message."""
+    """The broker did not take the message; start it, or correct broker_url."""
 
 
 class Adjourned(Exception):

@@ -64,7 +64,9 @@ def _register() -> Iterator[list[dict[str, Any]]]:
         try:
             nodes = json.loads(file.read() or "[]")
         except ValueError as error:
-            raise ConfigurationError(f"{file.name} can't be read: {error}") from None
+            raise ConfigurationError(
+                f"{file.name} can't be read ({error}); delete it once no node of it runs"
+            ) from None
         try:
             yield nodes
         finally:

@@ -2,7 +2,7 @@
 
     DCACHE = {"REGION": "eu", "REGIONS": ["eu", "us"]}
 
-A region is one fleet with its sites and workers. Without DCACHE nothing is logged and nobody else is told.
+A region is one fleet with its sites and workers. Without DCACHE nothing is logged, and no other region is told.
 """
 
 import difflib

@@ -66,7 +66,7 @@ class Verification:
         """Look at every key, or at one in `sample` (by its hash). Raises Conflict while keys are moving."""
         view = self._fleet.proven_view()
         if view.state.topology.phase is not Phase.STABLE:
-            raise Conflict("keys are moving; verify when the resize has ended", epoch=view.epoch)
+            raise Conflict("keys are moving; verify once the resize has ended", epoch=view.epoch)
         epoch, found = view.epoch, self.result
         owned: dict[bytes, Key] = {}
         for name, node in view.state.topology.nodes.items():

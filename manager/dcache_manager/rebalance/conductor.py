@@ -101,7 +101,7 @@ class Conductor:
             self._lead.claim("run")
             topology = self._topology
             if topology.phase is not Phase.STABLE:
-                raise Conflict("keys are moving; the resize ends first", epoch=topology.epoch)
+                raise Conflict("keys are moving; repeat this once the resize has ended", epoch=topology.epoch)
             self._lead.barrier("the epoch before this one")
             self._lead.publish(topology.served_by(with_out(topology.layout, name, True), self._lead.fence))
             self.progress.state = "done"

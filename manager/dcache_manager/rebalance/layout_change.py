@@ -46,7 +46,9 @@ def desired_layout(target: Target, topology: Topology, change: LayoutChange, not
     for node in target.wanted.nodes:
         if running.get(node.address, node.name) != node.name:
             name = running[node.address]
-            raise ConfigurationError(f"LOCATION calls {node.address} {node.name!r}, the fleet calls it {name!r}")
+            raise ConfigurationError(
+                f"LOCATION calls {node.address} {node.name!r}, the fleet calls it {name!r}; use that name"
+            )
     return target.wanted
 
 

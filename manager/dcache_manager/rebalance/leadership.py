@@ -115,7 +115,7 @@ class Leadership:
             elif now - self._leased_at > OUTAGE_SECONDS:
                 raise NoMajority("the conductor's lease could not be renewed", epoch=self.topology.epoch)
             elif b"/" in other:
-                raise Conflict(f"{other.decode('ascii', 'replace')} took over", epoch=self.topology.epoch)
+                raise Conflict(f"{other.decode('ascii', 'replace')} took over the lead", epoch=self.topology.epoch)
             self._renew_at = now + RENEWAL_SECONDS
         if now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
@@ -188,4 +188,4 @@ def require_epoch(planned: int | None, found: int) -> None:
     """Raises Conflict if a plan was made for another epoch."""
     # The first process that comes plants LOCATION as epoch 1: that changes nothing.
     if planned is not None and found != max(planned, 1):
-        raise Conflict(f"the plan was for epoch {planned}", epoch=found)
+        raise Conflict(f"the plan was for epoch {planned}; plan again", epoch=found)

@@ -152,7 +152,7 @@ class LocalPasses:
         except ListingRefused as refusal:
             if name not in self.refused:
                 self.refused.add(name)
-                progress.notes.append(f"{name} does not list its keys ({refusal}); they move when they are read")
+                progress.notes.append(f"{name} does not list its keys ({refusal}); they move when clients read them")
         except NodeFailure as failure:
             self.away.add(name)
             progress.note(f"{name} could not be asked for its keys: {failure}")

@@ -108,7 +108,7 @@ def with_out(layout: Layout, name: str, out: bool) -> Layout:
         raise InvalidTopology(f"there is no node {name!r}; there are {', '.join(node.name for node in layout.nodes)}")
     nodes = tuple(replace(node, out=out) if node.name == name else node for node in layout.nodes)
     if all(node.out for node in nodes):
-        raise InvalidTopology(f"{name!r} is the last node in service")
+        raise InvalidTopology(f"{name!r} is the last node in service; bring another one back first")
     return replace(layout, nodes=nodes)
 
 

@@ -194,7 +194,7 @@ def _conduct(
     with target.connected() as fleet:
         found = fleet.proven_view().epoch
         if job := leading_job(target):
-            raise Conflict(f"job {job.name} is leading this fleet", epoch=found)
+            raise Conflict(f"job {job.name} is leading this fleet; `jobs watch` shows it", epoch=found)
         leadership.require_epoch(epoch, found)
         progress = act(Conductor(fleet, journal(fleet), max_rate=max_rate, report=report))
     for text in progress.notes:

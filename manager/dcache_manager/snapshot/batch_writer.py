@@ -27,7 +27,7 @@ class BatchWriter:
         self._fleet, self._sleep = fleet, sleep
         view = fleet.proven_view()
         if view.state.topology.phase is not Phase.STABLE:
-            raise Conflict("keys are moving; load when the resize has ended", epoch=view.epoch)
+            raise Conflict("keys are moving; load once the resize has ended", epoch=view.epoch)
         self._epoch = view.epoch
         self.lease_seconds = int(fleet.options.operation) + 2
         """Longer than a batch takes, by nodes that count whole seconds; after that, a lease left behind is gone."""
@@ -43,7 +43,9 @@ class BatchWriter:
         began = self._proven()
         view = fleet.view
         if view.epoch != self._epoch:
-            raise Conflict(f"the load began under epoch {self._epoch}", epoch=view.epoch)
+            raise Conflict(
+                f"the load began under epoch {self._epoch}; load again, and it continues from here", epoch=view.epoch
+            )
         timeout, clock = fleet.options.timeout, fleet.clock
         batch = self.batch(view, items)
         try:

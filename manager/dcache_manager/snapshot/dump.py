@@ -64,7 +64,7 @@ class Dump:
         self._prefix = prefix
         self._view = fleet.proven_view()
         if self._view.state.topology.phase is not Phase.STABLE:
-            raise Conflict("keys are moving; dump when the resize has ended", epoch=self._view.epoch)
+            raise Conflict("keys are moving; dump once the resize has ended", epoch=self._view.epoch)
         self.dumped = Dumped()
 
     def run(self) -> Dumped:
@@ -167,7 +167,7 @@ def read(
 ) -> Flow[list[Value | NodeFailure | None]]:
     """What a node holds of these names; None where nothing lives any more. Raises Conflict if the fleet moved on."""
     if view.epoch != epoch:
-        raise Conflict(f"keys were listed under epoch {epoch}", epoch=view.epoch)
+        raise Conflict(f"keys were listed under epoch {epoch}; dump again", epoch=view.epoch)
     asks = [Get(name, view.generation(node, slot), ttl=True) for name, slot in zip(names, slots, strict=True)]
     replies = (yield {node: asks})[node]
     return [_alive(reply) for reply in replies]

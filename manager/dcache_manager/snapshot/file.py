@@ -50,7 +50,7 @@ class Writer:
         self._size = 0
 
     def __enter__(self) -> Self:
-        # A cache holds sessions: the file is new, and nobody else may read it.
+        # A cache holds sessions: the file is new, and no other user may read it.
         self._part.unlink(missing_ok=True)
         self._file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._write(self._header.encode())
@@ -117,13 +117,13 @@ class Reader:
             digest.update(packed)
             tick(self._file.tell())
         if kind != b"E":
-            raise BadSnapshot("it was altered")
+            raise BadSnapshot("it was altered or damaged")
         foot = kind + self._take(FOOTER.size - 1)
         digest.update(foot)
         if FOOTER.unpack(foot) != (b"E", frames, items) or self._take(DIGEST_BYTES) != digest.digest():
-            raise BadSnapshot("its digest is wrong: it was altered")
+            raise BadSnapshot("its digest is wrong: it was altered or damaged")
         if self._file.read(1):
-            raise BadSnapshot("something follows its end")
+            raise BadSnapshot("bytes follow its end")
         self._frames = frames
         return Contents(frames, items, digest.hexdigest())
 

@@ -83,18 +83,18 @@ class Header:
         try:
             found = cls(**json.loads(document))
         except (ValueError, TypeError, RecursionError):
-            raise BadSnapshot("its header makes no sense") from None
+            raise BadSnapshot("its header can't be read") from None
         if not (
             type(found.fleet) is type(found.alias) is str and type(found.began) is float and 0 <= found.began < 2**33
         ):
-            raise BadSnapshot("its header makes no sense")
+            raise BadSnapshot("its header can't be read")
         return found
 
 
 def header_bytes(preamble: bytes) -> int:
     """How many bytes of header follow the preamble. Raises BadSnapshot, also for a format of another release."""
     if len(preamble) < PREAMBLE.size or not preamble.startswith(MAGIC):
-        raise BadSnapshot("it is no snapshot, or was changed on its way")
+        raise BadSnapshot("it is not a snapshot, or a transfer changed its bytes")
     _, version, size = PREAMBLE.unpack(preamble)
     if version != VERSION:
         raise BadSnapshot(f"it has format {version}, and this release reads format {VERSION}")
@@ -119,7 +119,7 @@ def encode_frame(records: Records) -> bytes:
 def decode_frame(count: int, size: int, packed: bytes, checksum: int) -> Records:
     """The items of a frame. Raises BadSnapshot for whatever could not have been written by `encode_frame`."""
     if zlib.crc32(packed) != checksum:
-        raise BadSnapshot("a checksum is wrong: it was altered")
+        raise BadSnapshot("a checksum is wrong: it was altered or damaged")
     stream = zlib.decompressobj()
     try:
         raw = stream.decompress(packed, size + 1)
@@ -127,14 +127,14 @@ def decode_frame(count: int, size: int, packed: bytes, checksum: int) -> Records
         raise BadSnapshot("a frame can't be unpacked") from None
     columns = Struct(f"<{3 * count}I")
     if len(raw) != size or not stream.eof or stream.unused_data or size < columns.size:
-        raise BadSnapshot("a frame has not the size it says")
+        raise BadSnapshot("a frame does not have the size it states")
     numbers = columns.unpack_from(raw)
     sizes = numbers[2 * count :]
     start = size - sum(sizes)
     if start < columns.size or max(sizes, default=0) > MAX_VALUE_BYTES:
-        raise BadSnapshot("a value has not the size it says")
+        raise BadSnapshot("a value does not have the size it states")
     *names, rest = raw[columns.size : start].split(b"\n")
     if rest or len(names) != count or not all(map(legal, names)):
-        raise BadSnapshot("it holds a key that no node may be sent")
+        raise BadSnapshot("it holds a key that must not be sent to a node")
     data = [raw[begin:end] for begin, end in pairwise(accumulate(sizes, initial=start))]
     return Records(names, numbers[:count], numbers[count : 2 * count], data)

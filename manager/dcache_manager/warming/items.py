@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 
 class NotStored(DCacheError):
-    """It is not in the cache."""
+    """The item is not in the cache."""
 
 
 class Item(ABC):

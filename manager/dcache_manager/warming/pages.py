@@ -72,7 +72,7 @@ class View(Item):
 
     def warm(self) -> Outcome:
         if not self._host:
-            raise ConfigurationError(f"a View of {self.path} needs host=, for ALLOWED_HOSTS names none exactly")
+            raise ConfigurationError(f"a View of {self.path} needs host=: ALLOWED_HOSTS names no host exactly")
         if self._kept(self.request()):
             return Outcome.PRESENT
         request = self._ask()

@@ -94,7 +94,7 @@ def warmer(
     again. Raises ConfigurationError.
     """
     if isinstance(depends_on_tags, str):
-        raise ConfigurationError(f"warmer {name!r}: depends_on_tags is a string, want a list of them")
+        raise ConfigurationError(f"warmer {name!r}: depends_on_tags is a string, want a list of strings")
     if not isinstance(name, str) or not name or not name.isprintable() or len(name) > 100:
         raise ConfigurationError(f"{name!r} can't be the name of a warmer: up to 100 printable characters")
     for what, number in {"every": every, "rate": rate, "concurrency": concurrency}.items():

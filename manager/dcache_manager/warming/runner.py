@@ -28,7 +28,7 @@ RETRY_SECONDS = 1.5
 
 
 class WarmerFailed(DCacheError):
-    """The warmer itself failed."""
+    """The warmer raised an error."""
 
 
 class Work(NamedTuple):

@@ -93,7 +93,7 @@ def run(choices: Choices, target: Target, change: LayoutChange, options: RunOpti
     confirmed = background.confirmed_epoch()
     for expected in (options.expect_epoch, confirmed):
         if expected is not None and expected != topology.epoch:
-            raise Conflict(f"expected epoch {expected}", epoch=topology.epoch)
+            raise Conflict(f"the fleet is not in the expected epoch {expected}", epoch=topology.epoch)
     if made.empty and topology.target is None:
         choices.note("Nothing to do: the fleet is as it should be.")
         return _answer(choices, seen, made, None)

@@ -94,7 +94,7 @@ def hot(
 ) -> int:
     chosen = {warmer.name: warmer for warmer in _chosen(names, ()) if warmer.alias == alias}
     if names and len(chosen) < len(names):
-        raise click.UsageError(f"not all of these warmers fill cache {alias!r}")
+        raise click.UsageError(f"not all of these warmers fill cache {alias!r}; `warm list` shows which do")
     found = hot_keys.find_hot(chosen.values(), alias, top, prefix, version)
     choices.note(f"{len(found.names)} hot keys, {found.unknown} of which no warmer yields.")
     for node in found.silent:

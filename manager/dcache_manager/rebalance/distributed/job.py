@@ -28,7 +28,7 @@ def start(target: Target, made: Plan, max_rate: float | None, notify: Callable[[
     _require_celery()
     fleet = target.name
     if other := leading(fleet):
-        raise Conflict(f"job {other.name} is leading this fleet", epoch=made.epoch)
+        raise Conflict(f"job {other.name} is leading this fleet; `jobs watch` shows it", epoch=made.epoch)
     terms = {
         "alias": target.alias,
         "queue": own_queue(),
@@ -74,7 +74,7 @@ def retry(job: Job, notify: Callable[[str], None]) -> None:
     if job.state not in OVER or job.state == "done":
         raise ConfigurationError(f"job {job.name} is {job.state}; only a failed or cancelled job can be retried")
     if other := leading(job.fleet):
-        raise Conflict(f"job {other.name} is leading this fleet")
+        raise Conflict(f"job {other.name} is leading this fleet; `jobs watch` shows it")
     held = claim(job)
     if held is None:
         raise Conflict(f"job {job.name} is being run by another worker")

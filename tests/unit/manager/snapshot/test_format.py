@@ -127,7 +127,7 @@ def test_truncated(snapshot):
     for length in {*range(80), *range(0, len(data), len(data) // 25), *range(len(data) - 60, len(data))}:
         with pytest.raises(BadSnapshot):
             read(data[:length], snapshot)
-    with pytest.raises(BadSnapshot, match="follows"):
+    with pytest.raises(BadSnapshot, match="follow its end"):
         read(data + b"x", snapshot)
 
 
