@@ -12,11 +12,13 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django_dcache.engines.memcached.greeting import ANSWER, QUESTION
+
 _opaque = re.compile(rb"(?<= O)\d+(?=[ \r])")
 _value = re.compile(rb"\AVA (\d+)[^\n]*\n")
 _CHUNK_BYTES = 65536
 
-_receive, _send, _connect, _close = (getattr(socket.socket, name) for name in ("recv", "send", "connect", "close"))
+_receive, _send, _connect, _close = (getattr(socket.socket, name) for name in ("recv", "send", "connect_ex", "close"))
 
 
 class _Dialogue:
@@ -34,6 +36,8 @@ class _Dialogue:
         self.due = 0
         """Bytes of a value that the client has yet to be given."""
         self.peer: Any = None
+        self.returned = False
+        """Whether it was closed, and is open again: its client takes it for new, and waits to be greeted."""
 
 
 _dialogues: "WeakKeyDictionary[socket.socket, _Dialogue]" = WeakKeyDictionary()
@@ -45,6 +49,9 @@ def _dialogue(stream: socket.socket) -> _Dialogue:
 
 def _sending(stream: socket.socket, data: Any, *flags: int) -> int:
     dialogue, numbers = _dialogue(stream), _opaque.findall(bytes(data))
+    if dialogue.returned and data == QUESTION:
+        dialogue.held, dialogue.single, dialogue.returned = ANSWER, True, False
+        return len(data)
     if numbers:
         dialogue.last, dialogue.single, dialogue.asked = numbers[-1], len(numbers) == 1, True
     return _send(stream, data, *flags)
@@ -103,17 +110,16 @@ def returned_connections() -> None:
     """A connection that is closed with a reply on its way is not closed, but given to the next call to that node."""
     idle: dict[Any, list[tuple[int, _Dialogue]]] = {}
 
-    def connect(stream: socket.socket, address: Any) -> None:
+    def connect(stream: socket.socket, address: Any) -> int:
         waiting = idle.get(address)
         if waiting:
             number, old = waiting.pop()
             os.dup2(number, stream.fileno())
             os.close(number)
-            old.single = True
+            old.returned = True
             _dialogues[stream] = old
-        else:
-            _connect(stream, address)
         _dialogue(stream).peer = address
+        return 0 if waiting else _connect(stream, address)
 
     def close(stream: socket.socket) -> None:
         dialogue = _dialogues.get(stream)
@@ -123,7 +129,7 @@ def returned_connections() -> None:
         _close(stream)
 
     any_reply()
-    _install(connect=connect, close=close)
+    _install(connect_ex=connect, close=close)
 
 
 def _install(**methods: Callable[..., Any]) -> None:
