@@ -18,8 +18,8 @@ from .schedule import Phase
 WINDOW_SECONDS = 0.5
 MOST_IN_VAIN = 0.01
 """The part of the reads of one window that may miss what was there, and of the writes that may fail."""
-FEWEST_IN_VAIN = 5
-"""Fewer than this may be one hot key."""
+FEWEST_IN_VAIN, FEWEST_CALLS = 5, 50
+"""Fewer failures than this may be of one hot key; a window with fewer calls is of a machine that has no time."""
 MEMORY_SECONDS = 60.0
 """A register that was seen longer ago than this may have expired."""
 
@@ -103,7 +103,8 @@ class Availability:
         ):
             for window, count in sorted(in_vain.items()):
                 moment = self._origin + window * WINDOW_SECONDS
-                if count >= max(FEWEST_IN_VAIN, MOST_IN_VAIN * calls[window]) and not self._is_excused(moment):
+                many = count >= max(FEWEST_IN_VAIN, MOST_IN_VAIN * calls[window]) and calls[window] >= FEWEST_CALLS
+                if many and not self._is_excused(moment):
                     yield moment, f"{count} of {calls[window]} {what} within half a second, and no node was ill"
 
     def _window(self, moment: float) -> int:

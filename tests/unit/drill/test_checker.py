@@ -104,11 +104,12 @@ def test_a_node_that_did_not_answer_in_time_explains_misses(judged):
 def test_writes_that_fail(judged):
     """More than one write of a hundred that fails while all nodes are well is told; four in half a second are not."""
 
-    def failed(count):
-        return [(Kind.WRITE, Outcome.FAIL, REGISTER, n + 9, 2 + n / 100, 2.001 + n / 100) for n in range(count)]
+    def writes(outcome, count):
+        return [(Kind.WRITE, outcome, REGISTER, n + 9, 2 + n / 200, 2.001 + n / 200) for n in range(count)]
 
-    assert judged(*failed(5)) == {"I12 availability": 1}
-    assert not judged(*failed(4))
+    assert judged(*writes(Outcome.OK, 60), *writes(Outcome.FAIL, 5)) == {"I12 availability": 1}
+    assert not judged(*writes(Outcome.OK, 60), *writes(Outcome.FAIL, 4))
+    assert not judged(*writes(Outcome.OK, 20), *writes(Outcome.FAIL, 5))
 
 
 def test_a_stale_read(judged):
