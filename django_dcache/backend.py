@@ -94,8 +94,10 @@ class DistributedCache(Operations):
             return self._run(self._get(made_key, default), needs)
         if found is None:
             return default
-        value = self._decoded(made_key, *found)
-        return default if value is ABSENT else value
+        try:
+            return self._codec.decode(made_key, *found)
+        except UnreadableValue as error:
+            return self._unreadable(error, default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         made_key = self.make_key(key, version)
@@ -158,7 +160,7 @@ class DistributedCache(Operations):
         """
         made_key, needs = self.make_key(key, version), None
         try:
-            found = shortcut.get(self.fleet, made_key)
+            found = shortcut.get(self.fleet, made_key, loads=True)
             if found and (value := self._decoded(made_key, *found)) is not ABSENT:
                 return value
         except NeedsFlow as more:
@@ -171,7 +173,7 @@ class DistributedCache(Operations):
         """`get_or_set`; what `default` returns may also be awaitable."""
         made_key, needs = self.make_key(key, version), None
         try:
-            found = await aio_shortcut.get(self.fleet, made_key)
+            found = await aio_shortcut.get(self.fleet, made_key, loads=True)
             if found and (value := self._decoded(made_key, *found)) is not ABSENT:
                 return value
         except AsyncNeedsFlow as more:

@@ -78,11 +78,15 @@ class Operations(BaseCache):
         """The value, or ABSENT if it can't be read."""
         try:
             return self._codec.decode(made_key, flags, data)
-        except UnreadableValue:
-            self.fleet.counters["unreadable"] += 1
-            if self._raises:
-                raise
-            return ABSENT
+        except UnreadableValue as error:
+            return self._unreadable(error, ABSENT)
+
+    def _unreadable(self, error: UnreadableValue, otherwise: Any) -> Any:
+        """Count a value that can't be read; `otherwise`, or the error by `on_error`."""
+        self.fleet.counters["unreadable"] += 1
+        if self._raises:
+            raise error
+        return otherwise
 
     def _decode(self, made_key: str, value: Value | None) -> Any:
         return ABSENT if value is None or value.data is None else self._decoded(made_key, value.flags, value.data)
@@ -160,10 +164,13 @@ class Operations(BaseCache):
             young = view.young(made_key)
             return fetch_or_load(view, _name(view, made_key), load)
 
-        found = yield Run(named)
+        found = yield from self._settled(Run(named), None)
         if loaded is not ABSENT:
             return loaded
-        doubted = found and self._doubted(1)
+        if found is None:
+            yield Run(_ask_application, (load,))
+            return loaded
+        doubted = self._doubted(1)
         value = ABSENT if doubted else self._decode(made_key, found)
         if value is not ABSENT:
             return value

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..commands import Answer, Command, Get, Refused, Remove, Reply, Store, Token, Value
-from ..errors import NodeFailure
+from ..errors import NodeFailure, NoReplica
 from ..model.placement import Route
 from ..model.view import Place, Standing, View
 from . import Brief, Flow, Item, Pause
@@ -38,11 +38,11 @@ def _always(value: Value) -> bool:
 
 
 def add(view: View, name: bytes, item: Item, readable: Readable = _always) -> Flow[bool]:
-    """Whether it was stored. False if any copy exists, and whenever that can't be told."""
+    """Whether it was stored; False if any copy exists. Raises NoReplica where that can't be told."""
     place = view.place(name)
     route, slot = place
     if any(view.standing(node, slot) is Standing.OWED for node in route.write + route.purge):
-        return False
+        raise NoReplica(epoch=view.epoch)
     if route.fill:
         return (yield from _add_through_gate(view, name, place, item, readable))
     addition = _Addition(view, name, slot, route, item, readable)
@@ -85,10 +85,10 @@ class _Addition:
             if mine is not None:
                 break
             usable.pop(0)
-            if truth or not (yield from self._disown({decider})):
-                return False  # The old copy may be there, for others to read.
-        else:
-            return False
+            yield from self._disown({decider})
+            if truth or not usable:
+                raise NoReplica(epoch=self._view.epoch)  # It may have been stored.
+        assert mine is not None
         if not mine.free:
             yield from self._release({node: token for node, token in won.items() if node in usable[1:]})
             return False
@@ -96,8 +96,7 @@ class _Addition:
             consent = yield from self._consent(node, leases.get(node), decider, mine)
             if consent is None:
                 usable.remove(node)
-                if not (yield from self._disown({node})):
-                    return False
+                yield from self._disown({node})
             elif not consent:
                 yield from self._take_back(decider, mine)
                 return False
@@ -132,8 +131,7 @@ class _Addition:
             return None
         if silent:
             usable[1:] = [node for node in usable[1:] if node not in silent]
-            if not (yield from self._disown(silent)):
-                return None
+            yield from self._disown(silent)
         return tokens, won
 
     def _decide(self, node: str) -> Flow[_Held | None]:
@@ -204,9 +202,11 @@ class _Addition:
         if drops:
             yield drops
 
-    def _disown(self, nodes: Iterable[str]) -> Flow[bool]:
+    def _disown(self, nodes: Iterable[str]) -> Flow[None]:
+        """Raises NoReplica: the old copy may be there, for others to read."""
         self._bumped = True
-        return (yield from bump(self._view, {(node, self._slot) for node in (*nodes, *self._route.joining)}))
+        if not (yield from bump(self._view, {(node, self._slot) for node in (*nodes, *self._route.joining)})):
+            raise NoReplica(epoch=self._view.epoch)
 
     def _get(self, node: str, lease: bool = False) -> Get:
         return Get(self._name, self._view.generation(node, self._slot), value=False, token=not lease, lease=lease)
@@ -261,6 +261,7 @@ def _add_through_gate(view: View, name: bytes, place: Place, item: Item, readabl
     if decided is None:
         yield from bump(view, {(decider, slot), *((other, slot) for other in route.joining)})
         yield from _leave_gate(view, name, place, token)
+        raise NoReplica(epoch=view.epoch)
     if not decided:
         return False
     return (yield from _follow(view, name, place, {decider}))

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Reply, Store, Value
-from ..errors import NodeFailure
+from ..errors import NodeFailure, NoReplica
 from ..model.placement import Route
 from ..model.view import Standing, View
 from ..values.plain import LEAST, MOST
-from . import Flow, Pause, lost
+from . import Brief, Flow, Pause, lost
 from .consensus import bump, unmoved
 
 TRIES = 20
@@ -43,15 +43,15 @@ class _Failed(Exception):
 
 
 def count(view: View, name: bytes, delta: int) -> Flow[int | None]:
-    """Add `delta`; the new number, or None if there is no such counter, or the count failed.
+    """Add `delta`; the new number, or None if there is no such counter.
 
-    Raises NotANumber, and OverflowError for a number or a delta beyond 64 bits.
+    Raises NoReplica where that can't be told, NotANumber, and OverflowError for a number or a delta beyond 64 bits.
     """
     if abs(delta) > MOST:
         raise OverflowError(f"delta {delta} takes more than 64 bits")
     route, slot = view.place(name)
     if any(view.standing(node, slot) is Standing.OWED for node in route.write + route.purge):
-        return None  # Others still read there what this process could not disown.
+        raise NoReplica(epoch=view.epoch)  # Others still read there what this process could not disown.
     counter = _Counter(view, name, slot, route, delta)
     try:
         if not route.truth:
@@ -62,7 +62,7 @@ def count(view: View, name: bytes, delta: int) -> Flow[int | None]:
             return None
         return (yield from counter.count_alone())
     except _Failed:
-        return None
+        raise NoReplica(epoch=view.epoch) from None
 
 
 class _Counter:
@@ -134,7 +134,7 @@ class _Counter:
         asks: dict[str, list[Command]] = {node: [self._get(node)] for node in usable}
         if blind:
             asks[head] = [self._arithmetic(head, self._delta)]
-        replies = yield asks
+        replies = yield asks if blind else Brief(asks)  # Another copy may have to count in its place.
         seen = {node: reply for node, (reply,) in replies.items()}
         silent = {node for node in usable if _silent(asks[node][0], seen[node])}
         if len(silent) == len(usable) and not blind:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from ..commands import Command, Get, Remove, Store, Token, Value
-from ..errors import NodeFailure
+from ..errors import NodeFailure, NoReplica
 from ..model.view import Place, Standing, View
 from . import Brief, Flow, Item, Load, Pause
 from .consensus import bump
@@ -87,12 +87,15 @@ def fetch_or_load(view: View, name: bytes, load: Callable[[], Item | None]) -> F
     """The value, or None after `load` ran and what it returned was stored, unless something newer came first.
 
     A lease on every copy is taken before the loader runs: whatever is written or deleted meanwhile voids its token,
-    so a slow loader never overwrites a newer value. `load` may return None: nothing is stored.
+    so a slow loader never overwrites a newer value. `load` may return None: nothing is stored. Raises NoReplica, before
+    anything is loaded, if no replica answered.
     """
     for _ in range(LEASE_PATIENCE):
-        hit = (yield from fetch(view, [name])).get(name)
-        if hit is not None:
-            return hit
+        found = yield from fetch(view, [name])
+        if name in found:
+            return found[name]
+        if found.unanswered:
+            raise NoReplica(epoch=view.epoch)
         tokens, taken = yield from _lease(view, name)
         if not taken:
             break

@@ -6,8 +6,8 @@ The rules: docs/explanation/protocol.md#writes and #the-four-phase-move.
 from collections import defaultdict
 from collections.abc import Mapping
 
-from ..commands import Answer, Command, Remove, Store, Touch
-from ..errors import NodeFailure
+from ..commands import Answer, Command, Remove, Reply, Store, Touch
+from ..errors import NodeFailure, NoReplica
 from ..model.state import Slot
 from ..model.view import Place, Standing, View
 from . import Flow, Item, Pause, lost
@@ -141,12 +141,12 @@ class Batches:
 
 
 def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
-    """Give every copy a new TTL. True if there was one."""
+    """Give every copy a new TTL. True if there was one. Raises NoReplica if none of them answered."""
     place = view.place(name)
     route, slot = place
     if route.fill and not (yield from _bring(view, name, place)):
         return False
-    touched = False
+    said: list[Reply | NodeFailure] = []
     for part in (route.first, route.second):
         commands: dict[str, list[Command]] = {}
         for node in part.write + part.purge:
@@ -154,13 +154,15 @@ def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
                 generation = view.generation(node, slot)
                 commands[node] = [Touch(name, generation, ttl) if node in part.write else Remove(name, generation)]
         replies = (yield commands) if commands else {}
-        touched |= any(replies[node][0] is Answer.DONE for node in part.write if node in replies)
+        said += [replies[node][0] for node in part.write if node in replies]
         # A purge that may have missed leaves a copy with the old TTL; a touch that may have does no harm.
         purged = [node for node in part.purge if node in replies]
         suspect = {(node, slot) for node in purged if lost(commands[node][0], replies[node][0], purge=True)}
         if suspect:
             yield from bump(view, suspect | {(other, slot) for other in route.joining})
-    return touched
+    if said and all(isinstance(reply, NodeFailure) for reply in said):
+        raise NoReplica(epoch=view.epoch)
+    return Answer.DONE in said
 
 
 def _bring(view: View, name: bytes, place: Place) -> Flow[bool]:

@@ -46,8 +46,8 @@ class Gathering:
             self.all.set_result(None)
 
 
-async def get(fleet: Fleet, made_key: str) -> Data | None:
-    """(flags, data), or None for a miss. Raises AsyncNeedsFlow."""
+async def get(fleet: Fleet, made_key: str, loads: bool = False) -> Data | None:
+    """(flags, data), or None for a miss. Raises AsyncNeedsFlow; also for a miss, if the flow `loads` it."""
     runner = runner_of(fleet)
     began = await _begin(runner)
     name, slot, plan = fleet.plans.place(made_key)
@@ -58,7 +58,7 @@ async def get(fleet: Fleet, made_key: str) -> Data | None:
     reply = replies[copy.node][0]
     if type(reply) is Value and reply.data is not None and not reply.stub:
         return reply.flags, reply.data
-    if plan.single and _missed(reply):
+    if plan.single and not loads and _missed(reply):
         return None
     raise AsyncNeedsFlow(began, [replies])
 

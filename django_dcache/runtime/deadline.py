@@ -40,6 +40,7 @@ class Account:
             self.spent += now - self._since
 
 
+asgi_request = SyncToAsync.thread_sensitive_context
 current: ContextVar[Account | None] = ContextVar("dcache_request_account", default=None)
 """Of the present request, shared by the threads it hops to; None outside of requests."""
 _accounts: WeakKeyDictionary[object, Account] = WeakKeyDictionary()
@@ -60,7 +61,7 @@ def end_request() -> None:
 def account() -> Account | None:
     """That of the present request."""
     found = current.get()
-    if found is None and (request := SyncToAsync.thread_sensitive_context.get(None)) is not None:
+    if found is None and (request := asgi_request.get(None)) is not None:
         found = _accounts.get(request)
         if found is None:
             found = _accounts[request] = Account()

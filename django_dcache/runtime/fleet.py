@@ -247,7 +247,7 @@ class Fleet:
         would hand out numbers once more. So they are disowned, by whatever this process does next."""
         if copies[1:]:
             self.owe(Owe({(node, slot): self.view.generation(node, slot) + 1 for node in copies[1:]}))
-            self._renew(float("-inf"), False)
+            self.doubt()
 
     def _take(self, view: View) -> None:
         """From now on operations run by this view."""
@@ -256,6 +256,10 @@ class Fleet:
             self.plans.view = view
         else:
             self.plans = Plans(view, self.transport)
+
+    def doubt(self) -> None:
+        """Prove the view before the next operation."""
+        self._renew(float("-inf"), False)
 
     def _renew(self, at: float, proven: bool) -> None:
         self.renew_at = at

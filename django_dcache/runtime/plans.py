@@ -74,8 +74,8 @@ class Plans:
         self._plans: list[Plan | None] = [None] * (len(self._points) + 1)
         # For the compiled `group`: the number of each point's reader, and what precedes the names on that node.
         self._owners = bytearray(b"\xff\xff" * len(self._plans))
-        self._readers: dict[str, int] = {}
-        self._marks: list[bytes] = []
+        self._numbers = {node: number for number, node in enumerate(view.state.topology.nodes)}
+        self._marks = [keys.wire_key(b"", view.generation(node, WHOLE_NODE)) for node in self._numbers]
 
     def place(self, made_key: str) -> Placed:
         """(name, slot, plan) of a key. One that is not legal needs the flow, too, which says why."""
@@ -91,7 +91,7 @@ class Plans:
         while speed.group and not self._uncommon_keys:
             groups = speed.group(made_keys, self._packed, self._owners, self._marks)
             if isinstance(groups, list):
-                return [(self._copy[node], *keys) for node, keys in zip(self._readers, groups, strict=True) if keys[0]]
+                return [(self._copy[node], *keys) for node, keys in zip(self._numbers, groups, strict=True) if keys[0]]
             if not self._own(made_keys[groups]):
                 break
         found: dict[str, Group] = {}
@@ -114,10 +114,7 @@ class Plans:
         plan = self._plans[index] or self._work_out(index)
         if not plan.read or plan.exceptions or (plan.read[0].generations or NONE).above:
             return False
-        copy = plan.read[0]
-        if copy.node not in self._readers:
-            self._marks.append(copy.key(b"", 0))
-        memoryview(self._owners).cast("H")[index] = self._readers.setdefault(copy.node, len(self._readers))
+        memoryview(self._owners).cast("H")[index] = self._numbers[plan.read[0].node]
         return True
 
     def _place_uncommon(self, made_key: str) -> Placed:

@@ -7,18 +7,15 @@ rounds. So no node is asked twice, and what a failure becomes is written in the 
 
 from collections.abc import Callable, Mapping, Sequence
 from socket import MSG_WAITALL
-from time import time
 from typing import TypeVar
 
 from ..engines.memcached import hot
-from ..engines.memcached.protocol import exptime
-from ..model.keys import wire_key
 from ..transport import forks
 from ..transport.batch import Sent
 from ..transport.breaker import State
 from ..transport.connection import Connection
 from ..transport.pool import TRUSTED_SECONDS, Pool
-from .deadline import Account, account, current
+from .deadline import Account, account, asgi_request, current
 from .fleet import Fleet
 from .plans import CopyPlan, Plans
 from .speed import found
@@ -28,6 +25,7 @@ IDLE_SECONDS = 0.05
 """A connection that was idle for longer is looked at before a write is trusted to it: its node may have closed it."""
 SLOW_PART = 4
 """Once this part of the timeout has passed, the next copy is asked by the flow, which looks at the clock."""
+UP = State.UP
 
 Rounds = Sequence[Mapping[str, Sent]]
 Reply = TypeVar("Reply")
@@ -46,13 +44,14 @@ def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
     The moment comes before the plans are looked at: a process that stands still in between, and sends what others have
     stopped counting on, finds out by the clock.
     """
-    forks.look()
+    if not forks.own[0]:
+        forks.look()
     began = fleet.clock()
     if began >= fleet.plain_until:
         began = fleet.begin()
         if began >= fleet.plain_until:
             raise NeedsFlow(began)
-    charged = current.get() or account()
+    charged = current.get() or (account() if asgi_request.get(None) else None)
     if charged is not None and charged.spent > fleet.spare_seconds:
         raise NeedsFlow(began)  # What has less than the usual time needs a look at the clock all the time.
     return began, charged, fleet.plans
@@ -60,7 +59,7 @@ def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
 
 def idle(pool: Pool, began: float, writes: bool = True) -> Connection | None:
     """An idle connection to a node that is well, if there is one, for an operation that began now."""
-    if pool.breaker.state is not State.UP:
+    if pool.breaker.state is not UP:
         return None
     try:
         connection = pool.idle.pop()
@@ -87,13 +86,14 @@ def give_back(rounds: Rounds) -> None:
 # Reading
 
 
-def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
-    """(flags, data), or None for a miss of every copy. Raises NeedsFlow."""
+def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] | None:
+    """(flags, data), or None for a miss of every copy. Raises NeedsFlow; also for a miss, if the flow `loads` it."""
     began, charged, plans = begin(fleet)
     name, slot, plan = plans.place(made_key)
     at = began
     rounds: list[Mapping[str, Sent]] = []
-    for node, pool, generations in plan.read:
+    for copy in plan.read:
+        pool = copy.pool
         connection = idle(pool, at, writes=False)
         if connection is None:
             break
@@ -102,7 +102,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
         data = b""
         try:
             stream = connection.socket
-            stream.send(hot.get((name if generations is None else wire_key(name, generations.of(slot)), opaque)))
+            stream.send(hot.get((name if copy.generations is None else copy.key(name, slot), opaque)))
             data = stream.recv(FIRST_CHUNK)
             value = found(data, opaque)
             if value:
@@ -120,17 +120,17 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
         except OSError:
             pass  # Out of time, or closed by the node: the flow finds the same.
         missed = hot.missed(data, opaque)
-        if missed and plan.single:
+        if missed and plan.single and not loads:
             pool.idle.append(connection)
             if charged is not None:
                 charged.spent += fleet.clock() - began
             return None
-        rounds.append({node: Sent(pool, connection, opaque, at, received=data)})
+        rounds.append({copy.node: Sent(pool, connection, opaque, at, received=data)})
         at = fleet.clock()
         if not missed or at - began > fleet.options.timeout / SLOW_PART:
             break
     else:
-        if plan.complete:
+        if plan.complete and not loads:
             give_back(rounds)
             if charged is not None:
                 charged.spent += at - began
@@ -143,7 +143,7 @@ def get(fleet: Fleet, made_key: str) -> tuple[int, bytes] | None:
 
 def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None) -> None:
     """Store a value on every copy. Raises NeedsFlow."""
-    size, expires = len(data), exptime(ttl, time())
+    size, expires = len(data), hot.expires(ttl)
     _write(fleet, made_key, lambda key, opaque: hot.store((key, size, flags, expires, opaque, data)), hot.done)
 
 
@@ -154,7 +154,7 @@ def remove(fleet: Fleet, made_key: str) -> bool:
 
 def touch(fleet: Fleet, made_key: str, ttl: float | None) -> bool:
     """Whether there was something that has this TTL now. Raises NeedsFlow."""
-    expires = exptime(ttl, time())
+    expires = hot.expires(ttl)
     return True in _write(fleet, made_key, lambda key, opaque: hot.touch((key, expires, opaque)), hot.done)
 
 
@@ -181,43 +181,60 @@ def _write(
     name, slot, plan = plans.place(made_key)
     if not 0 < len(plan.write) <= copies:
         raise NeedsFlow(began)
-    return _ask(fleet, (began, charged, name, slot), plan.write, question, answer)
+    if len(plan.write) > 1:
+        return _write_each(fleet, began, charged, name, slot, plan.write, question, answer)
+    (copy,) = plan.write
+    connection = idle(copy.pool, began)
+    if connection is None:
+        raise NeedsFlow(began)
+    opaque = connection.opaque
+    connection.opaque = opaque + 1
+    request = question(name if copy.generations is None else copy.key(name, slot), opaque)
+    taken, data = 0, b""
+    try:
+        stream = connection.socket
+        taken = stream.send(request)
+        if taken == len(request):
+            data = stream.recv(FIRST_CHUNK)
+    except OSError:
+        pass
+    reply = answer(data, opaque)
+    lasted = fleet.clock() - began
+    if reply is None or lasted > fleet.options.timeout:  # What is late is a case for the flow.
+        raise NeedsFlow(began, [{copy.node: Sent(copy.pool, connection, opaque, began, request[taken:], data)}])
+    copy.pool.idle.append(connection)
+    if charged is not None:
+        charged.spent += lasted
+    return [reply]
 
 
-def _ask(
+def _write_each(
     fleet: Fleet,
-    beginning: tuple[float, Account | None, bytes, int],
+    began: float,
+    charged: Account | None,
+    name: bytes,
+    slot: int,
     copies: Sequence[CopyPlan],
     question: Callable[[bytes, int], bytes],
     answer: Callable[[bytes, int], Reply | None],
 ) -> list[Reply]:
-    """What each of the copies answered. Raises NeedsFlow unless all of it is plain."""
-    began, charged, name, slot = beginning
-    talks: list[tuple[CopyPlan, Connection]] = []
-    for copy in copies:
-        connection = idle(copy.pool, began)
-        if connection is None:
-            for (_, pool, _), connection in talks:
-                pool.idle.append(connection)
-            raise NeedsFlow(began)
-        talks.append((copy, connection))
+    """The same for several copies, which are written at once."""
+    connections = _connect(copies, began)
     unsent: dict[str, bytes] = {}
-    for (node, _, generations), connection in talks:
+    for copy, connection in zip(copies, connections, strict=True):
         opaque = connection.opaque
         connection.opaque = opaque + 1
-        request = question(name if generations is None else wire_key(name, generations.of(slot)), opaque)
+        request = question(name if copy.generations is None else copy.key(name, slot), opaque)
         try:
             taken = connection.socket.send(request)
         except OSError:
             taken = 0
         if taken < len(request):
-            unsent[node] = request[taken:]
-    at = fleet.clock()
+            unsent[copy.node] = request[taken:]
     replies: list[Reply] = []
     received: list[bytes] = []
-    plain = not unsent
     # The last one first: by the time it has answered the others have too, and this process was not woken for them.
-    for _, connection in reversed(talks) if plain else ():
+    for connection in reversed(connections) if not unsent else ():
         try:
             data = connection.socket.recv(FIRST_CHUNK)
         except OSError:
@@ -225,21 +242,32 @@ def _ask(
         received.append(data)
         reply = answer(data, connection.opaque - 1)
         if reply is None:
-            plain = False
             break
         replies.append(reply)
     lasted = fleet.clock() - began
-    if plain and lasted <= fleet.options.timeout:  # What is late is a case for the flow.
-        for (_, pool, _), connection in talks:
-            pool.idle.append(connection)
+    if len(replies) == len(connections) and lasted <= fleet.options.timeout:  # What is late is a case for the flow.
+        for copy, connection in zip(copies, connections, strict=True):
+            copy.pool.idle.append(connection)
         if charged is not None:
             charged.spent += lasted
         replies.reverse()
         return replies
-    received += [b""] * (len(talks) - len(received))
-    received.reverse()
+    received += [b""] * (len(connections) - len(received))
     sent = {
-        node: Sent(pool, connection, connection.opaque - 1, at, unsent.get(node, b""), data)
-        for ((node, pool, _), connection), data in zip(talks, received, strict=True)
+        copy.node: Sent(copy.pool, connection, connection.opaque - 1, began, unsent.get(copy.node, b""), data)
+        for copy, connection, data in zip(copies, connections, reversed(received), strict=True)
     }
     raise NeedsFlow(began, [sent])
+
+
+def _connect(copies: Sequence[CopyPlan], began: float) -> list[Connection]:
+    """An idle connection for each copy. Raises NeedsFlow."""
+    connections: list[Connection] = []
+    for copy in copies:
+        connection = idle(copy.pool, began)
+        if connection is None:
+            for earlier, other in zip(copies, connections, strict=False):
+                earlier.pool.idle.append(other)
+            raise NeedsFlow(began)
+        connections.append(connection)
+    return connections

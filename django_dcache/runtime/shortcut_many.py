@@ -5,10 +5,8 @@ If any of the keys needs the flow, all of them take it.
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
-from time import time
 
 from ..engines.memcached import hot
-from ..engines.memcached.protocol import exptime
 from ..errors import ProtocolViolation
 from ..flows import Item
 from ..transport.batch import Sent
@@ -158,7 +156,7 @@ def _collect(batches: Batches, batch: Batch, found: hot.Found, missed: list[str]
 
 def store_many(fleet: Fleet, items: Mapping[str, Item | None]) -> None:
     """Store all of them, by made key. Raises NeedsFlow."""
-    batches, now = Batches(fleet), time()
+    batches = Batches(fleet)
     place = batches.plans.place
     for made_key, item in items.items():
         name, slot, plan = place(made_key)
@@ -167,7 +165,7 @@ def store_many(fleet: Fleet, items: Mapping[str, Item | None]) -> None:
         flags, data, ttl = item
         for copy in plan.write:
             key = name if copy.generations is None else copy.key(name, slot)
-            batches.of(copy).parts.append(hot.quiet_store((key, len(data), flags, exptime(ttl, now), data)))
+            batches.of(copy).parts.append(hot.quiet_store((key, len(data), flags, hot.expires(ttl), data)))
     _tell(batches)
 
 

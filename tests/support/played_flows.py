@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from django_dcache.commands import Store
-from django_dcache.errors import NodeTimeout
+from django_dcache.errors import NodeTimeout, NoReplica
 from django_dcache.flows import Learn, Load, Owe, Pause
 from django_dcache.model.keys import RESERVED, wire_key
 from django_dcache.model.placement import Placement
@@ -104,6 +104,7 @@ class Play:
         """The type of each round."""
         self._rounds, self._keepers, self._loaded = list(rounds), keepers, loaded
         self.result: Any = None
+        """What the flow returned; NoReplica if that was raised."""
         advance, answer = flow.send, None
         try:
             while True:
@@ -125,6 +126,8 @@ class Play:
                         answer = self._answer(step)
         except StopIteration as stop:
             self.result = stop.value
+        except NoReplica:
+            self.result = NoReplica
         assert not self._rounds, f"rounds that were not asked for: {self._rounds}"
 
     def _answer(self, step):

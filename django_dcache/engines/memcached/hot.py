@@ -7,10 +7,12 @@ engine's parser. Every question has an opaque number that its answer echoes.
 import re
 from collections.abc import Sequence
 from itertools import count as numbers
+from time import time
 
 from ...commands import Answer, Reply
 from ...errors import ProtocolViolation
 from ...model.keys import RESERVED
+from .protocol import MONTH, exptime
 
 Found = dict[str, tuple[int, bytes]]
 """(flags, data) by made key."""
@@ -35,6 +37,11 @@ quiet_store = b"ms %b %d F%d T%d q\r\n%b\r\n".__mod__
 quiet_remove = b"delete %b noreply\r\n".__mod__
 closing = b"md %b O%%d\r\n" % RESERVED
 """After quiet commands: its answer says that the node is through with them."""
+
+
+def expires(ttl: float | None) -> int:
+    """A TTL as `store`, `add` and `touch` take it."""
+    return ttl if type(ttl) is int and ttl <= MONTH else exptime(ttl, time())
 
 
 def found(data: bytes, opaque: int) -> tuple[int, int, int] | None:

@@ -253,7 +253,7 @@ def test_interrupted_at_every_line(site, operation):
         assert cache.set_many({KEY: 5, OTHER: "other"}) == []
         cache.delete("missing")
         if besides == "proving":
-            cache.fleet.renew_at = float("-inf")
+            cache.fleet.doubt()
         elif besides == "connecting":
             cache.fleet.close()
         if not interrupted_at(line, lambda: operate(cache)):

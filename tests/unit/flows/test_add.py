@@ -3,7 +3,7 @@
 import pytest
 
 from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
-from django_dcache.errors import NodeTimeout
+from django_dcache.errors import NodeTimeout, NoReplica
 from django_dcache.flows import Item
 from django_dcache.flows.add import TRIES, WAIT, add
 from django_dcache.model.topology import Phase
@@ -140,7 +140,7 @@ def test_another_lease_on_the_second_replica(won):
 def test_lost_decision():
     """A decision nobody knows is disowned, and nothing was added."""
     keepers = Keepers(ONE)
-    assert Play(add(ONE, K, ITEM), decides(NodeTimeout(), NodeTimeout()), keepers=keepers).result is False
+    assert Play(add(ONE, K, ITEM), decides(NodeTimeout(), NodeTimeout()), keepers=keepers).result is NoReplica
     assert keepers.state("b").generation("a", ONE.place(K).slot) == 1
 
 
@@ -166,7 +166,7 @@ def test_a_decision_that_cannot_be_disowned():
     """If too few keepers can be told of a lost decision, no other replica decides."""
     rounds = asks(FREE), decides(NodeTimeout(), NodeTimeout(), K2)
     play = Play(add(TWO, K2, ITEM), *rounds, keepers=Keepers(TWO, silent="abc"))
-    assert play.result is False and play.owed
+    assert play.result is NoReplica and play.owed
 
 
 def test_silent_follower():
@@ -193,7 +193,7 @@ def test_a_bumped_slot_does_not_decide():
 
 def test_an_owed_slot_adds_nothing():
     """While others may read a copy that this process could not disown, nothing is added."""
-    assert Play(add(TWO.owing({("b", TWO.place(K2).slot): 1}), K2, ITEM)).result is False
+    assert Play(add(TWO.owing({("b", TWO.place(K2).slot): 1}), K2, ITEM)).result is NoReplica
 
 
 # Keys on the move

@@ -3,7 +3,7 @@
 import pytest
 
 from django_dcache.commands import Answer, Arithmetic, Get, Refused, Remove, Store, Token, Value
-from django_dcache.errors import NodeDown, NodeTimeout
+from django_dcache.errors import NodeDown, NodeTimeout, NoReplica
 from django_dcache.flows.count import LOOK_WAIT, LOOKS, PULL_WAIT, PULLS, NotANumber, count
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
@@ -120,14 +120,14 @@ def test_no_number_for_a_moment(there):
 def test_lost_count(reply):
     """A count whose outcome nobody knows is disowned: there is no counter any more, rather than a wrong one."""
     keepers = Keepers(ONE)
-    assert Play(count(ONE, K, 1), {"a": {adds(K): reply}}, keepers=keepers).result is None
+    assert Play(count(ONE, K, 1), {"a": {adds(K): reply}}, keepers=keepers).result is NoReplica
     assert keepers.state("b").generation("a", ONE.place(K).slot) == 1
 
 
 def test_nothing_was_asked_to_count():
     """If the look before a count is lost nothing was changed, and nothing is disowned."""
     keepers = Keepers(ONE)
-    assert Play(count(ONE, K, -1), {"a": {looks(K): NodeTimeout()}}, keepers=keepers).result is None
+    assert Play(count(ONE, K, -1), {"a": {looks(K): NodeTimeout()}}, keepers=keepers).result is NoReplica
     assert not keepers.asked
 
 
@@ -225,7 +225,9 @@ def test_a_copy_that_is_never_made():
 def test_lost_count_of_the_first_replica():
     """Nobody knows whether the first copy counted: no number is handed out, and the copy is disowned."""
     keepers = Keepers(TWO)
-    assert Play(count(TWO, K2, 1), {"a": {adds(K2): NodeTimeout()}, "b": second(3)}, keepers=keepers).result is None
+    assert (
+        Play(count(TWO, K2, 1), {"a": {adds(K2): NodeTimeout()}, "b": second(3)}, keepers=keepers).result is NoReplica
+    )
     assert keepers.state("c").generation("a", TWO.place(K2).slot) == 1
 
 
@@ -242,7 +244,7 @@ def test_a_count_that_cannot_be_disowned():
     """If too few keepers can be told, no number is handed out."""
     first = {"a": {adds(K2): number(4)}, "b": second(NodeTimeout())}
     play = Play(count(TWO, K2, 1), first, keepers=Keepers(TWO, silent="abc"))
-    assert play.result is None and play.owed
+    assert play.result is NoReplica and play.owed
 
 
 # Bumped slots
@@ -270,7 +272,7 @@ def test_a_closed_slot_is_deleted_from():
 def test_an_owed_slot_does_not_count():
     """While others may read a copy that this process could not disown, no number is handed out."""
     view = TWO.owing({("b", TWO.place(K2).slot): 1})
-    assert Play(count(view, K2, 1)).result is None
+    assert Play(count(view, K2, 1)).result is NoReplica
 
 
 # Keys on the move
@@ -391,6 +393,6 @@ def test_lost_reply_of_what_moves(phase, silent):
         (Phase.SETTLE, "a"): ({"a": {Remove(MOVER): NodeTimeout()}}, {"c": {adds(MOVER): MISS}}),
     }[phase, silent]
     play = Play(count(view, MOVER, 1), *rounds, keepers=keepers)
-    assert play.result == (8 if silent == "c" else None)
+    assert play.result == {"c": 8, "a": NoReplica if phase is Phase.COPY else None}[silent]
     state, slot = keepers.state("b"), view.place(MOVER).slot
     assert state.generation(silent, slot) == state.generation("c", slot) == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Touch, Value
-from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable
+from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable, NoReplica
 from django_dcache.flows import Item, Urgent
 from django_dcache.flows.write import FILLS, touch, write
 from django_dcache.model.topology import Phase
@@ -349,7 +349,7 @@ def test_refused_by_what_joins():
 # Touch
 
 
-@pytest.mark.parametrize(("reply", "touched"), [(DONE, True), (MISS, False), (NodeTimeout(), False), (OOM, False)])
+@pytest.mark.parametrize(("reply", "touched"), [(DONE, True), (MISS, False), (NodeTimeout(), NoReplica), (OOM, False)])
 def test_touch(reply, touched):
     """A touch says whether there was something to touch; a lost one changes no value and needs no bump."""
     assert Play(touch(ONE, K, 9), {"a": {Touch(K, 0, 9): reply}}).result is touched
