@@ -22,5 +22,5 @@ def locate(made_key: str, points: Sequence[int]) -> tuple[bytes, int, int] | Non
         return None
     if not keys.is_own_name(name):
         return None
-    point, slot = keys.point_and_slot(md5(name).digest())
+    point, slot = keys.point_and_slot(md5(name).digest())  # nosec B324
     return name, bisect_left(points, point), slot
