@@ -78,6 +78,12 @@ def test_every_page_can_be_found(page):
     assert f"({page.removeprefix('docs/')})" in (CHECKOUT / "docs/index.md").read_text()
 
 
+def test_decisions_are_numbered():
+    """Every decision has a number of its own, and none is left out."""
+    numbers = sorted(int(page.name[:4]) for page in CHECKOUT.glob("docs/adr/*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 @pytest.mark.parametrize("made", MADE)
 def test_made_pages(made):
     """What a script makes of the code is what it would make today; run it again after a change."""
