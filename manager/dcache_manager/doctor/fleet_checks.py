@@ -50,7 +50,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
         findings.append(check_clock(node.name, report.reply, report.asked_at))
     for check in (_item_sizes, _keepers, _size_of_fleet, _moving, _prefixes):
         findings += check(seen)
-    findings += _location(target, seen)
+    findings += check_location(target, seen)
     return findings
 
 
@@ -151,7 +151,8 @@ def _prefixes(seen: FleetReport) -> Iterator[Finding]:
         yield Finding("prefixes", None, "warn", detail, "bump fewer versions, or fewer prefixes: others are swept")
 
 
-def _location(target: Target, seen: FleetReport) -> Iterator[Finding]:
+def check_location(target: Target, seen: FleetReport) -> Iterator[Finding]:
+    """Whether the fleet is what LOCATION says, and whether nodes that LOCATION adds answer."""
     if target.wanted is None:
         return
     try:

@@ -465,3 +465,16 @@ def test_what_was_applied_before(logged):
     later.look(False)
     assert later.entries == 0 and recent(logged).reaches
     assert not RecentInvalidations("default", time.time() - 8 * 86400, Regions("eu", ("eu",))).reaches
+
+
+def test_long_keys_with_hash_tags(logged):
+    """A long key of an alias with hash tags, invalidated meanwhile, is known by its name in the snapshot."""
+    made = f":1:{{tag}}{'x' * 237}"
+    entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": logged.nodes.addresses}
+    entry["OPTIONS"] = OPTIONS | {"hash_tags": True}
+    Invalidation.objects.create(region="us", alias="default", kind="keys", made=[made])
+    with override_settings(CACHES={"default": entry}):
+        log = RecentInvalidations("default", time.time(), Regions("eu", ("eu",)))
+        log.look(False)
+        cache.close()
+    assert log.covers(keys.name(made, hash_tags=True)) and not log.covers(keys.name(made))
