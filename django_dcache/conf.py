@@ -38,6 +38,10 @@ class Options:
     """What a failure becomes: "miss" (and False for writes), or "raise"."""
     on_unproven: str = "miss"
     """Without a majority of keepers reads are a "miss" and writes fail; or "serve": go on by the last known state."""
+    eject_after: float = 2.0
+    """A node that answers no process for so long is taken out, and taken back when it answers again; 0: never."""
+    max_ejected: float = 0.5
+    """The part of the nodes that may be out of service because of that at the same time, from 0 to 1."""
     fleet: str = ""
     """The name under which the nodes keep the fleet's state; default: the alias. Aliases may share a fleet."""
     idle_connections: int = 64
@@ -77,6 +81,10 @@ class Options:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0.001 <= value <= 3600:
                 raise ConfigurationError(f"{name} is {value!r}, want seconds from 0.001 to 3600")
+        for name, most in (("eject_after", 3600), ("max_ejected", 1)):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 <= value <= most:
+                raise ConfigurationError(f"{name} is {value!r}, want a number from 0 to {most}")
         for name in ("idle_connections", "max_connections", "async_connections", "compress_min_bytes", "max_value"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:

@@ -45,6 +45,13 @@ class Owe:
 
 
 @dataclass(frozen=True, slots=True)
+class Shun:
+    """Leave these nodes alone until told otherwise: it is about to be decided that they are taken out."""
+
+    nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Wait a little: somebody else is about to change what was just seen."""
 
@@ -66,7 +73,7 @@ class Item(NamedTuple):
     ttl: float | None = None
 
 
-Step = Batches | Learn | Owe | Pause | Load
+Step = Batches | Learn | Owe | Shun | Pause | Load
 Result = TypeVar("Result")
 Flow = Generator[Step, Any, Result]
 

@@ -11,7 +11,7 @@ from zlib import crc32
 from ..commands import Answer, Flush, Get, Store, Value
 from ..errors import InvalidTopology, NodeFailure, TooManyPrefixes, UnknownFormat
 from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key
-from ..model.topology import Topology
+from ..model.topology import Topology, server_of
 from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Urgent
 
@@ -29,17 +29,15 @@ class Agreement(NamedTuple):
 
 
 def majority(topology: Topology, names: Collection[str]) -> bool:
-    """Whether `names` has a majority of every group of keepers. Of one or two, one is enough."""
-    return all(sum(name in names for name in group) >= _needed(len(group)) for group in topology.keepers)
-
-
-def _needed(keepers: int) -> int:
-    return 1 if keepers <= 2 else keepers // 2 + 1
+    """Whether `names` has a majority of every group of keepers."""
+    groups = zip(topology.keepers, topology.needed, strict=True)
+    return all(sum(name in names for name in group) >= needed for group, needed in groups)
 
 
 def _witnessed(topology: Topology, names: Collection[str]) -> bool:
     """Whether `names` is enough to have seen whatever a majority of every group was told: one group's majority."""
-    return any(group and sum(name in names for name in group) >= _needed(len(group)) for group in topology.keepers)
+    groups = zip(topology.keepers, topology.needed, strict=True)
+    return any(group and sum(name in names for name in group) >= needed for group, needed in groups)
 
 
 def prove(view: View) -> Flow[bool]:
@@ -96,7 +94,8 @@ def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
     False: no majority could be told, and the bump is a debt of this process now; or the fleet is more than one epoch
     ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
     """
-    wanted = {slot: view.generation(*slot) + 1 for slot in lost}
+    slots = {(server_of(node), slot) for node, slot in lost}
+    wanted = {slot: view.generation(*slot) + 1 for slot in slots}
     away = {node for node, _ in wanted}
     try:
         told = yield from agree(view, lambda state: state.bumped(wanted), avoid=away, round_type=Urgent)

@@ -114,7 +114,9 @@ def publish(view: View, topology: Topology, fence: int, bump: Iterable[str] = ()
         if state.topology.epoch != topology.epoch - 1:
             raise Conflict(f"wanted to publish epoch {topology.epoch}", epoch=state.topology.epoch)
         for name in bump:
-            state = state.bumped_whole(name)
+            state = state if state.empty(name) else state.bumped_whole(name)
+        for name in topology.layouts[-1].out - state.topology.layouts[-1].out:
+            state = state.taken_out(name)
         return replace(state, topology=topology)
 
     found = yield from agree(view, change, also=tuple(chain(*topology.keepers)), everywhere=True)

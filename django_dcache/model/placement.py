@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from .ring import Ring
-from .topology import Layout, Phase, Topology
+from .topology import Layout, Phase, Topology, server_of, stand_in
 
 
 class Round(NamedTuple):
@@ -60,7 +60,7 @@ class Replicas:
         self.ring = Ring.build([(node.name, node.weight) for node in layout.nodes], layout.ring)
         self._count = min(layout.replicas, len(layout.nodes))
         self._zones = {node.name: node.zone for node in layout.nodes}
-        self._out = {node.name for node in layout.nodes if node.out}
+        self._out = layout.out
         self._known: dict[int, tuple[str, ...]] = {}
 
     def of(self, point: int) -> tuple[str, ...]:
@@ -81,7 +81,11 @@ class Replicas:
             if len(near) == self._count:
                 break
         # Fewer zones than replicas: the rest in the ring's order.
-        return tuple(name for name in (near + spare)[: self._count] if name not in self._out)
+        chosen = (near + spare)[: self._count]
+        serving = tuple(name for name in chosen if name not in self._out)
+        if serving or len(self._out) == len(self._zones):
+            return serving
+        return (stand_in(chosen, next(name for name in self.ring.walk(point) if name not in self._out)),)
 
 
 class Placement:
@@ -127,4 +131,4 @@ class Placement:
         return route._replace(fill=old, gate=gate) if phase is Phase.FLIP else route
 
     def _near(self, names: tuple[str, ...], joining: tuple[str, ...] = ()) -> tuple[str, ...]:
-        return tuple(sorted(names, key=lambda name: (self._far[name], name in joining)))
+        return tuple(sorted(names, key=lambda name: (self._far[server_of(name)], name in joining)))

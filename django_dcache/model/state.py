@@ -7,6 +7,7 @@ merged in any order: what a majority was told, a majority will tell.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import Any
 
 from ..errors import InvalidTopology, UnknownFormat
@@ -14,6 +15,9 @@ from .keys import RESERVED, SLOTS
 from .topology import Topology, strict
 
 FORMAT = 1
+STAND_INS = 2
+"""The format of a document in whose layouts some nodes stand in for others: an older release, which would neither read
+nor delete there, must take it for one that it can't read."""
 MAX_GENERATION = 10**7
 """Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
 MAX_PREFIXES = 256
@@ -25,7 +29,7 @@ Slot = tuple[str, int]
 
 # What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
 # releases like any node's generations (docs/adr/0010, 0016).
-_PREFIX, _SETTLED = " ", "="
+_PREFIX, _SETTLED, _NOTES = " ", "=", "!"
 _DROPPED = _SETTLED
 _slots = frozenset(map(str, range(SLOTS)))
 
@@ -74,6 +78,26 @@ def settled_slot(node: str, slot: int) -> Slot:
     return _SETTLED + node, slot
 
 
+class Note(IntEnum):
+    """What the processes of a fleet tell each other about a node (healing.py): numbers that only rise."""
+
+    ACCUSED = 0
+    """How often a process found that the node does not answer."""
+    REFUTED = 1
+    """The last accusation that another process refuted, or that was decided."""
+    EJECTED = 2
+    """The node's generation when the processes took it out of service by themselves."""
+    SERIES = 3
+    """When that was, in minutes, and how often in a row (healing.py)."""
+    OUT = 4
+    """The node's generation when it was taken out of service, by whomever."""
+
+
+def note_slot(node: str, note: Note) -> Slot:
+    """Where it is kept."""
+    return _NOTES + node, int(note)
+
+
 _DROPPED_SLOT = (_DROPPED, WHOLE_NODE)
 """Where the highest generation of all nodes that left the fleet is kept, instead of theirs."""
 
@@ -102,6 +126,21 @@ class FleetState:
     def prefixes(self) -> tuple[str, ...]:
         """The made prefixes that were ever bumped."""
         return tuple(node[1:] for node in self.generations if node.startswith(_PREFIX))
+
+    def note(self, node: str, note: Note) -> int:
+        return self.generation(*note_slot(node, note))
+
+    @property
+    def accused(self) -> dict[str, int]:
+        """The nodes with an accusation that is neither refuted nor decided, and its number."""
+        nodes = [name[1:] for name in self.generations if name.startswith(_NOTES)]
+        numbers = {node: self.note(node, Note.ACCUSED) for node in nodes}
+        return {node: number for node, number in numbers.items() if number > self.note(node, Note.REFUTED)}
+
+    def ejected(self, node: str) -> bool:
+        """Whether the processes took this node out by themselves, and nobody has decided anything about it since."""
+        out = any(node in layout.out for layout in self.topology.layouts)
+        return out and self.note(node, Note.EJECTED) == self.generation(node, WHOLE_NODE) > 0
 
     def keeps(self, node: str) -> bool:
         """Whether generations of `node`, which may stand for a prefix, are kept: those of nodes that left are not."""
@@ -144,9 +183,19 @@ class FleetState:
         bumped = self.generations.get(node, NONE).bump_all(self.generation(*_DROPPED_SLOT) + 1)
         return replace(self, generations=self.generations | {node: bumped})
 
+    def taken_out(self, node: str) -> "FleetState":
+        """For a topology in which `node` is out: what it holds is given up. What stands in for it is known by its
+        generation, which has to stay until it is back."""
+        state = self.bumped_whole(node)
+        return state.bumped({note_slot(node, Note.OUT): state.generation(node, WHOLE_NODE)})
+
+    def empty(self, node: str) -> bool:
+        """Whether `node` was taken out, and nobody can have stored anything on it in its present generation."""
+        return self.note(node, Note.OUT) == self.generation(node, WHOLE_NODE) > 0
+
     def encode(self) -> bytes:
         document = {
-            "format": FORMAT,
+            "format": STAND_INS if self.topology.has_stand_ins else FORMAT,
             "topology": self.topology.to_json(),
             "generations": {
                 node: {"floor": g.floor, "above": {str(slot): value for slot, value in sorted(g.above.items())}}
@@ -165,8 +214,8 @@ class FleetState:
         except (ValueError, RecursionError):
             raise InvalidTopology("the fleet state is not JSON") from None
         fields = {"format": int, "topology": dict, "generations": dict, "fence": int, "control": dict}
-        if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
-            raise UnknownFormat(f"format {document['format']!r:.40}, this release knows {FORMAT}")
+        if isinstance(document, dict) and document.get("format", FORMAT) not in (FORMAT, STAND_INS):
+            raise UnknownFormat(f"format {document['format']!r:.40}, this release knows {FORMAT} and {STAND_INS}")
         want = strict(document, fields)
         control = strict(want["control"], {"serial": int, "wish": str})
         if not (0 <= want["fence"] < 2**53 and 0 <= control["serial"] < 2**53):
@@ -178,7 +227,7 @@ class FleetState:
 
 
 def _is_node(name: str) -> bool:
-    return name[:1] not in (_PREFIX, _SETTLED)
+    return name[:1] not in (_PREFIX, _SETTLED, _NOTES)
 
 
 def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:
@@ -187,7 +236,7 @@ def _without_leavers(generations: dict[str, Generations], topology: Topology) ->
     kept = {
         n: g
         for n, g in generations.items()
-        if n.startswith(_PREFIX) or n == _DROPPED or n.removeprefix(_SETTLED) in nodes
+        if n.startswith(_PREFIX) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
     }
     highest = max((g.highest for n, g in generations.items() if n not in kept), default=0)
     if highest:

@@ -4,6 +4,7 @@ A topology is frozen, numbered by `epoch` (which only grows) and swapped whole; 
 """
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -42,7 +43,8 @@ class Node:
     weight: int = 1
     zone: str = ""
     out: bool = False
-    """Taken out of service: it keeps its place on the ring, and its share is served by the other replicas."""
+    """Taken out of service: it keeps its place on the ring, and its share is served by the other replicas, or by a
+    node that stands in where there is none (`stand_in`)."""
 
     @classmethod
     def at(cls, address: str, name: str = "", weight: int = 1, zone: str = "") -> "Node":
@@ -80,6 +82,25 @@ class Node:
         return host.strip("[]"), int(port)
 
 
+_STANDS_IN = ">"
+
+
+def stand_in(out: Iterable[str], server: str) -> str:
+    """The name under which `server` serves the share of nodes that are out of service. No node can have such a name:
+    what it holds for them is told apart from its own keys by other generations (view.py)."""
+    return _STANDS_IN.join((*out, server))
+
+
+def server_of(name: str) -> str:
+    """The node that is spoken to under this name: itself, unless it stands in for others."""
+    return name.rpartition(_STANDS_IN)[2]
+
+
+def absent_nodes(name: str) -> list[str]:
+    """The nodes for which another stands in under this name; none for a node's own name."""
+    return name.split(_STANDS_IN)[:-1]
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """One way to spread keys: the nodes, how many replicas each key has, and the ring's mode."""
@@ -104,6 +125,15 @@ class Layout:
 
     def node(self, name: str) -> Node | None:
         return next((node for node in self.nodes if node.name == name), None)
+
+    @property
+    def out(self) -> frozenset[str]:
+        """The names of the nodes that are out of service."""
+        return frozenset(node.name for node in self.nodes if node.out)
+
+    def without(self, out: Collection[str]) -> "Layout":
+        """The same layout with just these nodes out of service."""
+        return replace(self, nodes=tuple(replace(node, out=node.name in out) for node in self.nodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +174,18 @@ class Topology:
     def keepers(self) -> tuple[tuple[str, ...], ...]:
         """The names of the nodes that hold the fleet state: one group a layout, each of which needs its majority."""
         return tuple(tuple(node.name for node in layout.nodes if not node.out)[:KEEPERS] for layout in self.layouts)
+
+    @property
+    def needed(self) -> tuple[int, ...]:
+        """How many of each group of keepers make a majority. Of fleets of one or two nodes, and of the last keeper that
+        is left, one is enough."""
+        groups = zip(self.layouts, self.keepers, strict=True)
+        return tuple(1 if len(layout.nodes) <= 2 else len(group) // 2 + 1 for layout, group in groups)
+
+    @property
+    def has_stand_ins(self) -> bool:
+        """Whether a node serves keys of others that are out of service. Older releases know nothing of it."""
+        return any(len(layout.out) >= min(layout.replicas, len(layout.nodes)) for layout in self.layouts)
 
     def step(self, phase: Phase, fence: int = 0) -> "Topology":
         """The next epoch, one phase on or back. Settle is followed by stable with the target as the layout."""

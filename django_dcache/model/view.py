@@ -19,6 +19,7 @@ from . import keys
 from .keys import Position, position
 from .placement import Placement, Route
 from .state import WHOLE_NODE, FleetState, Slot, prefix_slot, settled_slot
+from .topology import absent_nodes, server_of
 
 
 class Standing(Enum):
@@ -42,6 +43,8 @@ class Place(NamedTuple):
 
 
 FOR_EVER = float("inf")
+STAND_IN = 5 * 10**7
+"""The generations of what a node holds for others begin here, far above those of its own keys."""
 SLOTS_IN_A_MINUTE = 4
 """1/64 of one node."""
 
@@ -89,6 +92,8 @@ class View:
     """Whether this process goes on without a proof (`on_unproven`)."""
     allowance: Allowance = field(default_factory=Allowance, compare=False)
     """Shared by all views of a process."""
+    shunned: frozenset[str] = frozenset()
+    """Nodes about to be taken out, which this process leaves alone until that is decided (healing.py)."""
     hash_tags: bool = False
     avoid: frozenset[str] = frozenset()
     """Nodes to read from only when no other copy is left: far slower than the others."""
@@ -111,6 +116,11 @@ class View:
     def trusted(self) -> bool:
         """Whether a write by this view may be acknowledged."""
         return self.serves or self.proven
+
+    @property
+    def decided_after(self) -> float:
+        """Seconds after which every process that is believed has learned of what a majority holds, and acted on it."""
+        return self.hold + (self.hold - self.freshness if self.freshness < self.hold else 0.0) / 2
 
     def name(self, made_key: str) -> bytes:
         """The present name of `made_key`. Raises InvalidKey."""
@@ -154,16 +164,31 @@ class View:
             return route.read
         return tuple(sorted(route.read, key=self.avoid.__contains__))
 
+    def shunning(self, names: frozenset[str]) -> "View":
+        return self if names == self.shunned else replace(self, shunned=names)
+
     def avoiding(self, names: frozenset[str]) -> "View":
         return self if names == self.avoid else replace(self, avoid=names)
 
     def generation(self, node: str, slot: int) -> int:
         found = self.state.generations.get(node)
-        return found.of(slot) if found else 0
+        if found:
+            return found.of(slot)
+        absent = absent_nodes(node)
+        if not absent:
+            return 0
+        # Each time one of them is taken out its slots are bumped: what is stored for it is never found the next time.
+        return STAND_IN + sum(self.generation(name, slot) for name in (*absent, server_of(node)))
 
     def standing(self, node: str, slot: int) -> Standing:
-        if not self.bumps and not self.debts:
+        if not self.bumps and not self.debts and not self.shunned:
             return Standing.OPEN
+        if absent := absent_nodes(node):
+            return max(
+                (self.standing(name, slot) for name in (*absent, server_of(node))), key=lambda found: found.value
+            )
+        if node in self.shunned:
+            return Standing.OWED
         now = self.clock()
         if (node, slot) in self.debts:
             return Standing.OWED
@@ -210,6 +235,7 @@ class View:
             and self.bumps.keys() == other.bumps.keys()
             and self.debts == other.debts
             and self.avoid == other.avoid
+            and self.shunned == other.shunned
         )
 
     def owing(self, wanted: dict[Slot, int]) -> "View":

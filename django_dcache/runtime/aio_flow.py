@@ -10,7 +10,7 @@ from inspect import isawaitable
 from typing import Any, Protocol
 
 from ..errors import NodeFailure
-from ..flows import Batches, Flow, Learn, Load, Owe, Pause
+from ..flows import Batches, Flow, Learn, Load, Owe, Pause, Shun
 from ..flows.lateness import Late
 from ..transport.aio import LoopTransport
 from ..transport.pipeline import Answers
@@ -132,6 +132,8 @@ class Running:
                     self._fleet.learn(step)
                 elif isinstance(step, Owe):
                     self._fleet.owe(step)
+                elif isinstance(step, Shun):
+                    self._fleet.shun(step)
                 elif isinstance(step, Pause):
                     get_running_loop().call_later(step.seconds, self._resume)
                     return

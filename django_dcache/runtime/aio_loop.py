@@ -69,7 +69,11 @@ class Runner:
         self.transport.sweep()
         began = self.fleet.clock()
         try:
-            self.fleet.tried_to_prove(await Running(self, prove(self.fleet.view), began).outcome(), began)
+            proven = await Running(self, prove(self.fleet.view), began).outcome()
+            self.fleet.tried_to_prove(proven, began)
+            if proven and self.fleet.has_patients:
+                await Running(self, self.fleet.healing(), self.fleet.clock()).outcome()
+                self.fleet.healed()
         except Exception:
             self.fleet.tried_to_prove(False, began)
             raise

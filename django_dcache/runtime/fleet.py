@@ -14,12 +14,13 @@ from typing import Any
 
 from ..commands import Arithmetic
 from ..conf import Configuration
-from ..flows import Flow, Learn, Load, Owe, Pause, Result
+from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun
 from ..flows.consensus import prove
+from ..flows.healing import Rules, Watch, heal
 from ..flows.lateness import Late, confirmed
 from ..model.placement import Placement
 from ..model.state import FleetState
-from ..model.topology import Topology
+from ..model.topology import Phase, Topology
 from ..model.view import View
 from ..transport import forks
 from ..transport.batch import Sent
@@ -30,6 +31,8 @@ from .deadline import Deadline, spend
 from .plans import Plans
 
 log = logging.getLogger("django_dcache")
+SOON = 0.1
+"""Seconds between two looks at the keepers while it is being decided whether a node is taken out."""
 
 
 class Fleet:
@@ -62,6 +65,7 @@ class Fleet:
             hash_tags=options.hash_tags,
         )
         self.transport.serve(seed.nodes)
+        self.rules, self.watch = Rules(options.eject_after, options.max_ejected), Watch()
         self.counters: Counter[str] = Counter()
         """What happened in this process, for metrics: unproven, failures, …"""
         self.plans = Plans(self.view, self.transport)
@@ -130,15 +134,39 @@ class Fleet:
             if self.clock() >= self.renew_at:
                 began = self.clock()
                 try:
-                    self.tried_to_prove(self._drive(prove(self.view), began), began)
+                    proven = self._drive(prove(self.view), began)
+                    self.tried_to_prove(proven, began)
+                    if proven and self.has_patients:
+                        self._drive(self.healing(), self.clock())
+                        self.healed()
                 except Exception:  # One that was broken off has failed at nothing: the next caller tries again.
                     self.tried_to_prove(False, began)
                     raise
         return self.view
 
+    @property
+    def has_patients(self) -> bool:
+        """Whether a node needs a look: it is silent, accused, out, or joining again."""
+        state = self.view.state
+        moving = state.topology.phase is not Phase.STABLE
+        return bool(moving or state.topology.layout.out or state.accused or self.transport.silent_nodes())
+
+    def healing(self) -> Flow[None]:
+        """The look, for a driver to carry out after a proof."""
+        return heal(self.view, self.watch, self.rules, self.transport.silent_nodes())
+
+    def healed(self) -> None:
+        """After it: while something is about to be decided the next look comes soon."""
+        if self.view.state.accused:
+            self._renew(self.clock() + SOON, True)
+        elif self.transport.silent_nodes():
+            self._renew(min(self.renew_at, self.clock() + 2 * SOON), True)
+
     def tried_to_prove(self, proven: bool, began: float) -> None:
         """What came of an attempt. Said after it: whoever comes meanwhile has to find its view too old, and to wait."""
         if proven:
+            # Only here: a process that bumps all the time has a proof all the time, and must look at its nodes too.
+            self._renew(self.view.proven_at + self.options.freshness / 2, True)
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
         self._renew(began + max(self.options.freshness / 2, 2 * self.options.timeout), False)
@@ -178,6 +206,8 @@ class Fleet:
                     self.learn(step)
                 elif isinstance(step, Owe):
                     self.owe(step)
+                elif isinstance(step, Shun):
+                    self.shun(step)
                 elif isinstance(step, Pause):
                     time.sleep(step.seconds)
                     deadline.carried()
@@ -219,8 +249,8 @@ class Fleet:
             if view.state.topology.layout.replicas > 1:
                 view = view.avoiding(self.transport.slow_nodes())
             self._take(view)
-        if step.proven_at is not None:
-            self._renew(max(self.renew_at, step.proven_at + self.options.freshness / 2), True)
+        if view.state.accused and view.state is not before.state:
+            self._renew(float("-inf"), False)  # This process has to refute it, or to stop counting on that node.
         if view.epoch != before.epoch:
             log.info(
                 "Fleet %r is at epoch %d (%s).",
@@ -234,6 +264,10 @@ class Fleet:
         with self._learning:
             self._take(self.view.owing(step.wanted))
         self.counters["bumps_owed"] += len(step.wanted)
+
+    def shun(self, step: Shun) -> None:
+        with self._learning:
+            self._take(self.view.shunning(step.nodes))
 
     def _broken_off(self, step: Any) -> None:
         for commands in step.values() if isinstance(step, dict) else ():

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..errors import InvalidKey
 from ..model import keys
 from ..model.state import NONE, WHOLE_NODE, Generations
+from ..model.topology import server_of
 from ..model.view import Standing, View
 from ..transport.pool import Pool
 from ..transport.sync import Transport
@@ -64,7 +65,7 @@ class Plans:
         self._packed = speed.packed(self._points)
         self._uncommon_keys = bool(view.prefixes) or view.hash_tags
         self._exceptions: dict[str, set[int]] = defaultdict(set)
-        for node, slot in (*view.bumps, *view.debts):
+        for node, slot in (*view.bumps, *view.debts, *((node, WHOLE_NODE) for node in view.shunned)):
             if view.standing(node, slot) is not Standing.OPEN:
                 self._exceptions[node].add(slot)
         self._copy: dict[str, CopyPlan] = {}
@@ -149,7 +150,7 @@ class Plans:
             copy = self._copy.get(node)
             if copy is None:
                 pool = self._transport.pool(node)
-                if pool is None or WHOLE_NODE in self._exceptions[node]:
+                if pool is None or server_of(node) != node or WHOLE_NODE in self._exceptions[node]:
                     break
                 generations = self.view.state.generations.get(node, NONE)
                 copy = self._copy[node] = CopyPlan(node, pool, None if generations == NONE else generations)

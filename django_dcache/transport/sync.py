@@ -14,9 +14,9 @@ from time import monotonic
 
 from ..commands import Command, Reply
 from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
-from ..model.topology import Node
+from ..model.topology import Node, server_of
 from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late
-from .breaker import Breaker
+from .breaker import Breaker, State
 from .connection import CHUNK_BYTES, Connection
 from .outliers import FORGIVENESS, slow
 from .pool import LATE_SECONDS, Limits, Pool, half
@@ -48,10 +48,16 @@ class Transport:
             pool.clear()
 
     def pool(self, name: str) -> Pool | None:
-        return self._pools.get(name)
+        """The one of the node that is spoken to under this name."""
+        return self._pools.get(name) or self._pools.get(server_of(name))
 
     def pools(self) -> Mapping[str, Pool]:
         return self._pools
+
+    def silent_nodes(self) -> dict[str, float]:
+        """The nodes that are not up, and for how many seconds."""
+        now, up = self.clock(), State.UP
+        return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
 
     def slow_nodes(self) -> frozenset[str]:
         """Those to avoid for reads. One that is avoided is forgiven a little at each look."""

@@ -99,6 +99,7 @@ def make_fleet(answer, location="n", proven=True, **options):
         fleet.transport.pools()[name] = Exchange(node, answer, clock, configuration.options.timeout)
     if proven:
         fleet.learn(Learn(FleetState(Topology(1, configuration.layout)), clock.now))
+        fleet.tried_to_prove(True, clock.now)
     return fleet
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django_dcache.commands import Store
 from django_dcache.errors import NodeTimeout, NoReplica
-from django_dcache.flows import Learn, Load, Owe, Pause
+from django_dcache.flows import Learn, Load, Owe, Pause, Shun
 from django_dcache.model.keys import RESERVED, wire_key
 from django_dcache.model.placement import Placement
 from django_dcache.model.state import FleetState, state_key
@@ -99,7 +99,7 @@ class Play:
     """
 
     def __init__(self, flow: Generator[Any, Any, Any], *rounds, keepers=None, loaded=None):
-        self.learned, self.owed, self.pauses = [], [], []
+        self.learned, self.owed, self.pauses, self.shunned = [], [], [], []
         self.kinds = []
         """The type of each round."""
         self._rounds, self._keepers, self._loaded = list(rounds), keepers, loaded
@@ -115,6 +115,8 @@ class Play:
                         self.learned.append(step)
                     case Owe():
                         self.owed.append(step)
+                    case Shun():
+                        self.shunned.append(step.nodes)
                     case Pause():
                         self.pauses.append(step.seconds)
                     case Load():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from django_dcache.flows.resize import Key
 from django_dcache.model.keys import RESERVED, SLOTS, digest, parse_wire_key, point_and_slot
 from django_dcache.model.placement import Route
+from django_dcache.model.topology import server_of
 from django_dcache.model.view import View
 
 from ..inspection.key_listing import Raw
@@ -41,7 +42,13 @@ class KeyFilter:
         self._view, self._node, self._slots = view, node, slots
         self._cuts = view.placement.cuts
         routes = [view.placement.route(cut) for cut in self._cuts]
-        self._routes = [route if wanted(route, node) else None for route in (*routes, routes[0])]
+        self._routes = [self._wanted(route, wanted) for route in (*routes, routes[0])]
+
+    def _wanted(self, route: Route, wanted: Wanted) -> tuple[Route, str] | None:
+        """The route, if it is wanted, and the name under which its keys lie here: the node may stand in for another."""
+        names = {*route.read, *route.write, *route.purge, *route.fill}
+        here = sorted(name for name in names if server_of(name) == self._node and wanted(route, name))
+        return (route, here[0]) if here else None
 
     @property
     def empty(self) -> bool:
@@ -61,8 +68,9 @@ class KeyFilter:
                 continue
             name, generation = parsed
             point, slot = point_and_slot(digest(name, hash_tags))
-            route = routes[bisect_left(cuts, point)]
-            if not route or slot not in slots or name.startswith(RESERVED):
+            found = routes[bisect_left(cuts, point)]
+            if not found or slot not in slots or name.startswith(RESERVED):
                 continue
-            if generation == view.generation(self._node, slot):
+            route, here = found
+            if generation == view.generation(here, slot):
                 yield Key(name, slot, route), said

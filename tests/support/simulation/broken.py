@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from django_dcache.commands import Answer, Command, Get, Store, Token, Value
 from django_dcache.flows import Flow, Learn, Owe, Urgent
 from django_dcache.flows.fill import fill
+from django_dcache.flows.healing import heal
 from django_dcache.flows.read import Found
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.placement import Round, Route
-from django_dcache.model.state import WHOLE_NODE, settled_slot
-from django_dcache.model.topology import Phase
+from django_dcache.model.state import WHOLE_NODE, Note, settled_slot
+from django_dcache.model.topology import Phase, server_of
 from django_dcache.model.view import Place, Slot, Standing, View
 
 from .process import HOLD
@@ -26,6 +27,7 @@ class Rule:
     faults: str = ""
     flows: Flows = Flows()
     view_class: type[View] = View
+    heal: Callable[..., Flow[None]] = heal
     hold: float = HOLD
     skip: tuple[Phase, ...] = ()
     tokens_travel: bool = False
@@ -165,6 +167,29 @@ class _AlwaysProven(View):
         return True
 
 
+class _Hasty(View):
+    __slots__ = ()
+
+    @property
+    def decided_after(self) -> float:
+        return 0.0
+
+
+class _Unmarked(View):
+    __slots__ = ()
+
+    def generation(self, node: str, slot: int) -> int:
+        return View.generation(self, server_of(node), slot)
+
+
+class _Unbumped(View):
+    __slots__ = ()
+
+    def generation(self, node: str, slot: int) -> int:
+        found = View.generation(self, node, slot)
+        return found - 1 if found and found == self.state.note(node, Note.OUT) else found
+
+
 class _NeverSettles(View):
     __slots__ = ()
 
@@ -268,6 +293,19 @@ RULES = {
     "unproven-fill": Rule(
         "a process fills joining nodes although its view is not proven", "drain", "lossy", view_class=_AlwaysProven
     ),
+    "one-vote": Rule(
+        "one process that can't reach a node takes it out, before others could say that they can",
+        "stable1",
+        "cut",
+        view_class=_Hasty,
+    ),
+    "unmarked": Rule(
+        "what a node holds for another that is out is not told apart from the time before",
+        "stable1",
+        "gone",
+        view_class=_Unmarked,
+    ),
+    "unbumped": Rule("a node is taken out and taken back with what it held", "stable1", "gone", view_class=_Unbumped),
     "unsettled": Rule(
         "no bump ever settles: to a process that starts each one is new", "stable1", "lossy", view_class=_NeverSettles
     ),

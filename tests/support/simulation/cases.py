@@ -1,7 +1,7 @@
 """Fleets before and after a resize, a key whose copies move as the case wants, and the faults that strike meanwhile."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ ROLLBACK = (Phase.PREPARE, Phase.COPY, Phase.PREPARE, Phase.STABLE)
 @dataclass(frozen=True, slots=True)
 class Faults:
     """Chances: of each batch (hang: it times out and may happen later; refuse), of each step of a process (freeze), and
-    fifty times a second, of each node (evict, restart, away) and of the network (split: some processes and nodes can't
-    reach the others; cut: one process can't reach one node)."""
+    fifty times a second, of each node (evict, restart, away, gone: for long) and of the network (split: some processes
+    and nodes can't reach the others; cut: one process can't reach one node)."""
 
     hang: float = 0.0
     refuse: float = 0.0
@@ -25,13 +25,14 @@ class Faults:
     evict: float = 0.0
     restart: float = 0.0
     away: float = 0.0
+    gone: float = 0.0
     split: float = 0.0
     cut: float = 0.0
 
     @property
     def none(self) -> bool:
         """Nothing can go wrong but an eviction: the promise has no bound then."""
-        return not (self.hang or self.refuse or self.freeze or self.restart or self.away or self.split or self.cut)
+        return not any(getattr(self, item.name) for item in fields(self) if item.name != "evict")
 
 
 FAULTS = {
@@ -45,6 +46,9 @@ FAULTS = {
     "lossy": Faults(hang=0.08, freeze=0.01),
     "crashes": Faults(restart=0.02),
     "split": Faults(split=0.02, evict=0.01),
+    "gone": Faults(gone=0.01, evict=0.01),
+    "gone+cut": Faults(gone=0.005, cut=0.02, evict=0.01),
+    "gone+split": Faults(gone=0.005, split=0.01, hang=0.005),
     "cut": Faults(cut=0.03, evict=0.01),
     "storm": Faults(hang=0.01, refuse=0.005, freeze=0.003, evict=0.01, restart=0.0005, away=0.001),
 }

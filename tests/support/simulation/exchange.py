@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django_dcache.commands import Command, Refused, Reply, Store
 from django_dcache.errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NodeUnreachable, NotServed
 from django_dcache.model.keys import RESERVED, wire_key
+from django_dcache.model.topology import server_of
 
 from .node import Node
 from .process import Round
@@ -32,8 +33,8 @@ class Exchange:
         self._open = set(batches)
         # Sorted: flows make some batches from sets, and a seed has to mean the same every time.
         for name, commands in sorted(batches.items()):
-            node = world.nodes.get(name)
-            if node is None or name not in task.process.view.state.topology.nodes:
+            node = world.nodes.get(server_of(name))
+            if node is None or node.name not in task.process.view.state.topology.nodes:
                 self.close(name, [], NotServed(node=name))
             elif world.now >= self._demand.deadline:
                 self.close(name, [], TOO_LATE)
@@ -41,7 +42,7 @@ class Exchange:
                 self.close(name, [], NodeUnreachable(node=name))
             else:
                 try:
-                    self._send(node, tuple(commands))
+                    self._send(name, node, tuple(commands))
                 except LeaseLost as failure:
                     self.close(name, [], failure)
         if not batches:
@@ -49,11 +50,11 @@ class Exchange:
         elif self._open and world.delays:
             world.at(self._demand.deadline, self.expire)
 
-    def _send(self, node: Node, commands: tuple[Command, ...]) -> None:
+    def _send(self, name: str, node: Node, commands: tuple[Command, ...]) -> None:
         world, faults, chance = self._world, self._world.faults, self._world.chance
         serial = world.connection(self.task, node, commands)
         if not world.delays:
-            delivery = Delivery(self, node, serial, commands)
+            delivery = Delivery(self, name, node, serial, commands)
             if commands[0].name.startswith(RESERVED):
                 while not delivery.last:
                     delivery.execute()
@@ -69,14 +70,21 @@ class Exchange:
         if fate:
             world.say(f"{self.task.name} → {node.name}: {fate}")
         if fate != "lost":
-            world.at(due, lambda: self._execute(node, node.incarnation, serial, commands, [], fate))
+            world.at(due, lambda: self._execute(name, node, node.incarnation, serial, commands, [], fate))
 
     def _execute(
-        self, node: Node, incarnation: int, serial: int, commands: tuple[Command, ...], replies: list[Reply], fate: str
+        self,
+        name: str,
+        node: Node,
+        incarnation: int,
+        serial: int,
+        commands: tuple[Command, ...],
+        replies: list[Reply],
+        fate: str,
     ) -> None:
         world = self._world
         if node.incarnation != incarnation:
-            self.close(node.name, [], ConnectionLost(node=node.name))
+            self.close(name, [], ConnectionLost(node=name))
             return
         command = commands[len(replies)]
         state = command.name.startswith(RESERVED)
@@ -91,9 +99,9 @@ class Exchange:
         replies.append(reply)
         if len(replies) < len(commands):
             gap = min(world.delay(self.task.pace), max(0.0, self._demand.deadline - world.now) / 4)
-            world.at(world.now + gap, lambda: self._execute(node, incarnation, serial, commands, replies, fate))
+            world.at(world.now + gap, lambda: self._execute(name, node, incarnation, serial, commands, replies, fate))
         elif not fate:
-            self.close(node.name, replies)
+            self.close(name, replies)
 
     def expire(self) -> None:
         for name in list(self._open):
@@ -108,6 +116,7 @@ class Exchange:
             if failure.sent:
                 self.task.connections.pop(name, None)
         self._outcomes[name] = replies
+        self.task.process.heard(server_of(name), failure is None)
         if not self._open:
             self._world.finish(self.task, self._outcomes)
 
@@ -115,8 +124,8 @@ class Exchange:
 class Delivery:
     """One batch on its way, without delays: executed when orders.py says so."""
 
-    def __init__(self, exchange: Exchange, node: Node, serial: int, commands: tuple[Command, ...]):
-        self.exchange, self.node, self.lost = exchange, node, False
+    def __init__(self, exchange: Exchange, name: str, node: Node, serial: int, commands: tuple[Command, ...]):
+        self.exchange, self.name, self.node, self.lost = exchange, name, node, False
         self._serial, self._commands = serial, commands
         self.replies: list[Reply] = []
 
@@ -130,12 +139,12 @@ class Delivery:
         last = self.last
         self.replies.append(self.node.execute(self._commands[len(self.replies)], self._serial))
         if last and not self.lost:
-            self.exchange.close(self.node.name, self.replies)
+            self.exchange.close(self.name, self.replies)
 
     def lose(self) -> None:
         """The client gives up; the commands may still be executed."""
         self.lost = True
-        self.exchange.close(self.node.name, [], NodeTimeout(node=self.node.name))
+        self.exchange.close(self.name, [], NodeTimeout(node=self.name))
 
     def __repr__(self) -> str:
         return f"{self.exchange.task.name} {self.node.name} {self._commands} {self.replies} {self.lost}"

@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 from django_dcache.commands import Command
-from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Urgent
+from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Shun, Urgent
 from django_dcache.flows.consensus import prove
+from django_dcache.flows.healing import Rules, Watch, heal
 from django_dcache.model.placement import Placement
 from django_dcache.model.state import FleetState
-from django_dcache.model.topology import Topology
+from django_dcache.model.topology import Phase, Topology
 from django_dcache.model.view import View
 
 FRESHNESS = 0.5
@@ -49,9 +50,11 @@ class Process:
         clock: Callable[[], float],
         view_class: type[View] = View,
         never_again: bool = False,
+        rules: Rules = Rules(),
+        heal_flow: Callable[..., Flow[None]] = heal,
     ):
         self.name, self.clock, self._never_again = name, clock, never_again
-        self._born = topology, clock, view_class, never_again
+        self._born = topology, clock, view_class, never_again, rules, heal_flow
         self.view = view_class(
             "sim",
             FleetState(topology),
@@ -63,6 +66,9 @@ class Process:
         )
         self.renew_at = float("-inf")
         self.proving = False
+        self.rules, self.watch, self.heal = rules, Watch(), heal_flow
+        self.silent: dict[str, float] = {}
+        """Since when nodes do not answer."""
 
     def newcomer(self, name: str) -> "Process":
         """One that starts as this one did."""
@@ -90,7 +96,28 @@ class Process:
                 began = self.clock()
                 if not (yield from self.drive(prove(self.view))):
                     self.renew_at = began + 2 * TIMEOUT
+                else:
+                    self.renew_at = FOR_EVER if self._never_again else self.view.proven_at + FRESHNESS / 2
+                    yield from self._heal()
                 self.proving = False
+
+    def _heal(self) -> Script:
+        """As `Fleet` does after a proof."""
+        state = self.view.state
+        moving = state.topology.phase is not Phase.STABLE
+        if not (moving or self.silent or state.topology.layout.out or state.accused):
+            return
+        silent = {node: self.clock() - since for node, since in self.silent.items()}
+        yield from self.drive(self.heal(self.view, self.watch, self.rules, silent))
+        if self.view.state.accused or self.silent:
+            self.renew_at = self.clock() + (0.1 if self.view.state.accused else 0.2)
+
+    def heard(self, node: str, answered: bool) -> None:
+        """What became of one request, as a breaker would keep it."""
+        if answered:
+            self.silent.pop(node, None)
+        else:
+            self.silent.setdefault(node, self.clock())
 
     def drive(self, flow: Generator[Any, Any, Any]) -> Script:
         deadline = self.clock() + TIMEOUT
@@ -107,6 +134,8 @@ class Process:
                     self.learn(step)
                 elif isinstance(step, Owe):
                     self.view = self.view.owing(step.wanted)
+                elif isinstance(step, Shun):
+                    self.view = self.view.shunning(step.nodes)
                 elif isinstance(step, Pause):
                     yield Sleep(step.seconds)
                 elif isinstance(step, Load):
@@ -117,11 +146,10 @@ class Process:
             return stop.value
 
     def learn(self, step: Learn) -> None:
+        before = self.view.state
         self.view = self.view.learn(step.state, step.proven_at, step.held)
-        if step.proven_at is not None:
-            self.renew_at = max(self.renew_at, step.proven_at + FRESHNESS / 2)
-            if self._never_again:
-                self.renew_at = FOR_EVER
+        if self.view.state.accused and self.view.state is not before:
+            self.renew_at = float("-inf")
 
 
 @lru_cache

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 
 from django_dcache.flows import Item
+from django_dcache.flows.healing import Rules
 from django_dcache.flows.write import write
 
 from .broken import RULES, Rule
@@ -28,6 +29,7 @@ from .roles import (
 )
 from .world import World
 
+HEALING = Rules(seconds=0.8, part=0.5, quiet=0.6, lazily=0.5)
 AFTERWARDS = 3.0
 """Seconds of calm at the end."""
 
@@ -51,13 +53,16 @@ def simulate(
     counter = Counter(history, lossless, split=len(names) == 2 and bool(faults.hang or faults.away))
     locks = Lock(history, lossless)
     scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, lossless)
-    processes = [Process(f"p{i}", case.topology(), world.clock, rule.view_class, rule.never_again) for i in range(1, 6)]
+    rules = HEALING if faults.gone or faults.cut else Rules()
+    born = case.topology(), world.clock, rule.view_class, rule.never_again, rules, rule.heal
+    processes = [Process(f"p{i}", *born) for i in range(1, 6)]
     cast = [writer, writer, reader, reader, chance.choice((loader, loader, adder)), counting, counting]
     cast += chance.sample((locker, passing, toucher, mover, reader, loader if loader in cast else adder), 3)
     path = tuple(phase for phase in case.path if phase not in rule.skip)
     scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
-    scene.stop = (1.0 if path else 3.0) + len(path) * (HOLD + 0.1) + chance.random()
+    scene.stop = (1.0 if path else 20.0 if faults.gone else 3.0) + len(path) * (HOLD + 0.1) + chance.random()
     first = processes[0]
+    world.victim = first.view.place(value).route.write[0]
 
     def opening() -> Script:
         yield from first.prove()
@@ -73,6 +78,8 @@ def simulate(
     def closing() -> None:
         world.faults = Faults()
         world.severed.clear()
+        for node in world.nodes.values():
+            node.away_until = 0.0
         for process in processes:
             world.spawn(f"{process.name} waits", process, waiting(scene, process, AFTERWARDS - 1))
             world.spawn(f"{process.name} last look", process, look(scene, process), after=AFTERWARDS - 1)
@@ -83,4 +90,6 @@ def simulate(
     world.run(scene.stop)
     world.at(scene.stop, closing)
     world.run(scene.stop + AFTERWARDS)
+    if faults == FAULTS["cut"] and not path and (out := world.ever_out(processes)):
+        history.complain(world.now, f"{out} was taken out, which only one process could not reach")
     return scene

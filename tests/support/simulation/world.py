@@ -8,6 +8,7 @@ from typing import Any
 
 from django_dcache.commands import CONDITIONAL, Command
 from django_dcache.errors import LeaseLost
+from django_dcache.model.state import Note
 
 from .cases import Faults
 from .exchange import Delivery, Exchange, Replies
@@ -43,6 +44,8 @@ class World:
         self.nodes = {name: Node(name, lambda: self.now) for name in names}
         self.severed: dict[tuple[str, str], float] = {}
         """(process, node): until when the one can't reach the other."""
+        self.victim = ""
+        """The node whose absence matters most."""
         self.tokens_travel = False
         """Broken on purpose: a token is used on whatever connection there is."""
         self.delays = delays
@@ -126,6 +129,11 @@ class World:
         """Whether a connection can be made now."""
         return max(node.away_until, self.severed.get((process.name, node.name), 0.0)) <= self.now
 
+    def ever_out(self, processes: list[Process]) -> str:
+        """A node that the processes ever took out, if there is one."""
+        noted = (name for process in processes for name in self.nodes if process.view.state.note(name, Note.OUT))
+        return next(noted, "")
+
     # Faults that come by themselves
 
     def trouble(self) -> None:
@@ -140,6 +148,15 @@ class World:
             if self.chance.random() < faults.away and all(n.away_until <= self.now for n in self.nodes.values()):
                 node.away_until = self.now + self.chance.random() * 2
                 self.say(f"{node.name} is away until {node.away_until:.3f}")
+            often = 3 if node.name == self.victim else 0.3
+            if self.chance.random() < faults.gone * often and all(
+                n.away_until <= self.now for n in self.nodes.values()
+            ):
+                node.away_until = self.now + 0.5 + self.chance.random() * 3
+                how = "with" if self.chance.random() < 0.5 else "without"
+                if how == "without":
+                    node.restart()
+                self.say(f"{node.name} is gone until {node.away_until:.3f}, and comes back {how} what it held")
         self._sever()
         self.at(self.now + 0.02, self.trouble)
 
@@ -154,6 +171,7 @@ class World:
             self.say(f"split until {until:.3f}: {sorted(here)} can't reach the rest")
             self.severed = dict.fromkeys(pairs, until)
         elif chance.random() < self.faults.cut:
-            pair = chance.choice(processes), chance.choice(sorted(self.nodes))
+            node = self.victim if chance.random() < 0.7 else chance.choice(sorted(self.nodes))
+            pair = chance.choice(processes), node
             self.severed = {pair: self.now + 0.5 + chance.random() * 3}
             self.say(f"{pair[0]} can't reach {pair[1]} until {self.severed[pair]:.3f}")

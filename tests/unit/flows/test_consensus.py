@@ -24,7 +24,7 @@ FRESH = view_of(Topology(0, layout("a", "b", "c")), proven_at=float("-inf"))
 every_garbage = pytest.mark.parametrize(
     "garbage", [b"", b"garbage", b"{}", b"[1]", b"\xff" * 100], ids=lambda garbage: f"{garbage[:7]!r}"
 )
-FUTURE = json.dumps({"format": 2}).encode()
+FUTURE = json.dumps({"format": 3}).encode()
 
 
 def same(state):

@@ -263,7 +263,7 @@ def test_field_twice():
         FleetState.decode(data)
 
 
-@pytest.mark.parametrize("version", [0, 2, "2", None, [[]]])
+@pytest.mark.parametrize("version", [0, 3, "2", None, [[]]])
 def test_unknown_format(version):
     """A document of another format is refused by a name of its own, for it must not be replaced."""
     with pytest.raises(UnknownFormat):
