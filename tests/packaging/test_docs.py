@@ -12,6 +12,7 @@ import pytest
 from django_dcache import conf
 from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
+from support.roads import CASES
 from support.transcripts import Shell, blocks, steps
 
 PAGES = sorted(
@@ -117,6 +118,13 @@ def test_every_log_line_is_explained():
     actions = {action for file in sources for action in re.findall(r'"action": "(\w+)"', file.read_text())}
     page = (CHECKOUT / "docs/howto/monitor.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)) == actions
+
+
+def test_failures_of_every_method():
+    """The settings page says of every method what a failure becomes; tests/conformance/test_roads.py tries it."""
+    _, _, part = (CHECKOUT / "docs/reference/settings.md").read_text().partition("### What a failure becomes")
+    rows = re.findall(r"^\| (`.+?) \|", part.partition("###")[0], re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted({case.method for case in CASES})
 
 
 def test_every_error_comes_with_advice():
