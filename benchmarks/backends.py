@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 OURS = "django-dcache"
 SPEED = f"{OURS} + speed"
 ONE_NODE = ", one node"
-"""The end of the name of whoever can't spread keys over several nodes, and so has less to do."""
+"""The end of the name of a backend that can't spread keys over several nodes, and so has less to do."""
 
 
 @dataclass(frozen=True)

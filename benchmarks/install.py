@@ -35,7 +35,7 @@ def _missing(peer: Backend) -> str:
             # Of a copy: what a build leaves behind would be part of the next one.
             source = shutil.copytree(CHECKOUT / peer.folder, Path(copy) / peer.folder)
             return _pip("--force-reinstall", "--no-deps", str(source))
-    # Binary packages first: whoever installs this peer measures these.
+    # Binary packages first: this is what its users have.
     reason = _pip("--only-binary", ":all:", *wanted)
     if not reason or not peer.headers or not shutil.which("apt-get"):
         return reason

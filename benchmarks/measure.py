@@ -12,7 +12,7 @@ from .operations import Call
 SAMPLE_SECONDS = 0.002
 """Short enough to fit, now and then, between two interruptions by other processes."""
 CALL_SECONDS = 2.0
-"""Whoever has had so much time in all gets no more samples: a thousand keys one by one take their time each time."""
+"""A backend that has had this much time in all gets no more samples: a thousand keys one by one take long."""
 
 
 Name = TypeVar("Name", bound=Hashable)

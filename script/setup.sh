@@ -129,7 +129,7 @@ setup() {
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     die "$python is missing or older than Python 3.11: name another one, as in PYTHON=python3.12 $0"
   stamp=$venv/.installed-$extras
-  key=$({ "$python" -V && echo "$PWD" && cat setup.cfg pyproject.toml django_dcache/__init__.py speed/*.{c,py,toml}; } | cksum)
+  key=$({ "$python" -V && echo "$PWD" && cat setup.cfg pyproject.toml django_dcache/__init__.py drill/pyproject.toml speed/*.{c,py,toml}; } | cksum)
   if [[ ! -x $venv/bin/python || $(cat "$stamp" 2>/dev/null) != "$key" ]]; then
     # pip, because a venv that was interrupted half-way has a Python and no pip.
     "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv || die "$python can't make a virtualenv in $venv"

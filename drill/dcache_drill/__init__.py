@@ -7,6 +7,7 @@ faults          everything that can be broken; `schedule` says what is broken wh
 history         what every process did and got, in fixed-size records
 ground_truth    what was ever written, in memory that all processes share; `tagged_value`: values that name their key
 checker         what may never be seen in a history; `staleness`, `counters` and `availability` are its longer arguments
+monitor         when nodes were ill in fact
 audit           what every copy holds in the end, what processes complained of and what they leaked
 report          what people read afterwards, with `chart`
 """

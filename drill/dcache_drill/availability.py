@@ -54,8 +54,8 @@ class _Register:
 class Availability:
     """`add` every record of a history; then `shortfalls()`."""
 
-    def __init__(self, phases: Sequence[Phase], grace: float):
-        """`grace`: seconds after an excused phase in which its effects are still to be expected."""
+    def __init__(self, phases: Sequence[Phase], ill: Sequence[tuple[float, float]], grace: float):
+        """`ill`: when nodes were. `grace`: seconds after that, and after an excused phase, in which it may show."""
         self._grace = grace
         self._registers: defaultdict[int, _Register] = defaultdict(_Register)
         self._reads: Counter[int] = Counter()
@@ -64,6 +64,7 @@ class Availability:
         self._starts = array("d", [phase.began for phase in phases])
         self._ill = [set(phase.ill) for phase in phases]
         self._excused = [(phase.began, phase.ended + grace) for phase in phases if phase.excused]
+        self._excused += [(began, ended + grace) for began, ended in ill]
         self._origin = phases[0].began if phases else 0.0
         self._end = phases[-1].ended if phases else 0.0
         for number in range(len(phases) - 1, 0, -1):
@@ -71,7 +72,8 @@ class Availability:
             self._ill[number] |= self._ill[number - 1]
 
     def add(self, kind: int, outcome: int, writer: int, key: int, version: int, began: float, ended: float) -> None:
-        if key >> FAMILY_SHIFT != Family.REGISTER or not self._origin <= began < self._end:
+        counts = kind in (Kind.READ, *WRITES) and key >> FAMILY_SHIFT == Family.REGISTER
+        if not counts or not self._origin <= began < self._end:
             return
         register = self._registers[key]
         if kind == Kind.READ and version:

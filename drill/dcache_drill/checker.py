@@ -113,10 +113,12 @@ _wrong = {
 }
 
 
-def check(paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase]) -> Findings:
-    """The findings in the histories at `paths`."""
+def check(
+    paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase], ill: Sequence[tuple[float, float]] = ()
+) -> Findings:
+    """The findings in the histories at `paths`. `ill`: when nodes did not answer in time (monitor.py)."""
     writes, counts, learned = Writes(), Counters(), []
-    availability = Availability(phases, 2 * bounds.hold)
+    availability = Availability(phases, ill, 2 * bounds.hold)
     writers = set()
     for kind, outcome, writer, key, version, began, ended, _, _ in read_all(paths):
         writers.add(writer)

@@ -46,7 +46,7 @@ def run(plan: Plan, folder: Path | None = None, tell: Callable[[str], None] = la
         if plan.location:
             testbed.sweep()
     (folder / "phases.json").write_text(
-        json.dumps({"phases": injector.phases, "complaints": [asdict(v) for v in extra]})
+        json.dumps({"phases": injector.phases, "ill": testbed.monitor.ill, "complaints": [asdict(v) for v in extra]})
     )
     return judge(folder)
 
@@ -57,7 +57,7 @@ def judge(folder: Path) -> Findings:
     found = json.loads((folder / "phases.json").read_text())
     phases = [Phase(*phase) for phase in found["phases"]]
     histories = sorted(folder.glob("history-*"))
-    findings = check(histories, bounds(plan), phases)
+    findings = check(histories, bounds(plan), phases, found.get("ill", ()))
     findings.folder = folder
     for complaint in found["complaints"]:
         phase = max((phase.number for phase in phases if phase.began <= complaint["at"]), default=len(phases) - 1)

@@ -1,7 +1,7 @@
 """How far what was read lags what was acknowledged.
 
-A version is outdated once a write has been acknowledged that began after the version's own write had ended: whoever was
-at work at the same time may have come first or last. Versions of rows are ordered by their commit instead. A write of
+A version is outdated once a write has been acknowledged that began after the version's own write had ended: of two
+writes at the same time either may have come first. Versions of rows are ordered by their commit instead. A write of
 which nothing is known may happen at any time, so what it wrote is never outdated.
 """
 

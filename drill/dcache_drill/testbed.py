@@ -21,6 +21,7 @@ from django_dcache.testing import FaultProxy, LocalNode
 from .checker import Violation
 from .ground_truth import INSTRUCTIONS, MAX_WORKERS, STOP, GroundTruth, Instruction, own_names
 from .history import read
+from .monitor import NodeMonitor
 from .plan import ALIAS, READ_ONLY, Plan
 
 Networks = Mapping[str, FaultProxy]
@@ -69,6 +70,9 @@ class Testbed:
             self.fleet = Fleet(self.configuration)
             self._stack.callback(lambda: self.fleet.close())
             self.conductors = self._lay_networks(MAX_WORKERS)
+            self.monitor = NodeMonitor(proxy.address for proxy in self._lay_networks(MAX_WORKERS + 1).values())
+            self.monitor.start()
+            self._stack.callback(self.monitor.close)
             self._stack.callback(self._end_workers)
             for _ in range(plan.workers):
                 self.start_worker()
@@ -98,13 +102,6 @@ class Testbed:
     def serving(self) -> list[str]:
         """Names of the nodes that are in the fleet at present, as far as it is known here."""
         return list(self.fleet.proven_view().state.topology.nodes)
-
-    def replace_node(self, name: str) -> str:
-        """Start a new node in place of a dead one, and return its address."""
-        number = int(name.removeprefix("n"))
-        node = LocalNode(memory=self.plan.memory_mb, extra=("-c", "256"))
-        self.nodes[number] = self._stack.enter_context(node)
-        return node.address
 
     def settle_location(self) -> None:
         """Processes that start from now on have the present nodes in LOCATION, as after a deployment."""

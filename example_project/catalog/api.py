@@ -48,7 +48,7 @@ async def read_offers(request):
 @csrf_exempt
 @require_POST
 def write_price(request, pk):
-    """Take `{"price": "12.50"}`. Routed only where SHOP_DEMO is set, for anybody may call it."""
+    """Take `{"price": "12.50"}`. Routed only where SHOP_DEMO is set, since it asks for no login."""
     try:
         form = PriceForm({"price": json.loads(request.body)["price"]})
     except (ValueError, TypeError, KeyError):

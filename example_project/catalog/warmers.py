@@ -1,4 +1,4 @@
-"""What is worth having in the cache before anybody asks: `dcache-admin warm run --tag catalog`."""
+"""What is worth having in the cache before the first visitor asks: `dcache-admin warm run --tag catalog`."""
 
 import os
 from functools import partial

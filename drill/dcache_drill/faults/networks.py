@@ -121,7 +121,7 @@ def one_way(testbed: Testbed, chance: Random) -> Iterator[str]:
 
 
 def islands(testbed: Testbed, chance: Random) -> Iterator[str]:
-    """Two workers are cut off from most of the keepers, and go on with the rest."""
+    """Two workers are cut off from most of the keepers, and continue with the rest."""
     workers = chance.sample(testbed.networked(), 2)
     names = testbed.serving()[:3]
     yield from _broken(testbed, names, workers, lambda proxy: proxy.blackhole("both"), f"{len(names)} nodes")

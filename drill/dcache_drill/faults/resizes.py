@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -78,7 +78,7 @@ def rebalance_while_frozen(testbed: Testbed, chance: Random) -> Iterator[str]:
 
 
 def rebalance_while_cut_off(testbed: Testbed, chance: Random) -> Iterator[str]:
-    """Processes that don't hear of the next phase, and go on by the one before; or lack a node while keys move."""
+    """Processes that don't hear of the next phase, and continue by the one before; or lack a node while keys move."""
     desired, words = _another(testbed, chance)
     with _conductor(testbed, desired) as process:
         for _ in range(chance.randint(1, 2)):
@@ -101,17 +101,18 @@ def rebalance_while_cut_off(testbed: Testbed, chance: Random) -> Iterator[str]:
 
 
 def rebalance_to_another_address(testbed: Testbed, chance: Random) -> Iterator[str]:
-    """A node dies for long, and comes back empty at another address, which the operator publishes."""
+    """A node dies for long; it comes back empty at another address, where it takes the place of the dead one."""
     with testbed.holding(chance) as name:
         testbed.node(name).kill()
         time.sleep(away_seconds(testbed))
-        layout = _topology(testbed).layouts[-1]
-        address = testbed.replace_node(name)
-        nodes = tuple(replace(node, address=address) if node.name == name else node for node in layout.nodes)
-        desired = replace(layout, nodes=nodes)
+        new = chance.choice(testbed.spare())
+        if not testbed.node(new).running:
+            testbed.node(new).start()
+        desired, words = _changed(testbed, [new], [name])
         with _conductor(testbed, desired) as process:
-            yield name
+            yield words
             _end(testbed, process, desired)
+        testbed.node(name).start()
 
 
 def _await_phase(testbed: Testbed, process: subprocess.Popen[bytes]) -> None:
@@ -137,6 +138,11 @@ def _another(testbed: Testbed, chance: Random) -> tuple[Layout, str]:
     for name in add:
         if not testbed.node(name).running:
             testbed.node(name).start()
+    return _changed(testbed, add, remove)
+
+
+def _changed(testbed: Testbed, add: Sequence[str], remove: Sequence[str]) -> tuple[Layout, str]:
+    layout = _topology(testbed).layouts[-1]
     nodes = [node for node in layout.nodes if node.name not in remove]
     nodes += [Node(name, testbed.node(name).address) for name in add]
     words = " ".join([f"+{name}" for name in add] + [f"-{name}" for name in remove])

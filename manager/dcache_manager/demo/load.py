@@ -2,7 +2,7 @@
 
     python -m dcache_manager.demo.load URL BOARD PRODUCTS PROCESSES NUMBER
 
-First it looks at its share of the products once, so that they are cached; then it goes on until its parent is gone.
+First it looks at its share of the products once, so that they are cached; then it continues until its parent is gone.
 """
 
 import json

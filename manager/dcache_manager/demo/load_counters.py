@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 COUNTS = ("requests", "hits", "misses", "writes", "stale", "errors", "warm")
 NUMBER = 8  # bytes
-FASTEST, STEP = 0.0005, 1.25  # seconds; each step of the scale is so many times the one before it
-SCALE = [FASTEST * STEP**step for step in range(50)]
+FASTEST_SECONDS, STEP = 0.0005, 1.25
+"""The scale of response times: where it begins, and the ratio of two steps."""
+SCALE = [FASTEST_SECONDS * STEP**step for step in range(50)]
 """Upper bounds of response times, in seconds: 0.5 ms to half a minute."""
 ROW = len(COUNTS) + len(SCALE)
 
@@ -26,7 +27,7 @@ class LoadCounters:
     def __init__(self, path: Path, products: int, processes: int):
         size = NUMBER * (products + 1 + processes * ROW)
         with path.open("a+b") as file:
-            file.truncate(max(size, file.seek(0, 2)))  # whoever comes first makes it, all zeros
+            file.truncate(max(size, file.seek(0, 2)))  # the first process makes it, all zeros
             self._numbers = memoryview(mmap.mmap(file.fileno(), size)).cast("q")
         self.path, self.products, self.processes = path, products, processes
         self.floors = self._numbers[: products + 1]

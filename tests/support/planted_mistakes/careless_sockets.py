@@ -58,7 +58,7 @@ def _sending(stream: socket.socket, data: Any, *flags: int) -> int:
 
 
 def any_reply() -> None:
-    """The next reply is ours, whoever it was meant for."""
+    """The next reply is the one to the last command, whichever command it answers."""
 
     def receive(stream: socket.socket, size: int, *flags: int) -> bytes:
         dialogue = _dialogue(stream)

@@ -18,10 +18,10 @@ FIRST = (1 << 32) + (1 << 31)
 def judged(tmp_path):
     """The violations in a history of (kind, outcome, key, version, began, ended)."""
 
-    def judged(*records, phases=CALM, writer=1):
+    def judged(*records, phases=CALM, ill=(), writer=1):
         path = tmp_path / "history"
         write(path, [(kind, outcome, writer, *rest, 0, 1) for kind, outcome, *rest in records])
-        return check([path], BOUNDS, phases).total
+        return check([path], BOUNDS, phases, ill).total
 
     return judged
 
@@ -92,6 +92,13 @@ def test_what_a_fault_explains_may_be_missed(judged):
     assert not judged(STORED, *HALF, phases=[Phase(0, "kill", 0.0, 100.0, excused=True)])
     assert not judged(STORED, *HALF, phases=[Phase(0, "cut-off", 0.0, 100.0, ill=(1,))])
     assert judged(STORED, *HALF, phases=[Phase(0, "cut-off", 0.0, 100.0, ill=(2,))])
+
+
+def test_a_node_that_did_not_answer_in_time_explains_misses(judged):
+    """Half seconds in which the drill itself got no answer from a node are not judged, nor is what follows at once."""
+    assert not judged(STORED, *HALF, ill=[(2.1, 2.2)])
+    assert not judged(STORED, *HALF, ill=[(0.5, 0.6)])
+    assert judged(STORED, *HALF, ill=[(3.0, 3.1)])
 
 
 def test_writes_that_fail(judged):

@@ -1,4 +1,4 @@
-// Catalogue pages are cached once for everybody. What is the visitor's own, and what must be fresh, is asked for here.
+// Catalogue pages are cached once for all visitors. What is the visitor's own, and what must be fresh, is asked for here.
 "use strict";
 
 async function ask(url) {
