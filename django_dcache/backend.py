@@ -10,17 +10,19 @@ from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
 from .errors import ConfigurationError, DCacheError, UnreadableValue
-from .flows import Item
-from .operations import ABSENT, OVER, Operation, Operations
+from .flows import Item, Operation
+from .large_values import Large
+from .operations import ABSENT, OVER, Operations
 from .runtime import aio_loop, aio_shortcut, deadline, registry, shortcut, shortcut_many
 from .runtime.aio_shortcut import AsyncNeedsFlow
 from .runtime.shortcut import NeedsFlow
+from .values.chunks import InChunks
 from .values.plain import MOST
 
 KEYS_OF_AN_OPERATION = 500
 """The keys of one call that have the time of one operation: a hundredth of it is enough for them."""
 Value = TypeVar("Value")
-Items = dict[str, Item | None]
+Items = dict[str, Item | Large | None]
 
 _DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 """Known to every Django backend, and without meaning for one that evicts by memory."""
@@ -37,8 +39,9 @@ class DistributedCache(Operations):
         except ConfigurationError as error:
             raise ImproperlyConfigured(str(error)) from error
         self._codec = self.fleet.codec
+        self._item_bytes = self.fleet.options.chunk_bytes or float("inf")
 
-    def _run(self, operation: Operation, needs: NeedsFlow | None = None) -> Any:
+    def _run(self, operation: Operation, needs: NeedsFlow | InChunks | None = None) -> Any:
         """The result of an operation; `needs`: its first rounds, as far as the short cut carried them."""
         resume, answer = operation.send, None
         while True:
@@ -53,7 +56,7 @@ class DistributedCache(Operations):
             except Exception as error:
                 resume, answer = operation.throw, error
 
-    async def _arun(self, operation: Operation, needs: AsyncNeedsFlow | None = None) -> Any:
+    async def _arun(self, operation: Operation, needs: AsyncNeedsFlow | InChunks | None = None) -> Any:
         resume, answer = operation.send, None
         while True:
             try:
@@ -90,12 +93,9 @@ class DistributedCache(Operations):
         made_key = self.make_key(key, version)
         try:
             found = shortcut.get(self.fleet, made_key)
-        except NeedsFlow as needs:
+            return default if found is None else self._codec.decode(made_key, *found)
+        except (NeedsFlow, InChunks) as needs:
             return self._run(self._get(made_key, default), needs)
-        if found is None:
-            return default
-        try:
-            return self._codec.decode(made_key, *found)
         except UnreadableValue as error:
             return self._unreadable(error, default)
 
@@ -103,11 +103,11 @@ class DistributedCache(Operations):
         made_key = self.make_key(key, version)
         try:
             found = await aio_shortcut.get(self.fleet, made_key)
-        except AsyncNeedsFlow as needs:
+            if found is None:
+                return default
+            value = self._decoded(made_key, *found)
+        except (AsyncNeedsFlow, InChunks) as needs:
             return await self._arun(self._get(made_key, default), needs)
-        if found is None:
-            return default
-        value = self._decoded(made_key, *found)
         return default if value is ABSENT else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
@@ -115,7 +115,7 @@ class DistributedCache(Operations):
         for made_keys in self._parts(self._made_keys(keys, version)):
             try:
                 values |= self._values(shortcut_many.get_many(self.fleet, made_keys), made_keys)
-            except NeedsFlow as needs:
+            except (NeedsFlow, InChunks) as needs:
                 values |= self._run(self._get_many(made_keys), needs)
         return values
 
@@ -124,7 +124,7 @@ class DistributedCache(Operations):
         for made_keys in self._parts(self._made_keys(keys, version)):
             try:
                 values |= self._values(await aio_shortcut.get_many(self.fleet, made_keys), made_keys)
-            except AsyncNeedsFlow as needs:
+            except (AsyncNeedsFlow, InChunks) as needs:
                 values |= await self._arun(self._get_many(made_keys), needs)
         return values
 
@@ -163,9 +163,9 @@ class DistributedCache(Operations):
             found = shortcut.get(self.fleet, made_key, loads=True)
             if found and (value := self._decoded(made_key, *found)) is not ABSENT:
                 return value
-        except NeedsFlow as more:
+        except (NeedsFlow, InChunks) as more:
             needs = more
-        return self._run(self._get_or_set(made_key, default, self._ttl(timeout)), needs)
+        return self._run(self._get_or_set(made_key, default, self._ttl(timeout), self._run), needs)
 
     async def aget_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
@@ -176,9 +176,10 @@ class DistributedCache(Operations):
             found = await aio_shortcut.get(self.fleet, made_key, loads=True)
             if found and (value := self._decoded(made_key, *found)) is not ABSENT:
                 return value
-        except AsyncNeedsFlow as more:
+        except (AsyncNeedsFlow, InChunks) as more:
             needs = more
-        return await self._arun(self._get_or_set(made_key, default, self._ttl(timeout), may_await=True), needs)
+        operation = self._get_or_set(made_key, default, self._ttl(timeout), self._arun, may_await=True)
+        return await self._arun(operation, needs)
 
     # Writing
 
@@ -188,7 +189,7 @@ class DistributedCache(Operations):
         if ttl == OVER:
             return not self._delete_many((made_key,))
         item = self._item(made_key, value, ttl)
-        if item is not None:
+        if type(item) is Item:
             try:
                 shortcut.store(self.fleet, made_key, *item)
                 return True

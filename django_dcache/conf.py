@@ -10,6 +10,7 @@ from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .model import keys
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout, Node
+from .values.chunks import LEAST_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Options:
     """With `sign_values`: read values that are not signed as well, while a site moves to signed ones."""
     secret: Any = field(default=None, repr=False)
     """What signatures are made with; of several the first signs. Default: SECRET_KEY, then SECRET_KEY_FALLBACKS."""
+    chunk_bytes: int = 1_000_000
+    """A larger value lies in chunks of this many bytes, which nodes must take (`memcached -I`). 0: none does."""
     max_value: int = 64 * 2**20
     """The most bytes of a value: a larger one is not stored, and what was there is removed; nor is one read."""
     tls: Any = None
@@ -93,6 +96,8 @@ class Options:
         for name, kind in {"zone": str, "fleet": str, "serializer": str, **kinds}.items():
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
+        if type(self.chunk_bytes) is not int or 0 != self.chunk_bytes < LEAST_BYTES:
+            raise ConfigurationError(f"chunk_bytes is {self.chunk_bytes!r}, want 0, or {LEAST_BYTES} or more")
         object.__setattr__(self, "prefixes", _prefixes(self.prefixes))
         if type(self.pickle_protocol) is not int or not 0 <= self.pickle_protocol <= HIGHEST_PROTOCOL:
             raise ConfigurationError(f"pickle_protocol is {self.pickle_protocol!r}, want 0 to {HIGHEST_PROTOCOL}")

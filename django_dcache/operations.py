@@ -6,35 +6,28 @@ Here, and only here, a failure becomes a miss, False or an exception (`_failed`)
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
 from inspect import isawaitable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
 
+from . import large_values
 from .commands import Value
 from .errors import InvalidKey, NoReplica, UnreadableValue, ValueTooLarge
-from .flows import Flow, Item, Load
+from .flows import Flow, Item, Load, Operation, Run
 from .flows.add import add
 from .flows.consensus import clear
 from .flows.count import NotANumber, count
 from .flows.read import fetch, fetch_or_load
 from .flows.write import Outcome, touch, write
+from .large_values import Large
 from .model import keys
 from .model.view import View
 from .runtime.fleet import Fleet
 from .values import Codec
+from .values.chunks import IN_CHUNKS
 
 ABSENT = object()
 OVER = 0.0
-
-
-class Run(NamedTuple):
-    """A flow to be run, with its arguments."""
-
-    flow: Any
-    arguments: tuple[Any, ...] = ()
-
-
-Operation = Generator[Run, Any, Any]
 
 
 class Operations(BaseCache):
@@ -42,6 +35,8 @@ class Operations(BaseCache):
 
     fleet: Fleet
     _codec: Codec
+    _item_bytes: float
+    """The most that is stored in one item."""
 
     # Keys, values and timeouts
 
@@ -65,17 +60,17 @@ class Operations(BaseCache):
         ttl: float | None = timeout
         return ttl
 
-    def _item(self, made_key: str, value: Any, ttl: float | None) -> Item | None:
+    def _item(self, made_key: str, value: Any, ttl: float | None) -> Item | Large | None:
         """What to store; None for a value that is too large, so that it removes what is there."""
         try:
             flags, data = self._codec.encode(made_key, value)
         except ValueTooLarge:
             self.fleet.counters["too_large"] += 1
             return None
-        return Item(flags, data, ttl)
+        return Item(flags, data, ttl) if len(data) <= self._item_bytes else Large(flags, data, ttl)
 
     def _decoded(self, made_key: str, flags: int, data: bytes) -> Any:
-        """The value, or ABSENT if it can't be read."""
+        """The value, or ABSENT if it can't be read. Raises InChunks."""
         try:
             return self._codec.decode(made_key, flags, data)
         except UnreadableValue as error:
@@ -88,8 +83,18 @@ class Operations(BaseCache):
             raise error
         return otherwise
 
-    def _decode(self, made_key: str, value: Value | None) -> Any:
-        return ABSENT if value is None or value.data is None else self._decoded(made_key, value.flags, value.data)
+    def _decode(self, made_key: str, value: Value | None) -> Operation:
+        """The value, put together if it lies in chunks, or ABSENT."""
+        if value is None or value.data is None:
+            return ABSENT
+        flags, data = value.flags, value.data
+        if flags & IN_CHUNKS:
+            try:
+                flags, data = yield from large_values.load(self.fleet, made_key, value)
+            except UnreadableValue:
+                self.fleet.counters["unreadable"] += 1
+                return ABSENT
+        return self._decoded(made_key, flags, data)
 
     # Failures
 
@@ -138,22 +143,30 @@ class Operations(BaseCache):
 
     def _get(self, made_key: str, default: Any) -> Operation:
         found = yield from self._fetch((made_key,))
-        value = self._decode(made_key, found.get(made_key))
+        value = yield from self._decode(made_key, found.get(made_key))
         return default if value is ABSENT else value
 
     def _get_many(self, made_keys: Mapping[str, Any]) -> Operation:
         """Values by what `made_keys` has for each made key."""
         found = yield from self._fetch(made_keys)
-        values = ((key, self._decode(made_key, found.get(made_key))) for made_key, key in made_keys.items())
-        return {key: value for key, value in values if value is not ABSENT}
+        values: dict[Any, Any] = {}
+        for made_key, key in made_keys.items():
+            value = yield from self._decode(made_key, found.get(made_key))
+            if value is not ABSENT:
+                values[key] = value
+        return values
 
-    def _get_or_set(self, made_key: str, default: Any, ttl: float | None, may_await: bool = False) -> Operation:
+    def _get_or_set(
+        self, made_key: str, default: Any, ttl: float | None, run: Callable[[Operation], Any], may_await: bool = False
+    ) -> Operation:
+        """`run`: how the caller runs operations."""
         loaded, young = ABSENT, False
 
-        def keep(value: Any) -> Item | None:
+        def keep(value: Any) -> Any:
             nonlocal loaded
             loaded = value
-            return None if ttl == OVER or young else self._item(made_key, value, ttl)
+            item = None if ttl == OVER or young else self._item(made_key, value, ttl)
+            return run(large_values.store(self.fleet, made_key, item)) if isinstance(item, Large) else item
 
         def load() -> Any:
             made = default() if callable(default) else default
@@ -171,7 +184,7 @@ class Operations(BaseCache):
             yield Run(_ask_application, (load,))
             return loaded
         doubted = self._doubted(1)
-        value = ABSENT if doubted else self._decode(made_key, found)
+        value = ABSENT if doubted else (yield from self._decode(made_key, found))
         if value is not ABSENT:
             return value
         item = yield Run(_ask_application, (load,))
@@ -195,9 +208,13 @@ class Operations(BaseCache):
             self._failed(failed)
         return written
 
-    def _set_many(self, items: Mapping[str, Item | None]) -> Operation:
+    def _set_many(self, items: Mapping[str, Any]) -> Operation:
         """The made keys of those that could not be stored."""
-        outcomes = yield from self._write(items)
+        if any(isinstance(item, Large) for item in items.values()):
+            list(map(self.validate_key, items))
+            outcomes = yield from large_values.replace(self.fleet, items, self._write)
+        else:
+            outcomes = yield from self._write(items)
         return [made_key for made_key in items if not outcomes[made_key].successful]
 
     def _remove_many(self, made_keys: Collection[str]) -> Operation:
@@ -205,14 +222,18 @@ class Operations(BaseCache):
         outcomes = yield from self._write(dict.fromkeys(made_keys))
         return [made_key for made_key in made_keys if not outcomes[made_key].acknowledged]
 
-    def _set(self, made_key: str, item: Item | None) -> Operation:
+    def _set(self, made_key: str, item: Item | Large | None) -> Operation:
         return not (yield from self._set_many({made_key: item}))
 
     def _remove(self, made_key: str) -> Operation:
         """Whether there was something to delete."""
         return (yield from self._write({made_key: None}))[made_key].existed
 
-    def _add(self, made_key: str, item: Item | None) -> Operation:
+    def _add(self, made_key: str, item: Item | Large | None) -> Operation:
+        if isinstance(item, Large):
+            self.validate_key(made_key)
+            return (yield from large_values.add(self.fleet, made_key, item, self._add))
+
         def readable(there: Value) -> bool:
             return self._codec.readable(made_key, there.flags, there.data)
 
@@ -235,7 +256,7 @@ class Operations(BaseCache):
             run = Run(lambda view: count(view, _name(view, made_key), delta) if view.trusted else _unproven(view))
             number = yield from self._settled(run, None)
         except NotANumber as error:
-            found = self._decode(made_key, error.value)
+            found = yield from self._decode(made_key, error.value)
             if type(found) is int:
                 raise OverflowError(f"Key {key!r} holds {found}, which takes more than 64 bits") from None
             if found is not ABSENT:
@@ -287,5 +308,6 @@ def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:
     return item
 
 
-async def _then(made: Awaitable[Any], keep: Callable[[Any], Item | None]) -> Item | None:
-    return keep(await made)
+async def _then(made: Awaitable[Any], keep: Callable[[Any], Any]) -> Any:
+    kept = keep(await made)
+    return await kept if isawaitable(kept) else kept

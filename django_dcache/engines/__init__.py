@@ -39,8 +39,9 @@ class Engine(Protocol):
     def encode(self, commands: Sequence[Command], first: int, now: float) -> bytes:
         """The bytes of a batch, whose opaque numbers begin with `first`. `now` is Unix time."""
 
-    def parser(self, commands: Sequence[Command], first: int, connection: int) -> Parser:
-        """What reads the replies. `connection`: the serial number that tokens are bound to."""
+    def parser(self, commands: Sequence[Command], first: int, connection: int, most: int) -> Parser:
+        """What reads the replies. `connection`: the serial number that tokens are bound to. `most`: a value that is
+        larger is not kept while it comes, and is a miss."""
 
 
 def engine_of(node: Node) -> Engine:

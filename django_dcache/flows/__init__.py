@@ -78,6 +78,17 @@ Result = TypeVar("Result")
 Flow = Generator[Step, Any, Result]
 
 
+class Run(NamedTuple):
+    """A flow to be run, with its arguments."""
+
+    flow: Any
+    arguments: tuple[Any, ...] = ()
+
+
+Operation = Generator[Run, Any, Any]
+"""What a method of the cache does: it yields flows to be run, each with a deadline of its own."""
+
+
 def lost(command: Command, reply: Reply | NodeFailure, purge: bool = False) -> bool:
     """Whether the copy may be out of step now. A refused delete or addition is as bad as a silent one.
 

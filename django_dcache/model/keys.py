@@ -9,6 +9,7 @@ below can be spelled by a user: a made key is UTF-8, and the byte 0xFF never occ
     FF ~ <generation> ; <made key>  the name of a key below a prefix that was bumped (docs/adr/0010); placed as before
     FF # <32 hex> <64 hex>          the name of a key too long to leave room for a generation: md5 (its place on the
                                     ring, so that a mover needs nothing else) and SHA-256 (its identity)
+    FF # <32 hex> <16 zeros> <48 hex>   the name of a chunk of a large value, placed with its key (docs/adr/0021)
 """
 
 import re
@@ -27,6 +28,7 @@ _legal = re.compile(rb"[^\x00-\x20\x7f]{1,250}").fullmatch
 is_own_name = re.compile(rb"(?!%b)[^\x00-\x20\x7f]{1,%d}" % (RESERVED, MAX_NAME_BYTES)).fullmatch
 """Whether an encoded made key is its own name: legal, and short enough. The quick look of nearly all operations."""
 _mark = b"\xff"
+_zeros = b"0" * 16
 _long_name = re.compile(rb"\xff#([0-9a-f]{32})[0-9a-f]{64}").fullmatch
 _stored = re.compile(
     rb"(?:\xff([1-9]\d{0,7});)?((?:\xff~[1-9]\d*;)?[^\x00-\x20\x7f\xff]{1,%d}|\xff#[0-9a-f]{96})" % MAX_NAME_BYTES
@@ -67,6 +69,16 @@ def _complaint(made_key: str, encoded: bytes) -> str:
     if len(encoded) > MAX_KEY_BYTES:
         return f"{made_key!r} has {len(encoded)} bytes, the limit is {MAX_KEY_BYTES}"
     return f"{made_key!r} contains a space or a control character"
+
+
+def chunk_name(place: bytes, identity: bytes, number: int) -> bytes:
+    """The name of a chunk of a large value, which lies where a key with this digest does. `identity`: 12 bytes."""
+    return b"\xff#%b%b%b%024x" % (place.hex().encode(), _zeros, identity.hex().encode(), number)
+
+
+def is_chunk(name: bytes) -> bool:
+    """Whether it is the name of a chunk. A long key's looks so in one of 2^64 cases."""
+    return name[34:50] == _zeros and name.startswith(b"\xff#")
 
 
 def position(name: bytes, hash_tags: bool = False) -> Position:

@@ -26,7 +26,8 @@ from ..transport import forks
 from ..transport.batch import Sent
 from ..transport.pool import Limits
 from ..transport.sync import Session, Transport
-from ..values import codec_for
+from ..values import READ_BYTES, codec_for
+from ..values.signature import TAG_BYTES
 from .deadline import Deadline, spend
 from .plans import Plans
 
@@ -50,6 +51,7 @@ class Fleet:
         limits = Limits(
             *(options.timeout, options.connect_timeout, options.idle_connections, options.tls, options.address_remap),
             options.max_connections,
+            max(options.max_value + TAG_BYTES, READ_BYTES),
         )
         self.transport = Transport(limits, clock)
         seed = Topology(0, configuration.layout)

@@ -107,7 +107,7 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
             value = found(data, opaque)
             if value:
                 flags, start, stop = value
-                if len(data) < stop + 2:
+                if len(data) < stop + 2 <= fleet.transport.limits.most_bytes:
                     data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
                 if data[stop:] == b"\r\n":
                     pool.idle.append(connection)

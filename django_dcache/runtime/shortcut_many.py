@@ -154,13 +154,13 @@ def _collect(batches: Batches, batch: Batch, found: hot.Found, missed: list[str]
     return False
 
 
-def store_many(fleet: Fleet, items: Mapping[str, Item | None]) -> None:
-    """Store all of them, by made key. Raises NeedsFlow."""
+def store_many(fleet: Fleet, items: Mapping[str, object]) -> None:
+    """Store all of them, by made key. Raises NeedsFlow, too where one is no plain Item."""
     batches = Batches(fleet)
     place = batches.plans.place
     for made_key, item in items.items():
         name, slot, plan = place(made_key)
-        if not plan.write or item is None:
+        if not plan.write or type(item) is not Item:
             raise NeedsFlow(batches.began)
         flags, data, ttl = item
         for copy in plan.write:

@@ -5,7 +5,7 @@ from time import time
 from typing import NamedTuple
 
 from ..commands import CONDITIONAL, Command, Get
-from ..engines import Engine, Parser
+from ..engines import Parser
 from ..errors import NodeTimeout
 from .connection import Connection
 from .pool import Pool
@@ -32,12 +32,12 @@ class Sent(NamedTuple):
     """What reads the replies, where it is not the engine's usual parser."""
 
 
-def encoded(engine: Engine, connection: Connection, commands: Sequence[Command]) -> tuple[bytes, Parser]:
+def encoded(pool: Pool, connection: Connection, commands: Sequence[Command]) -> tuple[bytes, Parser]:
     """The bytes to send over `connection`, and what reads the replies. The opaque numbers follow those of the batch
     before."""
     first = connection.opaque
     connection.opaque = (first + len(commands)) % 2**31
-    return engine.encode(commands, first, time()), engine.parser(commands, first, connection.serial)
+    return pool.engine.encode(commands, first, time()), pool.parser(commands, first, connection)
 
 
 def repeatable(commands: Sequence[Command]) -> bool:

@@ -47,7 +47,7 @@ class Exchange:
     def encode(self, connection: Connection, now: float) -> bytes:
         """The bytes to send. Their opaque numbers follow those of the batch before them."""
         self._connection, self._sent_at = connection, now
-        data, self.parser = encoded(self._pool.engine, connection, self.commands)
+        data, self.parser = encoded(self._pool, connection, self.commands)
         # A loop that was busy since `submit` has left its nodes no time; a large batch takes its time.
         started = self.deadline if now < self.deadline else now + self._pool.timeout / 2
         self.deadline = started + len(data) / BYTES_PER_SECOND

@@ -5,12 +5,13 @@ No lock: a deque's append and pop are atomic.
 
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import getpid
 from time import sleep
 
-from ..engines import engine_of
+from ..commands import Command
+from ..engines import Parser, engine_of
 from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUnresolved, NotGreeted
 from ..model.topology import Node
 from .breaker import Breaker, State
@@ -39,6 +40,8 @@ class Limits:
     address_remap: Callable[[str], str] | None = None
     """From a node's address, which is the same for everybody, to where this process reaches it."""
     max_connections: int = 256
+    most_bytes: int = 2**30
+    """Of a value in a reply: a larger one is a miss."""
 
     def endpoint(self, node: Node) -> str | tuple[str, int]:
         """What a socket connects to for `node`."""
@@ -73,6 +76,10 @@ class Pool:
         self._open: set[object] = set()
         self._opening: set[object] = set()
         """A token for each connection there is, idle or in use, and for each that is being made."""
+
+    def parser(self, commands: Sequence[Command], first: int, connection: Connection) -> Parser:
+        """What reads the replies to these commands, the first of which has that opaque number."""
+        return self.engine.parser(commands, first, connection.serial, self._limits.most_bytes)
 
     def take(self, seconds: float, fresh: bool = False, verified: bool = False) -> Connection:
         """An idle connection, or (always, if `fresh`) a new one within `seconds`. Raises NodeDown, NodeUnreachable.

@@ -208,7 +208,7 @@ class Exchange:
         """Connect if needed, and send as much as the kernel takes."""
         try:
             self._take()
-            data, self._parser = encoded(self._pool.engine, self.connection, self.commands)
+            data, self._parser = encoded(self._pool, self.connection, self.commands)
             self._session.deadline += len(data) / BYTES_PER_SECOND
             self._sent_at = self._moved_at = self._session._transport.clock()
             self.unsent = memoryview(data)
@@ -222,7 +222,7 @@ class Exchange:
         self._pool: Pool = sent.pool
         self.connection: Connection = sent.connection
         self._session.adopt(self.name, sent.pool, sent.connection)
-        self._parser = sent.parser or sent.pool.engine.parser(self.commands, sent.first, self.connection.serial)
+        self._parser = sent.parser or sent.pool.parser(self.commands, sent.first, self.connection)
         self.unsent = memoryview(sent.unsent)
         try:
             if self._parser.feed(sent.received):

@@ -16,7 +16,12 @@ from typing import Any, NamedTuple
 
 from ..errors import UnreadableValue
 from . import compressors, envelope, plain, serializers
+from .chunks import InChunks
 from .signature import Signature, signature
+
+READ_BYTES = 16 * 2**20
+"""A reply with a value of this size is read whatever `max_value` is, since the fleet state is a value, too. What is
+larger is a miss before it comes here, so that only a lower limit costs a look."""
 
 
 class Codec(NamedTuple):
@@ -35,6 +40,8 @@ class Codec(NamedTuple):
             self.decode(made_key, flags, data)
         except UnreadableValue:
             return False
+        except InChunks:
+            return True
         return True
 
 
@@ -55,8 +62,10 @@ def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) 
     if options.sign_values:
         encode = envelope.signed(encode, proof())
     opened = envelope.opener(loads, proof, not strict, most)
-    known = plain.NUMBERS if strict else loads
-    return Codec(encode, plain.decoder(known, opened), plain.NUMBERS if strict else plain.SIMPLE)
+    decode = plain.decoder(plain.NUMBERS if strict else loads, opened)
+    if most < READ_BYTES:
+        decode = envelope.limited(decode, most)
+    return Codec(encode, decode, plain.NUMBERS if strict else plain.SIMPLE)
 
 
 __all__ = ["Codec", "codec_for"]

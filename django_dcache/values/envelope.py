@@ -9,9 +9,10 @@ from typing import Any
 
 from ..errors import UnreadableValue
 from . import compressors
+from .chunks import IN_CHUNKS, INDEX_BYTES, InChunks
 from .compressors import Compressor
 from .plain import INTEGER, Decode, Encode, Load
-from .signature import Signature
+from .signature import TAG_BYTES, Signature
 
 SIGNED = 32
 
@@ -43,11 +44,24 @@ def signed(encode: Encode, signature: Signature) -> Encode:
     return proven
 
 
+def limited(decode: Decode, most: int) -> Decode:
+    """`decode`, for values of at most so many bytes."""
+
+    def smaller(made_key: str, flags: int, data: bytes) -> Any:
+        if len(data) > most + (TAG_BYTES if flags & SIGNED else 0):
+            raise UnreadableValue(f"{len(data):,} bytes, and max_value is {most:,}")
+        return decode(made_key, flags, data)
+
+    return smaller
+
+
 def opener(loads: Mapping[int, Load], signature: Callable[[], Signature], unsigned: bool, most: int) -> Decode:
     """Reads whatever has an envelope, or flags that are unknown. `unsigned`: also what is not signed."""
     unpacking = cache(compressors.find)
 
     def decode(made_key: str, flags: int, data: bytes) -> Any:
+        if flags & IN_CHUNKS and len(data) == INDEX_BYTES:
+            raise InChunks
         try:
             kind = flags & ~SIGNED
             if flags & SIGNED:

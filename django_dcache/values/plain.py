@@ -19,7 +19,7 @@ _number = re.compile(rb"-?\d+ *").fullmatch  # int() takes more; spaces are what
 Encode = Callable[[str, Any], tuple[int, bytes]]
 """(flags, bytes) of a value under a made key. Raises what the serializer raises, and ValueTooLarge."""
 Decode = Callable[[str, int, bytes], Any]
-"""The value that was encoded under this made key. Raises UnreadableValue."""
+"""The value that was encoded under this made key. Raises UnreadableValue, and InChunks."""
 Load = Callable[[bytes], Any]
 """The value in some bytes. Raises anything."""
 

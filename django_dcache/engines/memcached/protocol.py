@@ -99,17 +99,32 @@ class ReplyParser:
     Feed it what arrives until `complete`; it raises ProtocolViolation at the first byte that can't be right.
     """
 
-    __slots__ = ("replies", "refused", "rest", "_commands", "_opaque", "_connection", "_chunks", "_missing")
+    __slots__ = (
+        "replies",
+        "refused",
+        "rest",
+        "_commands",
+        "_opaque",
+        "_connection",
+        "_most",
+        "_chunks",
+        "_missing",
+        "_excess",
+    )
 
-    def __init__(self, commands: Sequence[Command], first_opaque: int, connection: int = 0):
+    def __init__(
+        self, commands: Sequence[Command], first_opaque: int, connection: int = 0, most: int = MAX_VALUE_BYTES
+    ):
         self.replies: list[Reply] = []
         self.refused = False
         """An error line came: it says nothing of which command it answers."""
         self.rest = 0
         """How many bytes of the last chunk follow the last reply. Where nothing else was asked, nobody wants them."""
-        self._commands, self._opaque, self._connection = commands, first_opaque, connection
+        self._commands, self._opaque, self._connection, self._most = commands, first_opaque, connection, most
         self._chunks: list[bytes] = []
         self._missing = 0
+        self._excess = 0
+        """How many bytes are still to come of a value that is too large, and is read as a miss."""
 
     @property
     def complete(self) -> bool:
@@ -127,6 +142,14 @@ class ReplyParser:
             self._chunks.append(chunk)
             self._missing -= len(chunk)
             return False
+        if self._excess:
+            here = len(chunk) - start
+            if here < self._excess:
+                self._excess -= here
+                return False
+            start += self._excess
+            self._excess = 0
+            self.replies.append(Answer.MISS)
         data, position = chunk, start
         if self._chunks:
             data, position = b"".join((*self._chunks, chunk[start:])), 0
@@ -163,6 +186,10 @@ class ReplyParser:
             if line[:3] == b"VA ":
                 size, value = self._value(line)
                 after = end + 2 + size
+                if len(data) < after + 2 and size > self._most:
+                    self._excess = after + 2 - len(data)
+                    position = len(data)
+                    break
                 if len(data) < after + 2:
                     self._missing = after + 2 - len(data)
                     break

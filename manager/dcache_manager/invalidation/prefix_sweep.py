@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from django_dcache.errors import NodeFailure
 from django_dcache.flows.write import write
-from django_dcache.model.keys import RESERVED, parse_wire_key, plain
+from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.topology import Phase
 from django_dcache.runtime.fleet import Fleet
 
@@ -55,5 +55,7 @@ def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: Non
 
 
 def _matches(name: bytes, prefix: bytes) -> bool:
+    if is_chunk(name):
+        return False  # Without its key it is no value.
     # The name of a very long key is a digest that begins with FF: it may be one of these, and a miss is always allowed.
     return plain(name).startswith((prefix, b"\xff")) and not name.startswith(RESERVED)

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.cache import caches
 
 from django_dcache.errors import InvalidKey, NodeFailure
-from django_dcache.model.keys import RESERVED, parse_wire_key, plain
+from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 
@@ -71,7 +71,7 @@ def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: 
                 tick()
                 for wire_key, said in page:
                     parsed = parse_wire_key(wire_key)
-                    if parsed is None:
+                    if parsed is None or is_chunk(parsed[0]):
                         continue
                     # What was invalidated by its prefix is still what visitors wanted.
                     name = plain(parsed[0])

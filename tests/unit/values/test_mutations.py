@@ -7,6 +7,7 @@ import pytest
 from django_dcache.conf import Options
 from django_dcache.errors import UnreadableValue
 from django_dcache.values import codec_for, serializers
+from django_dcache.values.chunks import InChunks
 from support import extras
 from support.scale import FULL
 
@@ -66,7 +67,7 @@ def test_mutations(sign):
         flags, data = mutated(chance, *original)
         try:
             value = reader.decode("key", flags, data)
-        except UnreadableValue:
+        except (UnreadableValue, InChunks):
             continue
         assert not sign or type(value) is int or (flags, data) == original
 
@@ -78,7 +79,7 @@ def test_every_flag():
     for flags in [*range(2**12), *(by << 16 for by in range(1, 256)), *(1 << bit for bit in range(32))]:
         try:
             reader.decode("key", flags, b"5")
-        except UnreadableValue:
+        except (UnreadableValue, InChunks):
             continue
         read.add(flags)
     assert read == {0, 2, 4, 16, 1 << 8}

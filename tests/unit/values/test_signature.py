@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from django_dcache.conf import Options
 from django_dcache.errors import ConfigurationError, UnreadableValue
 from django_dcache.values import codec_for
+from django_dcache.values.chunks import InChunks
 from django_dcache.values.envelope import SIGNED
 from django_dcache.values.signature import TAG_BYTES, signature
 from support import extras
@@ -49,7 +50,7 @@ def refused(key, flags, data, by=None):
     """Whether it is unreadable to a reader who wants signatures."""
     try:
         (by or codec()).decode(key, flags, data)
-    except UnreadableValue:
+    except (UnreadableValue, InChunks):
         return not ran
     return False
 

@@ -145,6 +145,23 @@ def test_starting_inside_a_chunk(answers, before):
     assert parser.replies == replies
 
 
+@given(st.lists(st.integers(0, 6000), max_size=5))
+def test_a_value_that_is_too_large(places):
+    """A value above the limit is a miss, wherever its bytes are cut; none of it is kept, and the next ones are read."""
+    commands = [Get(b"a"), Get(b"b"), Get(b"c")]
+    stream = b"VA 1 f0 O%d\r\nx\r\nVA 5000 f0 O%d\r\n%b\r\nVA 1 f2 O%d\r\n7\r\n" % (
+        FIRST,
+        FIRST + 1,
+        b"y" * 5000,
+        FIRST + 2,
+    )
+    parser = ReplyParser(commands, FIRST, SERIAL, most=1000)
+    for chunk in cut(stream, [100, 5000, *(place for place in places if place <= len(stream))]):
+        parser.feed(chunk)
+        assert sum(map(len, parser._chunks)) <= 100
+    assert parser.complete and parser.replies == [Value(b"x"), Answer.MISS, Value(b"7", 2)]
+
+
 def takes_only_violations(commands, chunks):
     """Feeds chunk by chunk; returns the parser, or None after a ProtocolViolation. Anything else is a failure."""
     parser = ReplyParser(commands, FIRST, SERIAL)

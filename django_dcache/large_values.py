@@ -1,0 +1,115 @@
+"""Values above `chunk_bytes`: chunks, carried some at a time, and an index that says what there is (docs/adr/0021)."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from .commands import Value
+from .errors import UnreadableValue
+from .flows import Item, Operation, Run
+from .flows.index import drop_index
+from .flows.read import fetch
+from .flows.write import write
+from .model import keys
+from .runtime.fleet import Fleet
+from .values.chunks import IDENTITY_BYTES, IN_CHUNKS, Chunk, Index
+from .values.signature import TAG_BYTES
+
+OUTLIVE_SECONDS = 60
+"""By which chunks outlive twice their index's timeout: it is stored after them, and may be touched."""
+
+
+class Large(NamedTuple):
+    """What to store, and more than one item can be."""
+
+    flags: int
+    data: bytes
+    ttl: float | None
+
+
+def store(fleet: Fleet, made_key: str, large: Large) -> Operation:
+    """Store the chunks; the item to be stored under the key then, or None if one of them could not be stored."""
+    flags, data, ttl = large
+    index = Index(os.urandom(IDENTITY_BYTES), fleet.options.chunk_bytes, len(data))
+    outlives = None if ttl is None else 2 * ttl + OUTLIVE_SECONDS
+    for chunks in _rounds(fleet, made_key, index):
+        items = {name: Item(IN_CHUNKS, data[begin:end], outlives) for name, begin, end in chunks}
+        outcomes = yield Run(write, (items,))
+        if not all(outcome.successful for outcome in outcomes.values()):
+            return None
+    return Item(flags | IN_CHUNKS, index.encode(), ttl)
+
+
+def replace(fleet: Fleet, items: Mapping[str, Any], write: Callable[[dict[str, Any]], Operation]) -> Operation:
+    """The outcomes of writing these, some of which are large. Afterwards nothing needs the chunks of before."""
+    items, before = dict(items), {}
+    for made_key, item in items.items():
+        if isinstance(item, Large):
+            before[made_key] = yield from present(fleet, made_key)
+            items[made_key] = yield from store(fleet, made_key, item)
+    outcomes = yield from write(items)
+    for made_key, index in before.items():
+        yield from discard(fleet, made_key, index)
+    return outcomes
+
+
+def add(fleet: Fleet, made_key: str, large: Large, add: Callable[[str, Item | None], Operation]) -> Operation:
+    """Whether it was added."""
+    index = yield from store(fleet, made_key, large)
+    added = yield from add(made_key, index)
+    if not added:
+        yield from discard(fleet, made_key, index)
+    return added
+
+
+def load(fleet: Fleet, made_key: str, index: Value) -> Operation:
+    """(flags, bytes) of what an index tells of. Raises UnreadableValue if a chunk is missing; the index is gone then.
+
+    A value that is replaced while it is read is read once more.
+    """
+    data = yield from _joined(fleet, made_key, index)
+    if data is None:
+        yield Run(lambda view: drop_index(view, view.name(made_key), index.data))
+        index = yield from present(fleet, made_key)
+        data = None if index is None else (yield from _joined(fleet, made_key, index))
+    if data is None:
+        raise UnreadableValue("a chunk is missing")
+    return index.flags & ~IN_CHUNKS, data
+
+
+def _joined(fleet: Fleet, made_key: str, index: Value) -> Operation:
+    """The bytes, or None."""
+    parts: list[bytes] = []
+    for chunks in _rounds(fleet, made_key, _index(fleet, index)):
+        found = yield Run(fetch, ([chunk.name for chunk in chunks],))
+        for name, begin, end in chunks:
+            value = found.get(name)
+            if value is None or value.data is None or len(value.data) != end - begin:
+                return None
+            parts.append(value.data)
+    return b"".join(parts)
+
+
+def present(fleet: Fleet, made_key: str) -> Operation:
+    """The index that is under the key now, or None."""
+    found = yield Run(lambda view: fetch(view, (view.name(made_key),)))
+    return next((value for value in found.values() if value.flags & IN_CHUNKS), None)
+
+
+def discard(fleet: Fleet, made_key: str, index: Value | Item | None) -> Operation:
+    """Delete the chunks that an index tells of."""
+    try:
+        parsed = _index(fleet, index) if index else None
+    except UnreadableValue:
+        return
+    for chunks in _rounds(fleet, made_key, parsed) if parsed else ():
+        yield Run(write, ({chunk.name: None for chunk in chunks},))
+
+
+def _index(fleet: Fleet, index: Value | Item) -> Index:
+    return Index.decode(index.data or b"", fleet.options.max_value + TAG_BYTES)
+
+
+def _rounds(fleet: Fleet, made_key: str, index: Index) -> Iterable[list[Chunk]]:
+    name = keys.name(made_key, hash_tags=fleet.options.hash_tags)
+    return index.rounds(keys.digest(name, fleet.options.hash_tags))
