@@ -2,7 +2,10 @@
 
 A number is handed out once every copy that has the counter agreed to it: the first copy counts, and each other one is
 brought from the number before to the same number, by its token. Processes whose views differ by a bump, or by a node
-that was taken out or has returned, share at least one copy, and there only one of them comes first (docs/adr/0018).
+that was taken out or has returned, share at least one copy, and there only one of them comes first (docs/adr/0021).
+
+A copy that holds another number than the one before is deleted, not waited for: processes that count at the same time
+would wait for each other. The counter then has one copy less until it is set again.
 
     stable           any copy may count first, if those before it have no counter
     prepare, settle  only `route.truth`; the others agree
@@ -22,10 +25,9 @@ from .consensus import bump, unmoved
 
 TRIES = 20
 """How often a count begins again because the copy it was to begin with was changed meanwhile, or is behind."""
-LOOKS = 10
-"""How often a process looks at a copy that is behind the first one: another process is about to bring it up, unless it
-died. 95 ms in all."""
-LOOK_WAIT, LONGEST_WAIT = 0.001, 0.016
+LOOKS = 5
+"""How often a process looks at a copy that changes under its hands, or is about to be set up, before it deletes it."""
+LOOK_WAIT = 0.001
 PULLS = 20
 PULL_WAIT = 0.002
 _whole = re.compile(rb"-?\d{1,20} *").fullmatch
@@ -187,18 +189,19 @@ class _Counter:
                     commands[node] = [self._get(node)]
                 elif (there := self._number(found, strict=False)) is None:
                     commands[node] = [self._remove(node, found)]
+                elif (ahead := self._ahead(there, number - self._delta)) > 0:
+                    yield from self._drop_behind(leader, there)
+                    return False
+                elif ahead:
+                    commands[node] = [self._remove(node, found)]
                 else:
-                    ahead = self._ahead(there, number - self._delta)
-                    if ahead > 0:
-                        yield from self._drop_behind(leader, there)
-                        return False
-                    behind |= ahead != 0
-                    ready = not ahead or look == LOOKS - 1
-                    commands[node] = [self._towards(node, found, there, number) if ready else self._get(node)]
+                    commands[node] = [self._towards(node, found, there, number)]
+                if node in commands and look == LOOKS - 1:
+                    commands[node] = [Remove(self._name, self._view.generation(node, self._slot))]
             if not commands:
                 return True
             if behind:
-                yield Pause(min(LONGEST_WAIT, LOOK_WAIT * 2**look))
+                yield Pause(LOOK_WAIT * 2**look)
             replies = yield commands
             silent = {node for node, (command,) in commands.items() if _silent(command, replies[node][0])}
             if silent:
@@ -211,7 +214,7 @@ class _Counter:
                 elif type(command) is Get:
                     waiting[node] = reply
                     fresh.add(node)
-                elif _moved(reply):
+                elif _moved(reply) or (type(command) is Remove and command.token is None):
                     del waiting[node]
                     self._alone |= type(command) is Remove
                 else:
@@ -233,11 +236,11 @@ class _Counter:
                 yield from self._disown({leader})
                 raise _Failed
 
-    def _hand_out(self, number: int, usable: list[str]) -> Flow[int | None]:
+    def _hand_out(self, number: int, usable: list[str]) -> Flow[int]:
         """With a copy missing, another process may know of a bump, and have counted there before the copy was lost."""
         if self._alone and not self._route.fill:
             if not (yield from unmoved(self._view, {(node, self._slot) for node in usable})):
-                return None
+                raise _Failed
         return number
 
     def _take_back(self, node: str) -> Flow[None]:

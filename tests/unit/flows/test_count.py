@@ -9,7 +9,7 @@ from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
 from support.played_flows import Keepers, Play, name_for, topology, view_of
 
-DONE, MISS = Answer.DONE, Answer.MISS
+CONFLICT, DONE, MISS = Answer.CONFLICT, Answer.DONE, Answer.MISS
 OOM = Refused("SERVER_ERROR out of memory")
 NON_NUMERIC = Refused("CLIENT_ERROR cannot increment or decrement non-numeric value")
 ONE = view_of(topology("abc"))
@@ -150,18 +150,19 @@ def test_the_second_copy_agrees():
 
 
 def test_another_process_is_on_its_way():
-    """A copy that lacks a count of another process is waited for."""
-    first = {"a": {adds(K2): number(8)}, "b": second(6)}
-    rounds = {"b": second(7, Token(7, 2))}, {"b": {towards(1, Token(7, 2)): number(8)}}
-    play = Play(count(TWO, K2, 1), first, *rounds)
-    assert play.result == 8 and play.pauses == [LOOK_WAIT]
+    """A copy that lacks a count of another process is deleted, not waited for, and then the keepers are asked."""
+    keepers = Keepers(TWO)
+    rounds = {"a": {adds(K2): number(8)}, "b": second(6)}, {"b": {Remove(K2, 0, THERE): DONE}}
+    play = Play(count(TWO, K2, 1), *rounds, keepers=keepers)
+    assert play.result == 8 and not play.pauses and keepers.asked
 
 
-def test_another_process_died_on_its_way():
-    """A copy that stays behind is brought up in the end, by as much as it takes."""
-    first = {"a": {adds(K2): number(8)}, "b": second(6)}
-    looks_again = [{"b": second(6)}] * (LOOKS - 1)
-    assert Play(count(TWO, K2, 1), first, *looks_again, {"b": {towards(2): number(8)}}).result == 8
+def test_a_copy_that_changes_all_the_time():
+    """A copy that other processes keep changing is deleted in the end, whatever it holds."""
+    keepers = Keepers(TWO)
+    first = {"a": {adds(K2): number(8)}, "b": second(7)}
+    rounds = [{"b": {towards(1): CONFLICT}}, {"b": second(7)}] * (LOOKS // 2)
+    assert Play(count(TWO, K2, 1), first, *rounds, {"b": {Remove(K2, 0): MISS}}, keepers=keepers).result == 8
 
 
 def test_the_second_copy_has_counted_further():
@@ -202,7 +203,7 @@ def test_alone_under_an_older_view():
     rounds = {"a": {adds(K2): number(4)}, "b": second(MISS)}, {"b": second(MISS)}
     bumped = TWO.state.bumped({("a", TWO.place(K2).slot): 1}).encode()
     for keepers in (Keepers(TWO, documents=dict.fromkeys("abc", bumped)), Keepers(TWO, silent="abc")):
-        assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result is None
+        assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result is NoReplica
 
 
 STUB = {looks(K2): Value(b"", token=THERE, stub=True)}
@@ -218,7 +219,7 @@ def test_a_copy_that_is_never_made():
     """A stub that stays is voided: what would be stored there is the number before the count."""
     keepers = Keepers(TWO)
     waits = [{"b": STUB}] * (LOOKS - 1)
-    rounds = {"a": {adds(K2): number(4)}, "b": STUB}, *waits, {"b": {Remove(K2, 0, THERE): DONE}}
+    rounds = {"a": {adds(K2): number(4)}, "b": STUB}, *waits, {"b": {Remove(K2, 0): DONE}}
     assert Play(count(TWO, K2, 1), *rounds, keepers=keepers).result == 4
 
 
