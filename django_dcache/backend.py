@@ -11,6 +11,7 @@ from django.dispatch import receiver
 
 from .errors import ConfigurationError, DCacheError, UnreadableValue
 from .flows import Item, Operation
+from .identity import fleet_alias, owners
 from .large_values import Large
 from .operations import ABSENT, OVER, Operations
 from .runtime import aio_loop, aio_shortcut, deadline, registry, shortcut, shortcut_many
@@ -35,7 +36,7 @@ class DistributedCache(Operations):
         super().__init__(params)
         options = {name: value for name, value in params.get("OPTIONS", {}).items() if name not in _DJANGO_OPTIONS}
         try:
-            self.fleet = registry.fleet(fleet_alias(location), location, options)
+            self.fleet = registry.fleet(fleet_alias(location), location, options, owners(options))
         except ConfigurationError as error:
             raise ImproperlyConfigured(str(error)) from error
         self._codec = self.fleet.codec
@@ -340,17 +341,6 @@ class DistributedCache(Operations):
 
     async def aclose(self, **kwargs: Any) -> None:
         """Nothing, without the thread that Django would do it in."""
-
-
-def fleet_alias(location: Any) -> str:
-    """The alias whose name the fleet gets: the first one with this LOCATION, so that aliases on the same nodes share a
-    fleet (docs/adr/0002)."""
-    from django.conf import settings
-
-    for alias, entry in settings.CACHES.items():
-        if entry.get("LOCATION") == location:
-            return str(alias)
-    return "default"
 
 
 @receiver(request_started, dispatch_uid="django_dcache.budget")

@@ -184,13 +184,17 @@ class Configuration:
     alias: str
     layout: Layout
     options: Options = field(default_factory=Options)
+    owners: tuple[str, ...] = ()
+    """By what the project is known that the fleet belongs to, as it is now and as it was; empty: anybody's."""
 
     @property
     def fleet(self) -> str:
         return self.options.fleet or self.alias
 
 
-def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None) -> Configuration:
+def parse(
+    alias: str, location: Any, options: Mapping[str, Any] | None = None, owners: tuple[str, ...] = ()
+) -> Configuration:
     """The configuration in a CACHES entry. Raises ConfigurationError, whose text says what to write instead."""
     options = dict(options or {})
     known = [item.name for item in fields(Options)]
@@ -206,7 +210,7 @@ def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None) -
         raise ConfigurationError(f"alias {alias!r}: {error}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
-    return Configuration(alias, layout, parsed)
+    return Configuration(alias, layout, parsed, owners)
 
 
 def parse_nodes(location: Any) -> Iterable[Node]:

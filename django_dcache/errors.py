@@ -5,6 +5,7 @@
     ├── InvalidKey              refused before anything was sent
     ├── InvalidTopology         a fleet document that can't be trusted; nothing changed
     │   └── UnknownFormat       … because a newer release wrote it
+    │       └── NotOurs         … because it is another project's
     ├── Conflict                somebody else holds or has moved what this call wanted to change
     ├── TooManyPrefixes         the fleet state has no room for another prefix generation
     ├── UnreadableValue         stored bytes that are no value, or not one that may be decoded here
@@ -54,6 +55,10 @@ class InvalidTopology(DCacheError, ValueError):
 
 class UnknownFormat(InvalidTopology):
     """A newer release wrote this fleet's state; upgrade django-dcache here too."""
+
+
+class NotOurs(UnknownFormat):
+    """Another project keeps a fleet of this name on these nodes; give this one a name, as OPTIONS["fleet"]."""
 
 
 class Conflict(DCacheError):

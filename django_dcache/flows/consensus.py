@@ -9,13 +9,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ..commands import Answer, Flush, Get, Store, Value
-from ..errors import InvalidTopology, NodeFailure, TooManyPrefixes, UnknownFormat
-from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key
+from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
+from ..model.state import MAX_PREFIXES, WHOLE_NODE, FleetState, Slot, prefix_slot, state_key, trace_key
 from ..model.topology import Topology, server_of
 from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Urgent
 
 ATTEMPTS = 12
+MINUTES_TO_2025 = 28_928_160
 CONFLICT_WAIT = 0.0005
 """Seconds; a process that loses a race for the document waits up to 15 times as long, each for another time."""
 
@@ -41,7 +42,8 @@ def _witnessed(topology: Topology, names: Collection[str]) -> bool:
 
 
 def prove(view: View) -> Flow[bool]:
-    """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered.
+    """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered. Raises
+    NotOurs.
 
     In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and bumps settled.
     """
@@ -55,8 +57,10 @@ def prove(view: View) -> Flow[bool]:
         return proven
     try:
         found = yield from agree(view, lambda state: state.bumped(due), everywhere=not view.epoch)
+    except NotOurs:
+        raise
     except UnknownFormat:
-        return False  # As good as no answer: the site goes on by what it knows, and only dcache-admin says why.
+        return False  # As good as no answer: only dcache-admin says why.
     return found.majority
 
 
@@ -83,9 +87,27 @@ def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     return same, answered
 
 
-def _planted(state: FleetState) -> FleetState:
-    """Nothing known anywhere: what the settings say becomes epoch 1."""
-    return replace(state, topology=replace(state.topology, epoch=1)) if state.topology.epoch == 0 else state
+def _planted(view: View, state: FleetState) -> Flow[FleetState]:
+    """Nothing known anywhere: what the settings say becomes epoch 1. Where a node remembers that there was a map, which
+    was evicted since, its names begin where no old one reaches (docs/adr/0022)."""
+    planted = replace(state, topology=replace(state.topology, epoch=1))
+    key = trace_key(view.fleet)
+    replies = yield Brief({name: [Get(key)] for name in planted.topology.nodes})
+    traces = [reply.data for (reply,) in replies.values() if isinstance(reply, Value) and reply.data]
+    if not traces:
+        return planted
+    highest = max((int(trace) for trace in traces if trace.isdigit() and len(trace) < 9), default=0)
+    minutes = max(0, int(view.wall_clock() // 60) - MINUTES_TO_2025)
+    floor = max(highest + 1, minutes)
+    return planted.bumped({(node, WHOLE_NODE): floor for node in planted.topology.nodes})
+
+
+def _planted_anew(state: FleetState) -> FleetState:
+    """A majority of the keepers holds less than it was told: the fleet was planted anew behind this process's back, and
+    what either side holds may be behind the other. All of it is given up."""
+    for node in state.topology.nodes:
+        state = state.bumped_whole(node)
+    return state
 
 
 def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
@@ -155,25 +177,41 @@ def agree(
         asked_at = view.clock()
         asks = {name: [Get(key, token=True)] for name in names}
         replies = yield Brief(asks) if round_type is dict else round_type(asks)
-        held = {name: _document(reply) for name, (reply,) in replies.items()}
-        answered = {name for name, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
+        held: dict[str, FleetState | None] = {}
+        refused: UnknownFormat | None = None
+        for name, (reply,) in replies.items():
+            try:
+                if isinstance(reply, Value) or reply is Answer.MISS:
+                    held[name] = _document(reply, view.owners)
+            except UnknownFormat as error:
+                refused = error  # As silent as a keeper that does not answer, and never replaced.
+        answered = set(held)
         merged = state
         for document in held.values():
             merged = merged.merge(document) if document else merged
+        behind = {name for name, document in held.items() if document and document.topology.epoch < view.held_epoch}
+        if _witnessed(state.topology, behind):
+            merged = _planted_anew(merged)
         if _keepers(merged.topology) - names - set(avoid):
             state = merged  # The fleet has moved on: ask those who keep it now.
             continue
         witnessed = merged.topology.epoch > 0 and _witnessed(merged.topology, answered)
         # Learning in two steps: up to `asked_at` the old generations were the newest (view.py, `empty`).
         yield Learn(merged, asked_at if witnessed else None, held=False)
+        if refused and not majority(merged.topology, answered):
+            raise refused
         if merged.topology.epoch == 0 and not majority(merged.topology, answered):
             return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
-        wanted = change(_planted(merged))
+        if merged.topology.epoch == 0:
+            merged = yield from _planted(view, merged)
+        wanted = change(merged).owned_by(view.owners)
         data = wanted.encode()
-        stores = {name: [_store(key, data, replies[name][0])] for name in answered if held[name] != wanted}
+        stores = {
+            name: _stores(view.fleet, wanted, data, replies[name][0]) for name in answered if held[name] != wanted
+        }
         outcome = (yield round_type(stores)) if stores else {}
         conflicts = {
-            name for name, (reply,) in outcome.items() if reply in (Answer.CONFLICT, Answer.NOT_STORED, Answer.MISS)
+            name for name, (reply, *_) in outcome.items() if reply in (Answer.CONFLICT, Answer.NOT_STORED, Answer.MISS)
         }
         reached = {name for name in answered if name not in stores or outcome[name][0] is Answer.DONE}
         state = merged
@@ -201,21 +239,28 @@ def clear(view: View) -> Flow[bool]:
     return found.majority or not lost
 
 
-def _store(key: bytes, data: bytes, reply: object) -> Store:
+def _stores(fleet: str, state: FleetState, data: bytes, reply: object) -> list[Store]:
+    """The document, where it was or none was; and a trace that outlives it, once names are not what they were."""
     token = reply.token if isinstance(reply, Value) else None
-    return Store(key, 0, data, flags=crc32(data), add=token is None, token=token)
+    document = Store(state_key(fleet), 0, data, flags=crc32(data), add=token is None, token=token)
+    highest = max((state.highest(node) for node in state.topology.nodes), default=0)
+    return [document, Store(trace_key(fleet), 0, b"%d" % highest)] if highest else [document]
 
 
-def _document(reply: object) -> FleetState | None:
-    """A keeper's document; None if it holds none, or one that makes no sense (then it gets ours)."""
+def _document(reply: object, owners: Collection[str]) -> FleetState | None:
+    """A keeper's document; None if it holds none, or one that makes no sense (then it gets ours). Raises UnknownFormat,
+    NotOurs."""
     if not isinstance(reply, Value) or reply.data is None:
         return None
     try:
-        return FleetState.decode(reply.data)
+        state = FleetState.decode(reply.data)
     except UnknownFormat:
         raise  # A newer release wrote it: it must not be replaced by what this one understands.
     except InvalidTopology:
         return None
+    if owners and state.owners and state.owners.isdisjoint(owners):
+        raise NotOurs(f"known there are {', '.join(state.topology.nodes)}", epoch=state.topology.epoch)
+    return state
 
 
 def _keepers(topology: Topology) -> set[str]:

@@ -18,7 +18,7 @@ from ..model.state import WHOLE_NODE, FleetState, Note, Slot, note_slot, settled
 from ..model.topology import Layout, Phase, Topology
 from ..model.view import View
 from . import Brief, Flow, Shun
-from .consensus import agree
+from .consensus import MINUTES_TO_2025, agree
 
 QUIET_SECONDS = 5.0
 """How long a node has to answer before it is taken back; twice as long each time it was taken out again soon after."""
@@ -32,7 +32,6 @@ FORGIVEN_SECONDS = 60.0
 LAZY_SECONDS = 20.0
 """How long readers fill a node that is back from those that stood in for it, when no conductor moves the keys."""
 _NEXT = dict(zip(Phase, (*tuple(Phase)[1:], Phase.STABLE), strict=True))
-_MINUTES_TO_2025 = 28_928_160
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def _eject(view: View, node: str, number: int) -> Flow[bool]:
     before = view.state.topology
     layout = before.layout.without(before.layout.out | {node})
     after = before.served_by(layout)
-    minute = max(0, int(view.wall_clock() // 60) - _MINUTES_TO_2025)
+    minute = max(0, int(view.wall_clock() // 60) - MINUTES_TO_2025)
 
     def change(state: FleetState) -> FleetState:
         if state.topology != before or state.note(node, Note.REFUTED) >= number:

@@ -5,7 +5,7 @@ merged in any order: what a majority was told, a majority will tell.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
@@ -29,7 +29,7 @@ Slot = tuple[str, int]
 
 # What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
 # releases like any node's generations (docs/adr/0010, 0016).
-_PREFIX, _SETTLED, _NOTES = " ", "=", "!"
+_PREFIX, _SETTLED, _NOTES, _OWNER = " ", "=", "!", "@"
 _DROPPED = _SETTLED
 _slots = frozenset(map(str, range(SLOTS)))
 
@@ -122,6 +122,10 @@ class FleetState:
         found = self.generations.get(node)
         return found.of(slot) if found else 0
 
+    def highest(self, node: str) -> int:
+        """The highest generation of any of its slots."""
+        return self.generations.get(node, NONE).highest
+
     @property
     def prefixes(self) -> tuple[str, ...]:
         """The made prefixes that were ever bumped."""
@@ -141,6 +145,15 @@ class FleetState:
         """Whether the processes took this node out by themselves, and nobody has decided anything about it since."""
         out = any(node in layout.out for layout in self.topology.layouts)
         return out and self.note(node, Note.EJECTED) == self.generation(node, WHOLE_NODE) > 0
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """By what the projects are known that this fleet belongs to; empty: it never said."""
+        return frozenset(name[1:] for name in self.generations if name.startswith(_OWNER))
+
+    def owned_by(self, owners: Sequence[str]) -> "FleetState":
+        """With the first of `owners`, which is what the project is known by now, among its owners."""
+        return self.bumped({(_OWNER + owners[0], WHOLE_NODE): 1}) if owners else self
 
     def keeps(self, node: str) -> bool:
         """Whether generations of `node`, which may stand for a prefix, are kept: those of nodes that left are not."""
@@ -227,7 +240,7 @@ class FleetState:
 
 
 def _is_node(name: str) -> bool:
-    return name[:1] not in (_PREFIX, _SETTLED, _NOTES)
+    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, _OWNER)
 
 
 def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:
@@ -236,7 +249,7 @@ def _without_leavers(generations: dict[str, Generations], topology: Topology) ->
     kept = {
         n: g
         for n, g in generations.items()
-        if n.startswith(_PREFIX) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
+        if n.startswith((_PREFIX, _OWNER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
     }
     highest = max((g.highest for n, g in generations.items() if n not in kept), default=0)
     if highest:
@@ -268,6 +281,12 @@ def _rank(topology: Topology) -> tuple[int, int, str]:
 def state_key(fleet: str) -> bytes:
     """The reserved key of the document on every keeper."""
     return RESERVED + fleet.encode() + b":state"
+
+
+def trace_key(fleet: str) -> bytes:
+    """The reserved key of what says that there was a map, and how high its generations were: so small that a neighbour
+    who evicts the map leaves it."""
+    return RESERVED + fleet.encode() + b":trace"
 
 
 def conductor_key(fleet: str) -> bytes:

@@ -90,6 +90,10 @@ class View:
     """Seconds for which a proof is good."""
     serves: bool = True
     """Whether this process goes on without a proof (`on_unproven`)."""
+    owners: tuple[str, ...] = ()
+    """By what this process's project is known; documents of others are left alone. Empty: all are read."""
+    held_epoch: int = 0
+    """The last epoch that a majority of keepers was known to hold."""
     allowance: Allowance = field(default_factory=Allowance, compare=False)
     """Shared by all views of a process."""
     shunned: frozenset[str] = frozenset()
@@ -225,6 +229,7 @@ class View:
             placement=placement,
             bumps=bumps,
             debts=debts if held and proven_at is not None else self.debts,
+            held_epoch=state.topology.epoch if held and proven_at is not None else self.held_epoch,
             proven_at=self.proven_at if proven_at is None else max(proven_at, self.proven_at),
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..commands import Arithmetic
 from ..conf import Configuration
+from ..errors import NotOurs
 from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun
 from ..flows.consensus import prove
 from ..flows.healing import Rules, Watch, heal
@@ -64,6 +65,7 @@ class Fleet:
             options.freshness + options.operation,
             freshness=options.freshness,
             serves=options.on_unproven == "serve",
+            owners=configuration.owners,
             hash_tags=options.hash_tags,
         )
         self.transport.serve(seed.nodes)
@@ -141,10 +143,19 @@ class Fleet:
                     if proven and self.has_patients:
                         self._drive(self.healing(), self.clock())
                         self.healed()
+                except NotOurs as error:
+                    self.not_ours(error)
+                    self.tried_to_prove(False, began)
                 except Exception:  # One that was broken off has failed at nothing: the next caller tries again.
                     self.tried_to_prove(False, began)
                     raise
         return self.view
+
+    def not_ours(self, error: NotOurs) -> None:
+        """The nodes hold another project's fleet: this one has none, and the log says what to set."""
+        self.counters["not_ours"] += 1
+        if self.counters["not_ours"] == 1:
+            log.error("%s", error, extra={"action": "fleet_not_ours", "fleet": self.configuration.fleet})
 
     @property
     def has_patients(self) -> bool:
@@ -171,7 +182,9 @@ class Fleet:
             self._renew(self.view.proven_at + self.options.freshness / 2, True)
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
-        self._renew(began + max(self.options.freshness / 2, 2 * self.options.timeout), False)
+        # One that has never proven anything has nothing to go by, and tries again soon.
+        pause = max(self.options.freshness / 2, 2 * self.options.timeout)
+        self._renew(began + pause if self.view.epoch else self.clock() + self.options.timeout / 5, False)
         self.counters["unproven"] += 1
         if self.counters["unproven"] == 1 or not self.proven:
             log.warning(

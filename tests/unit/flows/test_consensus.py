@@ -7,14 +7,16 @@ from zlib import crc32
 import pytest
 
 from django_dcache.commands import Answer, Flush, Get, Store, Token, Value
-from django_dcache.errors import ConnectionLost, NodeTimeout
+from django_dcache.errors import ConnectionLost, NodeTimeout, NotOurs
 from django_dcache.flows import Brief, Urgent
 from django_dcache.flows.consensus import ATTEMPTS, agree, bump, clear, majority, prove
-from django_dcache.model.state import FleetState, state_key
+from django_dcache.model.state import WHOLE_NODE, FleetState, state_key, trace_key
 from django_dcache.model.topology import Phase, Topology
+from django_dcache.model.view import Standing
 from support.played_flows import Keepers, Play, layout, topology, view_of
 
 KEY = state_key("f")
+TRACE = Store(trace_key("f"), 0, b"1")
 ABC = view_of(topology("abc"))
 SLOT = ("a", 7)
 BUMPED = ABC.state.bumped({SLOT: 1})
@@ -178,6 +180,83 @@ def test_what_runs_comes_before_the_settings():
     assert all(keepers.state(name) == running for name in "bcd")
 
 
+def test_planting_where_a_map_was_evicted():
+    """Where a node remembers a map that is gone, names begin where none of the old ones reaches."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
+    keepers.answer({"b": [Store(trace_key("f"), 0, b"7")]})
+    play = Play(prove(FRESH), keepers=keepers)
+    state = play.learned[-1].state
+    assert play.result is True and state.topology.epoch == 1
+    assert min(state.generation(node, WHOLE_NODE) for node in "abc") >= 8
+    assert FRESH.learn(state, FRESH.clock.now).standing("a", 7) is Standing.CLOSED
+
+
+def test_a_trace():
+    """The first bump leaves a trace beside each document, and a fleet where nothing failed leaves none."""
+    keepers = holding(ABC.state)
+    Play(agree(ABC, lambda state: replace(state, fence=1)), keepers=keepers)
+    assert keepers.answer({"b": [Get(trace_key("f"))]})["b"] == [Answer.MISS]
+    Play(agree(ABC, lambda state: state.bumped({SLOT: 5})), keepers=keepers)
+    assert keepers.answer({"b": [Get(trace_key("f"))]})["b"][0].data == b"5"
+
+
+def test_a_fleet_that_was_planted_anew():
+    """A process that finds less on a majority of keepers than was told them gives up what either side holds."""
+    view = view_of(topology("abc", epoch=9)).learn(FleetState(topology("abc", epoch=9)), 1000.0)
+    anew = FleetState(topology("ab", epoch=1))
+    documents = dict.fromkeys("ab", anew.encode()) | {"c": view.state.encode()}
+    play = Play(prove(view), keepers=Keepers(view, documents=documents))
+    state = play.learned[-1].state
+    assert state.topology.epoch == 9 and all(state.generation(node, WHOLE_NODE) for node in "abc")
+    for others in ({"a": anew.encode(), "b": None}, {"a": anew.encode()}):
+        documents = dict.fromkeys("abc", view.state.encode()) | others
+        play = Play(prove(view), keepers=Keepers(view, documents=documents))
+        assert not any(play.learned[-1].state.generation(node, WHOLE_NODE) for node in "abc")
+
+
+# Owners
+
+
+def owned(*owners, state=ABC.state):
+    for owner in owners:
+        state = state.owned_by([owner])
+    return state
+
+
+def test_an_owner():
+    """The first project that changes a fleet's state owns it; keys that a project used to have are its own too."""
+    view = replace(ABC, owners=("new", "old"))
+    for before in (ABC.state, owned("old"), owned("new"), owned("old", "new")):
+        keepers = holding(before)
+        assert Play(agree(view, lambda state: replace(state, fence=9)), keepers=keepers).result.majority
+        assert "new" in keepers.state("a").owners >= before.owners
+
+
+def test_another_project():
+    """The state of another project's fleet is neither taken over nor replaced, and the error says what to set."""
+    view, theirs = replace(FRESH, owners=("ours",)), owned("theirs")
+    keepers = Keepers(view, documents=dict.fromkeys("abc", theirs.encode()))
+    with pytest.raises(NotOurs, match="OPTIONS"):
+        Play(prove(view), keepers=keepers)
+    assert {keepers.document(name) for name in "abc"} == {theirs.encode()}
+
+
+def test_one_keeper_of_another_project():
+    """One keeper that holds another project's state is as silent as one that is away."""
+    view = replace(ABC, owners=("ours",))
+    theirs = owned("theirs", state=FleetState(topology("xyz", epoch=99)))
+    keepers = holding(ABC.state, b=theirs.encode())
+    play = Play(agree(view, lambda state: state.bumped({SLOT: 1})), keepers=keepers)
+    assert play.result.majority and play.result.state.topology.epoch == 5
+    assert keepers.document("b") == theirs.encode()
+
+
+def test_a_fleet_of_many_projects():
+    """Projects that share a fleet by its name read whatever is there."""
+    keepers = holding(owned("one", "other"))
+    assert Play(prove(ABC), keepers=keepers).result is True
+
+
 # Agreeing
 
 
@@ -200,7 +279,10 @@ def test_somebody_else_was_faster():
 
     def told(state, **replies):
         return {
-            name: {Store(KEY, 0, state.encode(), crc32(state.encode()), token=token): reply}
+            name: {
+                Store(KEY, 0, state.encode(), crc32(state.encode()), token=token): reply,
+                TRACE: Answer.DONE,
+            }
             for name, reply in replies.items()
         }
 
@@ -219,7 +301,8 @@ def test_a_race_without_end():
     token = Token(1, 1)
     data = BUMPED.encode()
     asked = {name: {Get(KEY, token=True): Value(ABC.state.encode(), token=token)} for name in "abc"}
-    told = {name: {Store(KEY, 0, data, crc32(data), token=token): Answer.CONFLICT} for name in "abc"}
+    document = Store(KEY, 0, data, crc32(data), token=token)
+    told = {name: {document: Answer.CONFLICT, TRACE: Answer.DONE} for name in "abc"}
     play = Play(agree(ABC, lambda state: state.bumped({SLOT: 1})), *(asked, told) * ATTEMPTS)
     assert not play.result.majority
 
@@ -233,7 +316,7 @@ def test_lost_replies(replies, majority):
         agree(ABC, lambda state: state.bumped({SLOT: 1})),
         {name: {Get(KEY, token=True): Value(ABC.state.encode(), token=token)} for name in "abc"},
         {
-            name: {Store(KEY, 0, data, crc32(data), token=token): words[word]}
+            name: {Store(KEY, 0, data, crc32(data), token=token): words[word], TRACE: words[word]}
             for name, word in zip("abc", replies, strict=True)
         },
     )

@@ -2,10 +2,12 @@
 
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
 
 from django_dcache.commands import Get, Value
+from django_dcache.conf import parse
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Brief, Item, Learn, Owe, Urgent
 from django_dcache.flows.read import fetch, fetch_or_load
@@ -266,7 +268,8 @@ def test_a_lost_write_is_owed_and_paid():
     fleet.clock.advance(10)
     fleet.run(fetch, [K])
     assert not fleet.view.debts
-    assert b'"above":{"%d":1}' % slot[1] in document[-1]
+    assert b'"above":{"%d":1}' % slot[1] in document[-2]
+    assert b":trace " in document[-1]
 
 
 # Proofs
@@ -314,6 +317,31 @@ def test_a_failed_proof_is_logged(caplog):
         fleet.run(fetch, [K])
     assert [record.action for record in caplog.records] == ["state_unproven"]
     assert "on_unproven='miss'" in caplog.text
+
+
+def test_the_first_proof():
+    """A process that could not prove anything yet tries again soon."""
+    fleet = make_fleet(silent, proven=False)
+    began = fleet.begin()
+    assert 0 < fleet.renew_at - began <= 0.05
+
+
+def test_another_projects_fleet(caplog):
+    """Where the nodes hold another project's fleet nothing is found, and the log says once what to set."""
+    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(["theirs"]).encode()
+
+    def answer(command, number):
+        return b"VA %d f0 c1 O%d\r\n%b\r\n" % (len(theirs), number, theirs)
+
+    fleet = make_fleet(answer, proven=False)
+    fleet.view = replace(fleet.view, owners=("ours",))
+    with caplog.at_level(logging.ERROR, "django_dcache"):
+        for _ in range(3):
+            fleet.clock.advance(10)
+            fleet.begin()
+    assert not fleet.proven and fleet.view.epoch == 0
+    assert [record.action for record in caplog.records if record.levelname == "ERROR"] == ["fleet_not_ours"]
+    assert 'OPTIONS["fleet"]' in caplog.text
 
 
 def test_an_interrupted_proof():

@@ -1,0 +1,98 @@
+"""Which fleet an alias belongs to, and whose it is: worked out from the project's settings.
+
+Aliases on the same nodes share one fleet, however their LOCATION is spelled and in whatever order they stand. A fleet
+belongs to a project, known by its SECRET_KEY, unless projects share it by a name (docs/adr/0022).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .conf import parse_nodes
+from .errors import ConfigurationError, InvalidTopology
+
+_seen: tuple[object, dict[str, str]] = (None, {})
+
+
+def fleet_alias(location: Any) -> str:
+    """The alias that names the fleet of `location`: of those on the same nodes "default", or the first by alphabet.
+
+    Raises ConfigurationError if aliases contradict each other.
+    """
+    from django.conf import settings
+
+    global _seen
+    if _seen[0] is not settings.CACHES:
+        _seen = settings.CACHES, {}
+    known, spelled = _seen[1], repr(location)
+    if spelled not in known:
+        known[spelled] = _find(settings.CACHES, location)
+    return known[spelled]
+
+
+def owners(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """By what this project is known, the present SECRET_KEY first. Empty for a fleet that has a name of its own."""
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+    from django.utils.crypto import salted_hmac
+
+    if options.get("fleet"):
+        return ()
+    try:
+        secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    except ImproperlyConfigured:
+        return ()  # A project without one.
+    return tuple(salted_hmac("django_dcache.owner", "", secret=secret).hexdigest()[:16] for secret in secrets)
+
+
+def _find(caches: Mapping[str, Any], location: Any) -> str:
+    addresses = _addresses(location)
+    shared: dict[str, Any] = {}
+    for alias, entry in sorted(caches.items(), key=lambda item: (item[0] != "default", item[0])):
+        theirs = _addresses(entry.get("LOCATION")) if _is_ours(entry) else frozenset()
+        both = addresses & theirs
+        if both and theirs == addresses:
+            shared[alias] = entry
+        elif both and not _option(entry, "fleet"):
+            raise ConfigurationError(
+                f"alias {alias!r} has {', '.join(sorted(both))} in common with another one, but not all: "
+                "a resize of one fleet would lose keys of the other. Give both the same LOCATION, or each a name as "
+                'OPTIONS["fleet"]'
+            )
+    for name in {str(_option(entry, "fleet") or "") for entry in shared.values()}:
+        _compare({alias: entry for alias, entry in shared.items() if (_option(entry, "fleet") or "") == name})
+    return next(iter(shared), "default")
+
+
+def _compare(entries: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError unless they say the same of the fleet they share."""
+    for option, default in (("replicas", 1), ("ring", "ketama"), ("hash_tags", False)):
+        said = {alias: _option(entry, option, default) for alias, entry in entries.items()}
+        if len(set(map(repr, said.values()))) > 1:
+            listed = ", ".join(f"{alias!r} {value!r}" for alias, value in said.items())
+            raise ConfigurationError(
+                f"aliases on the same nodes are one fleet, but differ in {option}: {listed}. "
+                'Say the same in each, or give one nodes of its own and a name as OPTIONS["fleet"]'
+            )
+
+
+def _option(entry: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    return (entry.get("OPTIONS") or {}).get(name, default)
+
+
+def _addresses(location: Any) -> frozenset[str]:
+    try:
+        return frozenset(node.address for node in parse_nodes(location))
+    except (ConfigurationError, InvalidTopology):
+        return frozenset()  # Said when that alias is used.
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    from django.utils.module_loading import import_string
+
+    from .operations import Operations
+
+    try:
+        backend = import_string(entry.get("BACKEND", ""))
+    except ImportError:
+        return False
+    return isinstance(backend, type) and issubclass(backend, Operations)
