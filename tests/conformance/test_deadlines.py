@@ -15,7 +15,7 @@ from django.core.signals import request_finished, request_started
 from django_dcache.backend import DistributedCache
 from django_dcache.testing import FaultProxy, LocalFleet, LocalNode
 from support.bad_nodes import BAD
-from support.roads import CASES, Case, Keys
+from support.method_cases import CASES, Case, Keys
 from support.scale import FULL
 from support.stopwatch import Stopwatch
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from django_dcache.errors import NoReplica
-from support.roads import CASES, ROADS, STATES, Network
+from support.method_cases import CASES
+from support.roads import ROADS, STATES, Network
 
 KNOWN = {line for line in Path(__file__).with_name("issue_11.txt").read_text().splitlines() if line}
 REPLICAS = (1, 2)
