@@ -106,7 +106,7 @@ class Session:
         else:
             return {exchange.name: [too_late(exchange.name)] * len(exchange.commands) for exchange in exchanges}
         waiting = [exchange for exchange in exchanges if not exchange.done]
-        if waiting and (now := clock()) >= self.deadline:
+        if sent is None and waiting and (now := clock()) >= self.deadline:
             self.deadline = now + self._transport.limits.timeout / 2  # Sent late: the nodes have had no time yet.
         if len(waiting) == 1:
             self._gather_one(waiting[0])
