@@ -74,7 +74,7 @@ def prefix_slot(made_prefix: str) -> Slot:
 
 
 def settled_slot(node: str, slot: int) -> Slot:
-    """Where it is kept up to which generation a slot has settled: nobody can hold an older one any more."""
+    """Where it is kept up to which generation a slot has settled: no process can hold an older one any more."""
     return _SETTLED + node, slot
 
 
@@ -160,11 +160,11 @@ class FleetState:
         return node in self.topology.nodes or not _is_node(node)
 
     def settled(self, node: str, slot: int) -> bool:
-        """Whether nobody can hold an older generation of this slot than this state does."""
+        """Whether no process can hold an older generation of this slot than this state does."""
         return self.generation(node, slot) <= self.generation(*settled_slot(node, slot))
 
     def unsettled(self) -> Iterator[Slot]:
-        """What was bumped, as far as it is not known that nobody can hold an older generation; prefixes left out."""
+        """What was bumped, as far as it is not known that no process can hold an older one; prefixes left out."""
         for node, generations in self.generations.items():
             if _is_node(node) and generations != self.generations.get(_SETTLED + node):
                 slots = [WHOLE_NODE, *generations.above]

@@ -2,9 +2,9 @@
 
 A bumped slot passes through three standings here (docs/adr/0001):
 
-    empty    nobody, anywhere, can have stored in the new generation yet: writes have nothing to do there
-    closed   somebody may have: writes delete there, nothing is stored
-    open     nobody can hold an older view any more: as ever
+    empty    no process can have stored in the new generation yet: writes have nothing to do there
+    closed   a process may have: writes delete there, nothing is stored
+    open     no process can hold an older view any more: as ever
 
 `owed` is a slot whose bump is not known to be held by a majority of keepers, for instance because this process could
 not deliver it: it touches that slot only when it is.
@@ -32,7 +32,7 @@ class Bump(NamedTuple):
     empty_until: float
     """Counts only once a majority is known to hold the bump: until then others may still store, and not be heard."""
     closed_until: float
-    """For ever while it is not known to be held by a majority: until then somebody may prove the older generation."""
+    """For ever while it is not known to be held by a majority: until then a process may prove the older generation."""
 
 
 class Place(NamedTuple):
@@ -80,7 +80,7 @@ class View:
     wall_clock: Callable[[], float]
     """Unix time: the protocol wants it for a TTL of more than 30 days."""
     hold: float
-    """Seconds after which nobody can hold an older view: `freshness` and the longest operation."""
+    """Seconds after which no process can hold an older view: `freshness` and the longest operation."""
     proven_at: float = float("-inf")
     """When the last reading of a majority of keepers began (monotonic)."""
     bumps: dict[Slot, Bump] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class View:
         return keys.name(made_key, generation, self.hash_tags)
 
     def young(self, made_key: str) -> bool:
-        """Whether nothing may be stored under the present name yet: somebody may still write to the one before, and
+        """Whether nothing may be stored under the present name yet: a process may still write to the one before, and
         would not be heard (docs/adr/0010)."""
         return made_key.startswith(self.prefixes) and any(map(self._settling, self._above(made_key)))
 
@@ -148,7 +148,7 @@ class View:
         return dict(told for slot, told in due.items() if self.standing(*slot) is Standing.OPEN)
 
     def untouched(self, slot: Slot) -> bool:
-        """Whether a prefix was bumped, a majority knows, and nobody can have stored anything below it since."""
+        """Whether a prefix was bumped, a majority knows, and no process can have stored anything below it since."""
         bump = self.bumps.get(slot) if self.generation(*slot) % 2 else None
         return bump is not None and bump.closed_until < FOR_EVER and self.clock() < bump.empty_until
 
@@ -208,7 +208,7 @@ class View:
 
     def learn(self, news: FleetState, proven_at: float | None = None, held: bool = True) -> "View":
         """This view and what `news` adds. `proven_at`: when asking a majority for it began, if a majority answered;
-        `held`: whether a majority holds it, so that nobody proves anything older from now on."""
+        `held`: whether a majority holds it, so that no process proves anything older from now on."""
         state, now = self.state.merge(news), self.clock()
         placement = self.placement
         if state.topology != self.state.topology:
