@@ -6,8 +6,9 @@ An engine turns commands into bytes and bytes into replies (`engines/`); flows s
 from enum import Enum
 from typing import NamedTuple
 
-LEASE_SECONDS = 30
-"""How long the stub that a lease leaves behind lives."""
+LEASE_SECONDS = 24 * 3600
+"""How long the stub that a lease leaves behind lives: longer than a loader runs. One whose holder died is in no
+caller's way for long: each takes it over after a while."""
 
 
 class Token(NamedTuple):

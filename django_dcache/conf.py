@@ -29,6 +29,8 @@ class Options:
     """The most that making a connection may take."""
     request_budget: float = 1.0
     """How long one web request may wait for nodes in all; then each call gets a twentieth of `timeout`."""
+    load_wait: float = 5.0
+    """How long `get_or_set` waits while another caller loads the same key, before it loads too; 0: it never waits."""
     ring: str = "ketama"
     """How keys are placed: "ketama", or "libmemcached" to share a fleet with `ketama_weighted` clients."""
     hash_tags: bool = False
@@ -88,6 +90,8 @@ class Options:
             value = getattr(self, name)
             if type(value) not in (int, float) or not 0 <= value <= most:
                 raise ConfigurationError(f"{name} is {value!r}, want a number from 0 to {most}")
+        if type(self.load_wait) not in (int, float) or not 0 <= self.load_wait <= 3600:
+            raise ConfigurationError(f"load_wait is {self.load_wait!r}, want seconds from 0 to 3600")
         for name in ("idle_connections", "max_connections", "async_connections", "compress_min_bytes", "max_value"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:

@@ -5,6 +5,7 @@ Here, and only here, a failure becomes a miss, False or an exception (`_failed`)
 """
 
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any
 
@@ -17,7 +18,8 @@ from .flows import Flow, Item, Load, Operation, Run
 from .flows.add import add
 from .flows.consensus import clear
 from .flows.count import NotANumber, count
-from .flows.read import fetch, fetch_or_load
+from .flows.load import fetch_or_load
+from .flows.read import fetch
 from .flows.write import Outcome, touch, write
 from .large_values import Large
 from .model import keys
@@ -28,6 +30,10 @@ from .values.chunks import IN_CHUNKS
 
 ABSENT = object()
 OVER = 0.0
+
+
+_loading: ContextVar[frozenset[str]] = ContextVar("dcache_loading", default=frozenset())
+"""The made keys whose loaders this code runs in."""
 
 
 class Operations(BaseCache):
@@ -169,13 +175,19 @@ class Operations(BaseCache):
             return run(large_values.store(self.fleet, made_key, item)) if isinstance(item, Large) else item
 
         def load() -> Any:
-            made = default() if callable(default) else default
-            return _then(made, keep) if may_await and isawaitable(made) else keep(made)
+            before = _loading.set(_loading.get() | {made_key})
+            try:
+                made = default() if callable(default) else default
+            finally:
+                _loading.reset(before)
+            return _then(made, keep, made_key) if may_await and isawaitable(made) else keep(made)
 
         def named(view: View) -> Any:
             nonlocal young
             young = view.young(made_key)
-            return fetch_or_load(view, _name(view, made_key), load)
+            # A loader that asks for its own key must not wait for itself.
+            wait = 0.0 if made_key in _loading.get() else self.fleet.options.load_wait
+            return fetch_or_load(view, _name(view, made_key), load, wait)
 
         found = yield from self._settled(Run(named), None)
         if loaded is not ABSENT:
@@ -235,7 +247,7 @@ class Operations(BaseCache):
             return (yield from large_values.add(self.fleet, made_key, item, self._add))
 
         def readable(there: Value) -> bool:
-            return self._codec.readable(made_key, there.flags, there.data)
+            return bool(there.flags & IN_CHUNKS) or self._codec.readable(made_key, there.flags, there.data)
 
         def named(view: View) -> Any:
             if not view.trusted:
@@ -308,6 +320,10 @@ def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:
     return item
 
 
-async def _then(made: Awaitable[Any], keep: Callable[[Any], Any]) -> Any:
-    kept = keep(await made)
-    return await kept if isawaitable(kept) else kept
+async def _then(made: Awaitable[Any], keep: Callable[[Any], Any], made_key: str) -> Any:
+    before = _loading.set(_loading.get() | {made_key})
+    try:
+        kept = keep(await made)
+        return await kept if isawaitable(kept) else kept
+    finally:
+        _loading.reset(before)

@@ -65,6 +65,16 @@ class Load:
     call: Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let time pass outside of the operation's deadline, at the expense of the request, and prove the view again.
+
+    Sends back the view, or None if the request has no time left. Tokens do not outlive it.
+    """
+
+    seconds: float
+
+
 class Item(NamedTuple):
     """What to store. `ttl` in seconds, None: it never expires."""
 
@@ -73,7 +83,7 @@ class Item(NamedTuple):
     ttl: float | None = None
 
 
-Step = Batches | Learn | Owe | Shun | Pause | Load
+Step = Batches | Learn | Owe | Shun | Pause | Load | Wait
 Result = TypeVar("Result")
 Flow = Generator[Step, Any, Result]
 

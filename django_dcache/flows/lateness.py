@@ -14,7 +14,7 @@ from ..commands import Get, Reply, Value
 from ..errors import NodeFailure, NodeTimeout
 from ..model.state import state_key
 from ..model.view import View
-from . import Flow, Load, Result, Urgent
+from . import Flow, Load, Result, Urgent, Wait
 from .consensus import majority
 
 
@@ -39,6 +39,8 @@ def confirmed(view: View, flow: Flow[Result]) -> Flow[Result]:
             continue
         if isinstance(step, Load):
             view = answer[1]
+        elif isinstance(step, Wait):
+            view = answer or view
         elif isinstance(answer, Late) and not _about_state(view, step) and not (yield from holds(view)):
             answer = {
                 node: [

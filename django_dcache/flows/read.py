@@ -1,18 +1,13 @@
-"""Get, get_many, has_key, and get_or_set. Reads never write, except to fill a moving key's new copy."""
+"""Get, get_many and has_key. Reads never write, except to fill a moving key's new copy."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from ..commands import Command, Get, Remove, Store, Token, Value
-from ..errors import NodeFailure, NoReplica
+from ..commands import Get, Value
+from ..errors import NodeFailure
 from ..model.view import Place, Standing, View
-from . import Brief, Flow, Item, Load, Pause
-from .consensus import bump
+from . import Brief, Flow
 from .fill import fill
-
-LEASE_WAIT = 0.01
-LEASE_PATIENCE = 8
-"""How often a caller looks again while somebody else loads the same missing key, before it loads for itself."""
 
 
 class Found(dict[bytes, Value]):
@@ -81,75 +76,3 @@ def _ask(
             answered.add(name)
             if isinstance(reply, Value) and not reply.stub:
                 found[name] = reply
-
-
-def fetch_or_load(view: View, name: bytes, load: Callable[[], Item | None]) -> Flow[Value | None]:
-    """The value, or None after `load` ran and what it returned was stored, unless something newer came first.
-
-    A lease on every copy is taken before the loader runs: whatever is written or deleted meanwhile voids its token,
-    so a slow loader never overwrites a newer value. `load` may return None: nothing is stored. Raises NoReplica, before
-    anything is loaded, if no replica answered.
-    """
-    for _ in range(LEASE_PATIENCE):
-        found = yield from fetch(view, [name])
-        if name in found:
-            return found[name]
-        if found.unanswered:
-            raise NoReplica(epoch=view.epoch)
-        tokens, taken = yield from _lease(view, name)
-        if not taken:
-            break
-        yield Pause(LEASE_WAIT)
-    else:
-        tokens = {}
-    placement = view.placement
-    try:
-        item, view = yield Load(load)
-    except GeneratorExit:
-        raise  # Nobody carries our rounds any more: the stubs run out by themselves.
-    except BaseException:
-        yield from _release(view, name, tokens)
-        raise
-    if item is None or view.placement is not placement:
-        # The copies may be elsewhere by now; a lease taken under the older epoch says nothing about them.
-        yield from _release(view, name, tokens)
-        return None
-    slot = view.place(name).slot
-    stores = {
-        node: [Store(name, view.generation(node, slot), item.data, item.flags, item.ttl, token=token)]
-        for node, token in tokens.items()
-        if view.standing(node, slot) is Standing.OPEN
-    }
-    replies = (yield stores) if stores else {}
-    lost = {(n, slot) for n, (reply,) in replies.items() if isinstance(reply, NodeFailure) and reply.sent}
-    if lost:
-        yield from bump(view, lost)
-    return None
-
-
-def _lease(view: View, name: bytes) -> Flow[tuple[dict[str, Token], bool]]:
-    """A token of every copy; and whether somebody else has one of them already."""
-    route, slot = view.place(name)
-    if route.joining or route.first.purge:
-        return {}, False  # While the key is moving, only the move may fill it.
-    nodes = [node for node in route.write if view.standing(node, slot) is Standing.OPEN]
-    if not nodes:
-        return {}, False
-    replies = yield {node: [Get(name, view.generation(node, slot), lease=True)] for node in nodes}
-    tokens: dict[str, Token] = {}
-    for node, (reply,) in replies.items():
-        if isinstance(reply, Value) and reply.won and reply.token:
-            tokens[node] = reply.token
-        elif isinstance(reply, Value):
-            yield from _release(view, name, tokens)
-            return {}, True
-    return tokens, False
-
-
-def _release(view: View, name: bytes, tokens: dict[str, Token]) -> Flow[None]:
-    if tokens:
-        slot = view.place(name).slot
-        batches: dict[str, list[Command]] = {
-            node: [Remove(name, view.generation(node, slot), token)] for node, token in tokens.items()
-        }
-        yield batches

@@ -4,14 +4,15 @@ A task that is cancelled leaves at once. What it began is brought to its end all
 happened has to be bumped when its reply is lost, whoever was waiting for it.
 """
 
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import CancelledError, Future, ensure_future, get_running_loop, sleep
 from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any, Protocol
 
 from ..errors import NodeFailure
-from ..flows import Batches, Flow, Learn, Load, Owe, Pause, Shun
+from ..flows import Batches, Flow, Learn, Load, Owe, Pause, Shun, Wait
 from ..flows.lateness import Late
+from ..model.view import View
 from ..transport.aio import LoopTransport
 from ..transport.pipeline import Answers
 from .deadline import account
@@ -58,8 +59,8 @@ class Running:
         """Whether an answer of this round came later than was promised."""
         self._missing = 0
         """How many nodes have yet to answer in this round."""
-        self._load: Load | None = None
-        """What the application is to be asked for."""
+        self._load: Load | Wait | None = None
+        """What the application is to be asked for, or how long the caller is to wait."""
         self._caller: Future[None] | None = None
         self._left = self._ended = False
         self._result: Any = None
@@ -95,11 +96,14 @@ class Running:
         resume: Callable[[Any], Any] = self._flow.send
         answer: Any
         try:
-            loaded = load.call()
-            if isawaitable(loaded):
-                loaded = await loaded
-            self._deadline.restart(await self._host.begin())
-            answer = loaded, self._fleet.view
+            if isinstance(load, Wait):
+                answer = await self._wait(load.seconds)
+            else:
+                loaded = load.call()
+                if isawaitable(loaded):
+                    loaded = await loaded
+                self._deadline.restart(await self._host.begin())
+                answer = loaded, self._fleet.view
         except BaseException as error:
             if not isinstance(error, Exception):
                 self._leave()
@@ -108,6 +112,14 @@ class Running:
         self._advance(resume, answer)
         if self._left:
             raise answer
+
+    async def _wait(self, seconds: float) -> View | None:
+        if self._deadline.left_of_request() <= 0:
+            self._deadline.restart(self._fleet.clock())
+            return None
+        await within_budget(ensure_future(sleep(seconds)), self._fleet.clock)
+        self._deadline.restart(await self._host.begin())
+        return self._fleet.view
 
     def _leave(self) -> None:
         self._left = True
@@ -137,7 +149,7 @@ class Running:
                 elif isinstance(step, Pause):
                     get_running_loop().call_later(step.seconds, self._resume)
                     return
-                elif isinstance(step, Load):
+                elif isinstance(step, Load | Wait):
                     if not self._left:
                         self._load = step
                         self._wake()

@@ -116,6 +116,11 @@ class Deadline:
         self._seen = now
         return late
 
+    def left_of_request(self) -> float:
+        """Seconds that the present request may still wait for its cache."""
+        found = account()
+        return float("inf") if found is None else self._budget - found.spent
+
     def _allowance(self) -> float:
         found = account()
         if found is None:

@@ -15,7 +15,7 @@ from typing import Any
 from ..commands import Arithmetic
 from ..conf import Configuration
 from ..errors import NotOurs
-from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun
+from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun, Wait
 from ..flows.consensus import prove
 from ..flows.healing import Rules, Watch, heal
 from ..flows.lateness import Late, confirmed
@@ -226,6 +226,16 @@ class Fleet:
                 elif isinstance(step, Pause):
                     time.sleep(step.seconds)
                     deadline.carried()
+                elif isinstance(step, Wait):
+                    spend(self.clock() - began)
+                    began = self.clock()
+                    if deadline.left_of_request() > 0:
+                        session.release()
+                        time.sleep(step.seconds)
+                        spend(self.clock() - began)
+                        began = self.begin()
+                        answer = self.view
+                    deadline.restart(began)
                 elif isinstance(step, Load):
                     spend(self.clock() - began)
                     try:

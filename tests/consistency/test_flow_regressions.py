@@ -8,7 +8,7 @@ from django_dcache.flows import Item, Learn, Owe
 from django_dcache.flows.add import add
 from django_dcache.flows.consensus import agree
 from django_dcache.flows.count import count
-from django_dcache.flows.read import fetch_or_load
+from django_dcache.flows.load import fetch_or_load
 from django_dcache.flows.write import write
 from django_dcache.model.keys import position
 from django_dcache.model.state import FleetState

@@ -4,7 +4,8 @@ import socket
 
 from django_dcache.conf import parse
 from django_dcache.flows import Item
-from django_dcache.flows.read import fetch, fetch_or_load
+from django_dcache.flows.load import fetch_or_load
+from django_dcache.flows.read import fetch
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalNode
 

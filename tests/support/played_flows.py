@@ -6,7 +6,7 @@ from typing import Any
 
 from django_dcache.commands import Store
 from django_dcache.errors import NodeTimeout, NoReplica
-from django_dcache.flows import Learn, Load, Owe, Pause, Shun
+from django_dcache.flows import Learn, Load, Owe, Pause, Shun, Wait
 from django_dcache.model.keys import RESERVED, wire_key
 from django_dcache.model.placement import Placement
 from django_dcache.model.state import FleetState, state_key
@@ -98,7 +98,9 @@ class Play:
     Rounds about the fleet state are for `keepers` to answer. `loaded`: the view after a Load, if it is another one.
     """
 
-    def __init__(self, flow: Generator[Any, Any, Any], *rounds, keepers=None, loaded=None):
+    def __init__(self, flow: Generator[Any, Any, Any], *rounds, keepers=None, loaded=None, waited=None):
+        self._waited = waited
+        """The view after a Wait; None: the request has no time left."""
         self.learned, self.owed, self.pauses, self.shunned = [], [], [], []
         self.kinds = []
         """The type of each round."""
@@ -119,6 +121,9 @@ class Play:
                         self.shunned.append(step.nodes)
                     case Pause():
                         self.pauses.append(step.seconds)
+                    case Wait():
+                        self.pauses.append(step.seconds)
+                        answer = self._waited
                     case Load():
                         try:
                             answer = step.call(), self._loaded

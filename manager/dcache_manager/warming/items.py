@@ -14,13 +14,14 @@ from typing import Any, Self
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from django_dcache.commands import LEASE_SECONDS
 from django_dcache.errors import DCacheError
 
 from .presence import Presence, look
 
 POLL_SECONDS = 0.1
 """Between two looks whether another client has loaded it."""
+LEASED_SECONDS = 30
+"""How long another client is given to load it."""
 
 
 class Outcome(StrEnum):
@@ -97,7 +98,7 @@ class Entry(Item):
 
     def _wait(self, cache: BaseCache) -> None:
         """While another client holds the lease; a dead one's runs out."""
-        give_up = time.monotonic() + LEASE_SECONDS
+        give_up = time.monotonic() + LEASED_SECONDS
         while look(cache, self.key, self.version) is Presence.LEASED and time.monotonic() < give_up:
             time.sleep(POLL_SECONDS)
 

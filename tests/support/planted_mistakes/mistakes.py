@@ -63,7 +63,7 @@ def plan(name: str, **others: Any) -> Plan:
 @mistake("slow")
 def no_lease() -> None:
     """A loader stores what it loaded, whatever was written meanwhile."""
-    replace("django_dcache.flows.read:fetch_or_load", altered(without_token))
+    replace("django_dcache.flows.load:fetch_or_load", altered(without_token))
 
 
 @mistake("conductor-far+rebalance", zipf=0.3, rate=150.0)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from django_dcache.commands import Command
-from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Shun, Urgent
+from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Shun, Urgent, Wait
 from django_dcache.flows.consensus import prove
 from django_dcache.flows.healing import Rules, Watch, heal
 from django_dcache.model.placement import Placement
@@ -138,6 +138,10 @@ class Process:
                     self.view = self.view.shunning(step.nodes)
                 elif isinstance(step, Pause):
                     yield Sleep(step.seconds)
+                elif isinstance(step, Wait):
+                    yield Sleep(step.seconds)
+                    yield from self.prove()
+                    answer, deadline = self.view, self.clock() + TIMEOUT
                 elif isinstance(step, Load):
                     loaded = yield from step.call()
                     yield from self.prove()

@@ -10,7 +10,8 @@ from django_dcache.flows import resize as move
 from django_dcache.flows.add import add
 from django_dcache.flows.consensus import prove
 from django_dcache.flows.count import count
-from django_dcache.flows.read import fetch, fetch_or_load
+from django_dcache.flows.load import fetch_or_load
+from django_dcache.flows.read import fetch
 from django_dcache.flows.write import touch, write
 from django_dcache.model.topology import Layout, Phase
 from django_dcache.model.view import View

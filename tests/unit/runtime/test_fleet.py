@@ -10,7 +10,8 @@ from django_dcache.commands import Get, Value
 from django_dcache.conf import parse
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Brief, Item, Learn, Owe, Urgent
-from django_dcache.flows.read import fetch, fetch_or_load
+from django_dcache.flows.load import fetch_or_load
+from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
 from django_dcache.model.keys import position
 from django_dcache.model.state import FleetState

@@ -317,7 +317,7 @@ def test_large_value():
         (Get(b"k", value=False), b"mg k s f O5\r\n"),
         (Get(b"k", value=False, token=True), b"mg k s c f O5\r\n"),
         (Get(b"k", ttl=True, token=True), b"mg k v t c f O5\r\n"),
-        (Get(b"k", ttl=True, lease=True), b"mg k v t c N30 f O5\r\n"),
+        (Get(b"k", ttl=True, lease=True), b"mg k v t c N86400 f O5\r\n"),
         (Get(b"k", value=False, peek=True), b"mg k s u f O5\r\n"),
         (Store(b"k", 0, b"v\r\n", 16, 60), b"ms k 3 F16 T60 O5\r\nv\r\n\r\n"),
         (Store(b"k", 3, b""), b"ms \xff3;k 0 F0 T0 O5\r\n\r\n"),

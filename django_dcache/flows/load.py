@@ -1,0 +1,133 @@
+"""get_or_set: one caller loads what is missing, the others wait for it, and nothing newer is ever overwritten.
+
+The right to store is a lease on each copy, taken before the loader runs: whatever is written or deleted meanwhile voids
+it. The caller that leased the first copy loads. The others wait, and then load too: that caller may have died. They
+have its token, which is as good in their hands: of two that store by one token the second finds it void.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ..commands import Answer, Command, Get, Remove, Store, Token, Value
+from ..errors import NodeFailure, NoReplica
+from ..model.placement import Route
+from ..model.view import Standing, View
+from . import Flow, Item, Load, Wait
+from .consensus import bump
+from .read import fetch
+from .write import Batches, Outcome
+
+FIRST_WAIT, LONGEST_WAIT = 0.005, 0.05
+"""Seconds until a caller looks again; each time twice as long."""
+
+
+class _Lease(NamedTuple):
+    """What a caller has of a missing key."""
+
+    tokens: Mapping[str, Token] = {}
+    """Of the stub on each copy."""
+    own: Mapping[str, Token] = {}
+    """Of the stubs that are this caller's."""
+    found: Value | None = None
+    """It is not missing any more."""
+    busy: bool = False
+    """Another caller loads it."""
+
+
+def fetch_or_load(
+    view: View, name: bytes, load: Callable[[], Item | None], wait_seconds: float = 0.0
+) -> Flow[Value | None]:
+    """The value, or None after `load` ran and what it returned was stored, unless something newer came first.
+
+    `load` may return None: nothing is stored. `wait_seconds`: the most to wait for another caller that loads. Raises
+    NoReplica, before anything is loaded, if no replica answered.
+    """
+    found = yield from fetch(view, [name])
+    if name in found:
+        return found[name]
+    if found.unanswered:
+        raise NoReplica(epoch=view.epoch)
+    until, pause = view.clock() + wait_seconds, FIRST_WAIT
+    while True:
+        lease = yield from _lease(view, name)
+        if lease.found is not None:
+            yield from _release(view, name, lease.own)
+            return lease.found
+        if not lease.busy or view.clock() + pause > until:
+            break
+        newer = yield Wait(pause)
+        if newer is None:
+            break  # The request has no time left.
+        view, pause = newer, min(2 * pause, LONGEST_WAIT)
+    try:
+        item, view = yield Load(load)
+    except GeneratorExit:
+        raise  # Nobody carries our rounds any more: others take the stubs over.
+    except BaseException:
+        yield from _release(view, name, lease.own)
+        raise
+    if item is None:
+        yield from _release(view, name, lease.own)
+    else:
+        yield from _store(view, name, item, lease.tokens)
+    return None
+
+
+def _copies(view: View, route: Route, slot: int) -> list[str]:
+    """The copies that are leased and filled, the one that decides first. Copy and flip: it is the only one."""
+    order = sorted(route.write, key=lambda node: node != route.truth) if route.truth else route.write
+    if route.fill:
+        order = order[:1]
+    usable = [node for node in order if view.standing(node, slot) is Standing.OPEN]
+    return [] if route.truth and usable[:1] != [route.truth] else usable
+
+
+def _lease(view: View, name: bytes) -> Flow[_Lease]:
+    route, slot = view.place(name)
+    copies = _copies(view, route, slot)
+    if not copies:
+        return _Lease()
+    replies = yield {node: [Get(name, view.generation(node, slot), lease=True)] for node in copies}
+    there = {node: reply for node, (reply,) in replies.items() if isinstance(reply, Value)}
+    stubs = {node: reply for node in copies if (reply := there.get(node)) and reply.stub}
+    return _Lease(
+        {node: reply.token for node, reply in stubs.items() if reply.token},
+        {node: reply.token for node, reply in stubs.items() if reply.token and reply.won},
+        next((there[node] for node in copies if node in there and node not in stubs), None),
+        next((not reply.won for reply in stubs.values()), False),
+    )
+
+
+def _release(view: View, name: bytes, own: Mapping[str, Token]) -> Flow[None]:
+    slot = view.place(name).slot
+    drops: dict[str, list[Command]] = {
+        node: [Remove(name, view.generation(node, slot), token)] for node, token in own.items()
+    }
+    if drops:
+        yield drops
+
+
+def _store(view: View, name: bytes, item: Item, tokens: Mapping[str, Token]) -> Flow[None]:
+    """As a write, sources before targets, but by the tokens: a copy after the other, until one is void."""
+    route, slot = view.place(name)
+    copies = _copies(view, route, slot)
+    if not copies or copies[0] not in tokens:
+        return  # The key lives elsewhere by now, or under another generation, or its first copy did not answer.
+    for part in (route.first, route.second):
+        batches = Batches(view)
+        for node in part.purge:
+            batches.add(name, node, slot, route.joining, None, purge=True)
+        if route.fill:  # A counter is counted on one copy only (count.py).
+            for node in part.write:
+                if node not in copies:
+                    batches.add(name, node, slot, route.joining, None)
+        yield from batches.carry({name: Outcome()})
+        for node in copies:
+            if node not in part.write or node not in tokens:
+                continue
+            store = Store(name, view.generation(node, slot), item.data, item.flags, item.ttl, token=tokens[node])
+            (reply,) = (yield {node: [store]})[node]
+            if isinstance(reply, NodeFailure) and reply.sent:
+                yield from bump(view, {(node, slot), *((other, slot) for other in route.joining)})
+            if reply is not Answer.DONE:
+                return
