@@ -127,6 +127,10 @@ class Operations(BaseCache):
 
     def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value]]:
         names: dict[str, bytes] = {}
+        if self.fleet.transport.unreachable:
+            # Django's `cache` sessions look for a free key ten thousand times: each look must cost next to nothing.
+            self._failed(len(made_keys))
+            return {}
 
         def named(view: View) -> Any:
             names.update((made_key, _name(view, made_key)) for made_key in made_keys)

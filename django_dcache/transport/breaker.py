@@ -38,6 +38,11 @@ class Breaker:
             self._probe_at = now + self._next_pause()
             return True
 
+    @property
+    def refuses(self) -> bool:
+        """Whether no caller would be admitted now."""
+        return self.state is State.DOWN and self.clock() < self._probe_at
+
     def succeeded(self) -> None:
         if self.state is State.UP:
             return

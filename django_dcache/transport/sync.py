@@ -59,6 +59,11 @@ class Transport:
         now, up = self.clock(), State.UP
         return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
 
+    @property
+    def unreachable(self) -> bool:
+        """Whether every node is down and none is due for a probe: to ask would be in vain."""
+        return all(pool.breaker.refuses for pool in self._pools.values())
+
     def slow_nodes(self) -> frozenset[str]:
         """Those to avoid for reads. One that is avoided is forgiven a little at each look."""
         names = slow({name: pool.latency for name, pool in self._pools.items()})
