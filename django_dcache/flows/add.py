@@ -7,7 +7,7 @@
 
 *Consent*: the other replicas are leased before the decision, and filled by their tokens after it. A process that knows
 of a bump of the first replica decides on the next one; then the token is void, and what was added is taken back
-(docs/adr/0018).
+(docs/adr/0023).
 
 Copy and flip run side by side until everybody knows of flip. With the gate's lease in hand nobody of the other phase
 decides; a lease that is void at the end means that somebody did, or wrote, and then nothing was added.

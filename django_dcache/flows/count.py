@@ -2,7 +2,7 @@
 
 A number is handed out once every copy that has the counter agreed to it: the first copy counts, and each other one is
 brought from the number before to the same number, by its token. Processes whose views differ by a bump, or by a node
-that was taken out or has returned, share at least one copy, and there only one of them comes first (docs/adr/0021).
+that was taken out or has returned, share at least one copy, and there only one of them comes first (docs/adr/0023).
 
 A copy that holds another number than the one before is deleted, not waited for: processes that count at the same time
 would wait for each other. The counter then has one copy less until it is set again.
