@@ -34,7 +34,8 @@ def test_resize(case, faults):
 
 
 @pytest.mark.parametrize(
-    "name", ["no-bump", "no-quarantine", "left-alone", "unsettled", "settled-at-once", "cached-for-ever"]
+    "name",
+    ["no-bump", "no-quarantine", "left-alone", "unsettled", "settled-at-once", "cached-for-ever", "side-by-side"],
 )
 def test_broken_rule(name):
     """The rules that are about time are needed too: without them some schedule goes wrong."""

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from django_dcache.commands import Answer, Command, Get, Store, Token, Value
-from django_dcache.flows import Flow, Learn, Owe, Urgent
+from django_dcache.commands import Answer, Arithmetic, Command, Get, Store, Token, Value
+from django_dcache.flows import Flow, Learn, Owe, Urgent, lost
+from django_dcache.flows.consensus import bump
 from django_dcache.flows.fill import fill
 from django_dcache.flows.healing import heal
 from django_dcache.flows.read import Found
@@ -102,6 +103,24 @@ def repairing(view: View, names: Iterable[bytes]) -> Flow[Found]:
             if name in found:
                 break
     return found
+
+
+def counting_side_by_side(view: View, name: bytes, delta: int) -> Flow[int | None]:
+    """Each copy counts, and the first one that answers gives the number."""
+    route, slot = view.place(name)
+    if route.truth:
+        return (yield from _flows.count(view, name, delta))
+    asks = {
+        node: [Arithmetic(name, view.generation(node, slot), delta)]
+        for node in route.write
+        if view.standing(node, slot) is Standing.OPEN
+    }
+    replies = (yield asks) if asks else {}
+    silent = {(node, slot) for node, (reply,) in replies.items() if lost(asks[node][0], reply)}
+    if silent and not (yield from bump(view, silent)):
+        return None
+    numbers = (replies[node][0] for node in asks if isinstance(replies[node][0], Value))
+    return next((int(number.data) for number in numbers), None)
 
 
 # Views with another idea of where things are
@@ -311,6 +330,12 @@ RULES = {
     ),
     "settled-at-once": Rule(
         "a bump has settled as soon as a majority of keepers holds it", "stable1", "lossy", view_class=_SettlesAtOnce
+    ),
+    "side-by-side": Rule(
+        "each copy counts, and the first one that answers gives the number",
+        "stable2",
+        "hang",
+        _flows._replace(count=counting_side_by_side),
     ),
     "cached-for-ever": Rule("the state is asked for once", "move", "calm", never_again=True),
     "token-travels": Rule(
