@@ -65,8 +65,8 @@ class _Addition:
     def __init__(self, view: View, name: bytes, slot: int, route: Route, item: Item, readable: Readable):
         self._view, self._name, self._slot, self._route = view, name, slot, route
         self._item, self._readable = item, readable
-        self._bumped = False
-        """Whether a node did not answer, and its copy was disowned."""
+        self._alone = False
+        """Whether a copy took no part: its node did not answer, or its slot was bumped a moment ago."""
 
     def decide(self) -> Flow[bool]:
         """Whether the item is on every replica that can be used."""
@@ -75,6 +75,7 @@ class _Addition:
         usable = [node for node in order if self._view.standing(node, self._slot) is Standing.OPEN]
         if not usable or (truth and usable[0] != truth):
             return False
+        self._alone = len(usable) < len(order)
         leased = yield from self._lease(usable)
         if leased is None:
             return False
@@ -100,7 +101,7 @@ class _Addition:
             elif not consent:
                 yield from self._take_back(decider, mine)
                 return False
-        if self._bumped:
+        if self._alone:
             return (yield from unmoved(self._view, {(node, self._slot) for node in usable}))
         return True
 
@@ -204,7 +205,7 @@ class _Addition:
 
     def _disown(self, nodes: Iterable[str]) -> Flow[None]:
         """Raises NoReplica: the old copy may be there, for others to read."""
-        self._bumped = True
+        self._alone = True
         if not (yield from bump(self._view, {(node, self._slot) for node in (*nodes, *self._route.joining)})):
             raise NoReplica(epoch=self._view.epoch)
 

@@ -73,13 +73,14 @@ class _Counter:
     def __init__(self, view: View, name: bytes, slot: int, route: Route, delta: int):
         self._view, self._name, self._slot, self._route, self._delta = view, name, slot, route, delta
         self._alone = False
-        """Whether a copy took no part: there was none, or its node did not answer and the copy was disowned."""
+        """Whether a copy took no part: there was none, its node did not answer, or its slot was bumped a moment ago."""
 
     # By phase
 
     def agree(self, copies: Sequence[str]) -> Flow[int | None]:
         """Count on the first of `copies` that has the counter, and bring the others to the same number."""
         usable = [node for node in copies if self._view.standing(node, self._slot) is Standing.OPEN]
+        self._alone |= len(usable) < len(copies)
         yield from self._void(node for node in copies if node not in usable)
         blind = self._delta >= 0
         for _ in range(TRIES):

@@ -191,6 +191,18 @@ def test_a_bumped_slot_does_not_decide():
     assert Play(add(view, K, ITEM)).result is False
 
 
+@pytest.mark.parametrize("bumped", [False, True])
+def test_beside_a_bumped_slot(bumped):
+    """While one slot is bumped another process may know of one more, and decide elsewhere: the keepers are asked."""
+    now, place = TWO.clock.now, TWO.place(K2)
+    view = view_of(TWO.state.bumped({("b", place.slot): 1}), bumps={("b", place.slot): Bump(now + 1, now + 2)})
+    keepers = Keepers(view)
+    if bumped:
+        for name in "abc":
+            keepers.put(name, view.state.bumped({("a", place.slot): 1}).encode())
+    assert Play(add(view, K2, ITEM), decides(DONE, name=K2), keepers=keepers).result is not bumped
+
+
 def test_an_owed_slot_adds_nothing():
     """While others may read a copy that this process could not disown, nothing is added."""
     assert Play(add(TWO.owing({("b", TWO.place(K2).slot): 1}), K2, ITEM)).result is NoReplica

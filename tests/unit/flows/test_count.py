@@ -259,14 +259,17 @@ def standing(view, node, name, *, empty, closed):
 def test_an_empty_slot_does_not_count():
     """In an empty slot there is nothing to count with."""
     view = standing(TWO, "a", K2, empty=1, closed=2)
-    assert Play(count(view, K2, 1), {"b": {adds(K2): number(4)}}).result == 4
+    keepers = Keepers(view)
+    assert Play(count(view, K2, 1), {"b": {adds(K2): number(4)}}, keepers=keepers).result == 4
+    assert keepers.asked  # Another process may know of one more bump.
     assert Play(count(standing(ONE, "a", K, empty=1, closed=2), K, 1)).result is None
 
 
 def test_a_closed_slot_is_deleted_from():
     """What somebody may have stored in a closed slot is removed, not counted with."""
     view = standing(TWO, "a", K2, empty=-1, closed=1)
-    play = Play(count(view, K2, 1), {"a": {Remove(K2, 1): MISS}}, {"b": {adds(K2): number(4)}})
+    rounds = {"a": {Remove(K2, 1): MISS}}, {"b": {adds(K2): number(4)}}
+    play = Play(count(view, K2, 1), *rounds, keepers=Keepers(view))
     assert play.result == 4
 
 

@@ -1,0 +1,50 @@
+"""The rules of the protocol as a model: they hold, and each of them is needed."""
+
+import pytest
+
+from consistency import counter_model, protocol_model
+
+FAULTS = ({}, {"hang": 0.04}, {"hang": 0.02, "restart": 0.004})
+BROKEN = {
+    "read-repair": "stable2",
+    "unleased": "move",
+    "new-first": "move",
+    "parallel": "r2add",
+    "flip-together": "r2add",
+    "bump-narrow": "r2add",
+    "no-quarantine": "move",
+    "no-bump": "stable2",
+}
+"""Rules that random schedules need often enough to show it within seconds, and where."""
+
+
+def wrong(case, rule, seeds):
+    """Whether any of so many schedules, under each kind of fault, lets a reader see what it should not."""
+    return any(protocol_model.run(seed, case, rule, **faults).wrong for faults in FAULTS for seed in range(seeds))
+
+
+@pytest.mark.parametrize("case", ["stable2", "move", "grow", "shrink", "r2add", "r2both"])
+def test_values(case):
+    """No schedule of writers, readers and a mover shows a value that an acknowledged write had replaced."""
+    assert not wrong(case, "ok", 60)
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_broken_rule(rule):
+    """Without any one of its rules a schedule goes wrong."""
+    assert wrong(BROKEN[rule], rule, 1500)
+
+
+@pytest.mark.parametrize("script", [counter_model.count, counter_model.lock])
+@pytest.mark.parametrize("case", ["stable2", "stable3"])
+def test_counters_and_locks(script, case):
+    """No number is handed out twice or below an earlier one, and no lock to two clients while a copy of it is left."""
+    for faults in ({"hang": 0.03, "evict": 0.0}, {"hang": 0.03, "evict": 0.2}):
+        assert not any(counter_model.run(seed, "ok", case, script, **faults).wrong for seed in range(100))
+
+
+@pytest.mark.parametrize("rule", [rule for rule in counter_model.RULES if rule != "ok"])
+def test_broken_rule_of_counters(rule):
+    """Without any one of the rules for counters and additions a schedule goes wrong."""
+    script = counter_model.lock if rule in ("unheard", "no-consent") else counter_model.count
+    assert any(counter_model.run(seed, rule, script=script, hang=0.03).wrong for seed in range(300))
