@@ -200,6 +200,19 @@ def test_quiet_doubles():
     assert waited == [5, 10, 20, 40]
 
 
+@pytest.mark.parametrize(("down", "up"), [(4.0, 4.0), (4.0, 8.0), (3.0, 40.0)])
+def test_a_hundred_flaps(down, up):
+    """A node that falls silent again and again is taken out a few times, and then stays out until it is quiet."""
+    party, times, silent = Party(silent=""), set(), 0.0
+    for step in range(int(100 * (down + up) / 0.5)):
+        away = step * 0.5 % (down + up) < down
+        party.keepers.silent = {"a"} if away else set()
+        silent = silent + 0.5 if away else 0.0
+        party.look(0.5, **({"a": silent} if away else {}))
+        times.add(party.view.state.note("a", Note.EJECTED))
+    assert 1 <= len(times - {0}) <= 8
+
+
 def test_taken_out_by_an_operator():
     """A node that an operator took out does not come back by itself."""
     state = FleetState(topology("abc"))
