@@ -26,11 +26,26 @@ def test_partition(case, faults):
         assert not simulate(seed, case, faults).history.wrong
 
 
+@pytest.mark.parametrize("case", ["stable1", "stable2"])
+@pytest.mark.parametrize("faults", ["gone", "gone+cut", "gone+split"])
+def test_healing(case, faults):
+    """Nor while the processes take nodes out and back, with or without what these held."""
+    for seed in range(2):
+        assert not simulate(seed, case, faults).history.wrong
+
+
 @pytest.mark.parametrize("case", MOVING)
 @pytest.mark.parametrize("faults", ["calm", "hang", "storm"])
 def test_resize(case, faults):
     """Nor while they are resized or the resize is rolled back; without faults no key is lost on the way."""
     assert not simulate(1, case, faults).history.wrong
+
+
+@pytest.mark.parametrize("name", ["one-vote", "unmarked", "unbumped"])
+def test_broken_healing(name):
+    """A node is taken out by one vote, comes back with what it held, or is stood in for under old names: it shows."""
+    rule = RULES[name]
+    assert any(simulate(seed, rule.case, rule.faults, rule).history.wrong for seed in range(60))
 
 
 @pytest.mark.parametrize(
