@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from django_dcache.commands import Command
+from django_dcache.errors import NoReplica
 from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Shun, Urgent, Wait
 from django_dcache.flows.consensus import prove
 from django_dcache.flows.healing import Rules, Watch, heal
@@ -79,8 +80,12 @@ class Process:
         return self.clock() - self.view.proven_at < FRESHNESS
 
     def run(self, flow: Callable[..., Flow[Any]], *arguments: Any) -> Script:
+        """What the flow returns; None for what every copy failed at, as the backend makes a miss of it."""
         yield from self.prove()
-        return (yield from self.drive(flow(self.view, *arguments)))
+        try:
+            return (yield from self.drive(flow(self.view, *arguments)))
+        except NoReplica:
+            return None
 
     def prove(self) -> Script:
         # Again, if this process stood still meanwhile.
