@@ -135,7 +135,7 @@ def test_hung_node(console, fleet):
     fleet.nodes[0].freeze()
     answer = console.ask("status", "--timeout", "1", code=3)
     assert [item["state"] for item in answer["items"]] == ["down", "up", "up"]
-    assert answer["errors"][0]["error"] == "NodeTimeout"
+    assert answer["errors"][0]["error"] == "NotGreeted"
 
 
 def test_nothing_reachable(console, fleet):

@@ -32,7 +32,7 @@ class Console:
     """A folder with a Django project in it, or none, in which commands are run."""
 
     def __init__(self, folder, location=None, python=sys.executable):
-        self.folder, self.python = folder, python
+        self.folder, self._interpreter = folder, python
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("DCACHE_", "DJANGO"))
         }
@@ -51,7 +51,7 @@ class Console:
     def start(self, *arguments, **environment):
         """A command that is running; its stderr can be read line by line."""
         return subprocess.Popen(
-            [self.python, "-m", "dcache_manager", *map(str, arguments)],
+            [self._interpreter, "-m", "dcache_manager", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ class Console:
         """(what a command shows on a terminal, its exit code); `answer` is typed once it has said `until`."""
         screen, terminal = pty.openpty()
         with subprocess.Popen(
-            [self.python, "-m", "dcache_manager", *arguments],
+            [self._interpreter, "-m", "dcache_manager", *arguments],
             cwd=self.folder,
             env=self.environment | {"TERM": "xterm", "COLUMNS": "120"},
             stdin=terminal,
