@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from .errors import ConfigurationError, DCacheError, UnreadableValue
 from .flows import Item, Operation
 from .identity import fleet_alias, owners
-from .large_values import Large
+from .large_values import Large, item_bytes
 from .operations import ABSENT, OVER, Operations
 from .runtime import aio_loop, aio_shortcut, deadline, registry, shortcut, shortcut_many
 from .runtime.aio_shortcut import AsyncNeedsFlow
@@ -40,7 +40,7 @@ class DistributedCache(Operations):
         except ConfigurationError as error:
             raise ImproperlyConfigured(str(error)) from error
         self._codec = self.fleet.codec
-        self._item_bytes = self.fleet.options.chunk_bytes or float("inf")
+        self._item_bytes = item_bytes(self.fleet.options)
 
     def _run(self, operation: Operation, needs: NeedsFlow | InChunks | None = None) -> Any:
         """The result of an operation; `needs`: its first rounds, as far as the short cut carried them."""

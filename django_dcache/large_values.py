@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .commands import Value
-from .errors import UnreadableValue
+from .conf import Options
+from .errors import UnreadableValue, ValueTooLarge
 from .flows import Item, Operation, Run
 from .flows.index import drop_index
 from .flows.read import fetch
@@ -25,6 +26,24 @@ class Large(NamedTuple):
     flags: int
     data: bytes
     ttl: float | None
+
+
+def item_bytes(options: Options) -> int:
+    """The most that is stored in one item."""
+    most = stored_bytes(options)
+    return min(options.chunk_bytes, most) if options.chunk_bytes else most
+
+
+def stored_bytes(options: Options) -> int:
+    """The most bytes that a value takes, with its signature."""
+    return options.max_value + (TAG_BYTES if options.sign_values else 0)
+
+
+def large(options: Options, flags: int, data: bytes, ttl: float | None) -> Large:
+    """What is more than `item_bytes`. Raises ValueTooLarge."""
+    if len(data) > stored_bytes(options):
+        raise ValueTooLarge(f"{len(data):,} bytes, and max_value is {options.max_value:,}")
+    return Large(flags, data, ttl)
 
 
 def store(fleet: Fleet, made_key: str, large: Large) -> Operation:

@@ -41,7 +41,7 @@ class Operations(BaseCache):
 
     fleet: Fleet
     _codec: Codec
-    _item_bytes: float
+    _item_bytes: int
     """The most that is stored in one item."""
 
     # Keys, values and timeouts
@@ -70,10 +70,12 @@ class Operations(BaseCache):
         """What to store; None for a value that is too large, so that it removes what is there."""
         try:
             flags, data = self._codec.encode(made_key, value)
+            if len(data) <= self._item_bytes:
+                return Item(flags, data, ttl)
+            return large_values.large(self.fleet.options, flags, data, ttl)
         except ValueTooLarge:
             self.fleet.counters["too_large"] += 1
             return None
-        return Item(flags, data, ttl) if len(data) <= self._item_bytes else Large(flags, data, ttl)
 
     def _decoded(self, made_key: str, flags: int, data: bytes) -> Any:
         """The value, or ABSENT if it can't be read. Raises InChunks."""

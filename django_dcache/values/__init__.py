@@ -55,10 +55,10 @@ def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) 
     most, strict = options.max_value, options.sign_values and not options.read_unsigned
     serializer = serializers.find(options.serializer, options.pickle_protocol)
     loads = plain.SIMPLE | serializers.loads((options.serializer, *options.read_serializers))
-    encode = plain.encoder(serializer.dump, serializer.flags, most)
+    encode = plain.encoder(serializer.dump, serializer.flags)
     if options.compress:
         compressor = compressors.find(compressors.NAMES[options.compress])
-        encode = envelope.compressed(encode, compressor, options.compress_min_bytes)
+        encode = envelope.compressed(encode, compressor, options.compress_min_bytes, most)
     if options.sign_values:
         encode = envelope.signed(encode, proof())
     opened = envelope.opener(loads, proof, not strict, most)

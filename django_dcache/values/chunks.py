@@ -51,7 +51,7 @@ class Index(NamedTuple):
 
     @classmethod
     def decode(cls, data: bytes, most: int) -> "Index":
-        """Raises UnreadableValue for what is no index, or one of more than so many bytes."""
+        """Raises UnreadableValue for what is no index, or one of more than `most` bytes."""
         try:
             index = cls(*_index.unpack(data))
         except error:

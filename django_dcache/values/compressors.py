@@ -18,7 +18,7 @@ class Compressor(NamedTuple):
     flags: int
     compress: Callable[[bytes], bytes]
     decompress: Callable[[bytes, int], bytes]
-    """Raises ValueError, or what the library raises, for what is no such bytes or would be more than so many."""
+    """Raises ValueError, or what the library raises, for other bytes, and for what would be larger."""
 
 
 def find(flags: int) -> Compressor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from ..errors import UnreadableValue
+from ..errors import UnreadableValue, ValueTooLarge
 from . import compressors
 from .chunks import IN_CHUNKS, INDEX_BYTES, InChunks
 from .compressors import Compressor
@@ -17,13 +17,17 @@ from .signature import TAG_BYTES, Signature
 SIGNED = 32
 
 
-def compressed(encode: Encode, compressor: Compressor, least: int) -> Encode:
-    """`encode`, and compressed where that is worth it: from `least` bytes on, and if it makes them fewer."""
+def compressed(encode: Encode, compressor: Compressor, least: int, most: int) -> Encode:
+    """`encode`, and compressed where that is worth it: from `least` bytes on, and if it makes them fewer. What has more
+    than `most` bytes before that is refused."""
     bit, compress = compressor.flags, compressor.compress
 
     def smaller(made_key: str, value: Any) -> tuple[int, bytes]:
         flags, data = encode(made_key, value)
-        if flags != INTEGER and len(data) >= least and len(packed := compress(data)) < len(data):
+        size = len(data)
+        if size > most:
+            raise ValueTooLarge(f"{size:,} bytes, and max_value is {most:,}")
+        if flags != INTEGER and size >= least and len(packed := compress(data)) < size:
             return flags | bit, packed
         return flags, data
 
@@ -45,7 +49,7 @@ def signed(encode: Encode, signature: Signature) -> Encode:
 
 
 def limited(decode: Decode, most: int) -> Decode:
-    """`decode`, for values of at most so many bytes."""
+    """`decode`, for values of at most `most` bytes."""
 
     def smaller(made_key: str, flags: int, data: bytes) -> Any:
         if len(data) > most + (TAG_BYTES if flags & SIGNED else 0):

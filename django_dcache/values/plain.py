@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import UnreadableValue, ValueTooLarge
+from ..errors import UnreadableValue
 
 BYTES, PICKLE, INTEGER, LONG, TEXT = 0, 1, 2, 4, 16
 LEAST, MOST = -(2**63), 2**64 - 1
@@ -17,7 +17,8 @@ LEAST, MOST = -(2**63), 2**64 - 1
 _number = re.compile(rb"-?\d+ *").fullmatch  # int() takes more; spaces are what counting down may leave
 
 Encode = Callable[[str, Any], tuple[int, bytes]]
-"""(flags, bytes) of a value under a made key. Raises what the serializer raises, and ValueTooLarge."""
+"""(flags, bytes) of a value under a made key. Raises what the serializer raises, and ValueTooLarge for what its reader
+would not unpack."""
 Decode = Callable[[str, int, bytes], Any]
 """The value that was encoded under this made key. Raises UnreadableValue, and InChunks."""
 Load = Callable[[bytes], Any]
@@ -35,26 +36,21 @@ SIMPLE: dict[int, Load] = {BYTES: bytes, TEXT: bytes.decode, **NUMBERS}
 """How to load what no serializer made, by flags."""
 
 
-def encoder(dump: Callable[[Any], bytes], dumped: int, most: int) -> Encode:
-    """Text, bytes and whole numbers as they are, anything else by `dump` under the flags `dumped`; of at most `most`
-    bytes."""
+def encoder(dump: Callable[[Any], bytes], dumped: int) -> Encode:
+    """Text, bytes and whole numbers as they are, anything else by `dump` under the flags `dumped`."""
 
     def encode(made_key: str, value: Any) -> tuple[int, bytes]:
         kind = type(value)
         if kind is str:
             try:
-                flags, data = TEXT, value.encode()
-            except UnicodeEncodeError:  # A lone surrogate: pickle can.
-                flags, data = dumped, dump(value)
+                return TEXT, value.encode()
+            except UnicodeEncodeError:
+                pass  # A lone surrogate: pickle can.
         elif kind is bytes:
-            flags, data = BYTES, value
+            return BYTES, value
         elif kind is int and LEAST <= value <= MOST:
             return INTEGER, b"%d" % value
-        else:
-            flags, data = dumped, dump(value)
-        if len(data) > most:
-            raise ValueTooLarge(f"{len(data):,} bytes, and max_value is {most:,}")
-        return flags, data
+        return dumped, dump(value)
 
     return encode
 

@@ -1,6 +1,6 @@
 """Signed values: who does not have the secret can neither make a value nor pass off that of another key.
 
-A tag says nothing of time. Whoever can write to a node may put back what it held before (docs/adr/0017).
+A tag says nothing of time. An attacker who can write to a node may put back what it held before (docs/adr/0017).
 """
 
 from collections.abc import Callable, Sequence
