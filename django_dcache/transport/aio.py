@@ -31,8 +31,8 @@ class LoopPool:
 
     def submit(self, exchange: Exchange) -> None:
         """Send it, as soon as there is a connection."""
-        pipeline = self._pipeline(exchange)
         serial = 0 if exchange.repeatable else bound_to(exchange.commands)
+        pipeline = self._pipeline(exchange, serial)
         if serial and (pipeline is None or pipeline.connection.serial != serial):
             exchange.fail(LeaseLost(node=exchange.node))
         elif pipeline:
@@ -41,17 +41,16 @@ class LoopPool:
             self._waiting.append(exchange)
             self._open()
 
-    def _pipeline(self, exchange: Exchange) -> Pipeline | None:
+    def _pipeline(self, exchange: Exchange, serial: int) -> Pipeline | None:
         now = self._clock()
         probes = self.pool.breaker.state is State.DOWN
         if probes:
             self.pool.clear()
         for pipeline in tuple(self.pipelines):
             if pipeline.idle and pipeline.open:
-                pipeline.connection.old = now - pipeline.connection.used_at > TRUSTED_SECONDS
-                # A write, or a probe, is trusted to a new connection sooner than to one that has been idle for long.
-                writes = not exchange.repeatable
-                if probes or (writes and (pipeline.connection.old or not pipeline.still_there())):
+                # A firewall may have forgotten what was idle for long. A new connection is greeted before it is used.
+                old = now - pipeline.connection.used_at > TRUSTED_SECONDS and pipeline.connection.serial != serial
+                if probes or old or not (exchange.repeatable or pipeline.still_there()):
                     pipeline.retire()
             if pipeline.open:
                 return pipeline
@@ -60,8 +59,7 @@ class LoopPool:
                 connection = self.pool.idle.pop()
             except IndexError:
                 break
-            connection.old = now - connection.used_at > TRUSTED_SECONDS
-            if connection.quiet() and (exchange.repeatable or not connection.old):
+            if connection.quiet() and now - connection.used_at <= TRUSTED_SECONDS:
                 return self._add(connection)
             connection.close()
         return None

@@ -26,7 +26,7 @@ class Connection:
     """
 
     __slots__ = (
-        *("node", "serial", "opaque", "used", "used_at", "old", "poller", "socket", "direct", "process"),
+        *("node", "serial", "opaque", "used", "used_at", "poller", "socket", "direct", "process"),
         *("_flags", "_closed"),
     )
 
@@ -36,8 +36,6 @@ class Connection:
         # Far from any other connection's, of this process or another: what was meant for another is no reply here.
         self.opaque = int.from_bytes(os.urandom(4), "big") >> 2
         self.used_at = float("-inf")
-        self.old = False
-        """It had been idle for so long when it was taken that its loss says nothing about its node."""
         # TLS can't be read without its own buffer, and a greenlet's socket must go through its hub.
         self.direct = type(stream) is socket.socket and type(stream).__module__ == "socket"
         self._flags = (socket.MSG_DONTWAIT,) if self.direct else ()

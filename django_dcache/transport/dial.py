@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from ..errors import NodeUnreachable
-from . import names
+from .names import resolver
 
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds of silence until the first question, between two, and how many: firewalls forget what is silent for minutes,
@@ -31,7 +31,7 @@ def dial(
     if isinstance(endpoint, str):
         return _connected(socket.AF_UNIX, endpoint, seconds)
     failure: Exception = NodeUnreachable("no address")
-    addresses = names.addresses(*endpoint, seconds)
+    addresses = resolver.addresses(*endpoint, seconds)
     for left, (family, where) in zip(range(len(addresses), 0, -1), addresses, strict=True):
         stream = None
         try:
@@ -45,9 +45,9 @@ def dial(
             if stream is not None:
                 stream.close()
         else:
-            names.answered(endpoint[0], where[0])
+            resolver.answered(endpoint[0], where[0])
             return stream
-    names.refresh(endpoint[0])
+    resolver.refresh(endpoint[0])
     raise failure
 
 

@@ -25,7 +25,7 @@ class Exchange:
 
     __slots__ = (
         *("node", "commands", "deadline", "done", "repeatable", "repeated", "parser"),
-        *("_pool", "_answered", "_connection", "_sent_at"),
+        *("_pool", "_answered", "_sent_at"),
     )
 
     def __init__(
@@ -41,12 +41,11 @@ class Exchange:
         self.parser: Parser | None = None
         """None as long as nothing was sent."""
         self._pool, self._answered = pool, answered
-        self._connection: Connection | None = None
         self._sent_at = 0.0
 
     def encode(self, connection: Connection, now: float) -> bytes:
         """The bytes to send. Their opaque numbers follow those of the batch before them."""
-        self._connection, self._sent_at = connection, now
+        self._sent_at = now
         data, self.parser = encoded(self._pool, connection, self.commands)
         # A loop that was busy since `submit` has left its nodes no time; a large batch takes its time.
         started = self.deadline if now < self.deadline else now + self._pool.timeout / 2
@@ -62,9 +61,9 @@ class Exchange:
 
     def fail(self, failure: NodeFailure) -> None:
         self.done = True
-        if failure.sent and self._connection:
+        if failure.sent and self._sent_at:
             waited = self._pool.breaker.clock() - self._sent_at
-            self._pool.lost(self._connection, failure, waited, self.deadline - self._sent_at)
+            self._pool.lost(failure, waited, self.deadline - self._sent_at)
         got: list[Reply | NodeFailure] = list(self.parser.replies) if self.parser else []
         self._answered(self.node, got + [failure] * (len(self.commands) - len(got)))
 

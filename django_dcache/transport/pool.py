@@ -19,8 +19,8 @@ from .connection import Connection
 from .outliers import mean
 
 TRUSTED_SECONDS = 1.0
-"""What was idle for longer is asked whether it is still there before a write is trusted to it, for a firewall may have
-forgotten it without a word; and its loss says nothing about its node."""
+"""What was idle for longer is asked whether it is still there before anything is trusted to it, for a firewall may have
+forgotten it without a word. If it has, its idle siblings are closed with it, and the node keeps its good name."""
 IDLE_SECONDS = 120.0
 """What was idle for longer is closed: it is needed no more, and takes one of the connections that the node allows."""
 LATE_SECONDS = 0.01
@@ -81,42 +81,40 @@ class Pool:
         """What reads the replies to these commands, the first of which has that opaque number."""
         return self.engine.parser(commands, first, connection.serial, self._limits.most_bytes)
 
-    def take(self, seconds: float, fresh: bool = False, verified: bool = False) -> Connection:
-        """An idle connection, or (always, if `fresh`) a new one within `seconds`. Raises NodeDown, NodeUnreachable.
-
-        `verified`: one that a firewall may have forgotten is asked before it is used.
-        """
+    def take(self, seconds: float, fresh: bool = False) -> Connection:
+        """An idle connection, or (always, if `fresh`) a new one within `seconds`. Raises NodeDown, NodeUnreachable."""
         if not self.breaker.admits():
             raise NodeDown(f"since its last failure it is {self.breaker.state}", node=self.node.name)
         until = self._clock() + seconds
         if self.breaker.state is State.DOWN:
             self.clear()  # A probe of what may be well by now, over what is as old as its failure?
-        elif not fresh and (connection := self._idle(seconds / 2, verified)):
+        elif not fresh and (connection := self._idle(seconds / 2)):
             return connection
         return self.open(until - self._clock())
 
-    def _idle(self, seconds: float, verified: bool) -> Connection | None:
+    def _idle(self, seconds: float) -> Connection | None:
+        """One that is there: what was idle for long has `seconds` to say so."""
         while self.idle:
             try:
                 connection = self.idle.pop()
             except IndexError:
                 break
             now = self._clock()
-            connection.old = now - connection.used_at > TRUSTED_SECONDS
-            if now - connection.used_at > IDLE_SECONDS:
-                connection.close()
-                continue
-            if connection.old and verified:
-                try:
-                    connection.greet(seconds)
-                except NodeFailure:
-                    connection.close()
-                    self.clear()
-                    break
-                connection.old = False
-            connection.used_at = now
-            return connection
+            if self._there(connection, now - connection.used_at, seconds):
+                connection.used_at = now
+                return connection
+            connection.close()
+            self.clear()  # The others are older.
         return None
+
+    def _there(self, connection: Connection, idle: float, seconds: float) -> bool:
+        if idle <= TRUSTED_SECONDS or idle > IDLE_SECONDS:
+            return idle <= TRUSTED_SECONDS
+        try:
+            connection.greet(seconds)
+        except NodeFailure:
+            return False
+        return True
 
     def open(self, seconds: float) -> Connection:
         """A new connection within `seconds`; one that comes back, where no more can be had. Raises NodeUnreachable."""
@@ -161,10 +159,10 @@ class Pool:
     def _next_idle(self, until: float) -> Connection | None:
         """One that comes back, as long as there are any."""
         while self._open and self._clock() < until and self.breaker.state is not State.DOWN:
-            connection = self._idle(0.0, verified=False)
+            connection = self._idle(until - self._clock())
             if connection is None:
                 sleep(LOOK_SECONDS)
-            elif connection.old or not connection.quiet():
+            elif not connection.quiet():
                 connection.close()
             else:
                 return connection
@@ -177,25 +175,20 @@ class Pool:
     def answered(self, seconds: float) -> None:
         self.latency = mean(self.latency, seconds)
 
-    def lost(self, connection: Connection, failure: NodeFailure, waited: float, allowed: float) -> None:
-        """No usable reply came over `connection`. Only what a node does counts against it:
-
-        - not the silence or the end of a connection that was idle for long: its idle siblings are closed instead,
-          which are as old, and the next request opens a new one;
-        - not a reply that this process did not wait for, having stood still or having had hardly any time left.
+    def lost(self, failure: NodeFailure, waited: float, allowed: float) -> None:
+        """No usable reply came over a connection. Only what a node does counts against it, and not a reply that this
+        process did not wait for, having stood still or having had hardly any time left.
 
         `waited`: seconds since the request was sent. `allowed`: how many it had.
         """
-        if connection.old:
-            self.clear()
-        elif not isinstance(failure, NodeTimeout) or self._limits.timeout / 4 <= waited <= allowed + LATE_SECONDS:
+        if not isinstance(failure, NodeTimeout) or self._limits.timeout / 4 <= waited <= allowed + LATE_SECONDS:
             self.breaker.failed()
 
     def give_back(self, connection: Connection) -> None:
         if connection.process != getpid():
             connection.forget()  # Its flow was begun in the parent.
             return
-        connection.used, connection.old = True, False
+        connection.used = True
         connection.used_at = now = self._clock()
         if len(self.idle) < self._limits.idle_connections:
             self.idle.append(connection)

@@ -160,7 +160,7 @@ class Session:
                     exchange.receive(self.deadline)
             waiting = [exchange for exchange in waiting if not exchange.done]
 
-    def take(self, name: str, fresh: bool = False, verified: bool = False) -> tuple[Pool, Connection]:
+    def take(self, name: str, fresh: bool = False) -> tuple[Pool, Connection]:
         """This flow's connection to the node."""
         held = self._connections.get(name)
         if held and not fresh and held[1].process == getpid():  # What a flow calls may fork.
@@ -168,7 +168,7 @@ class Session:
         pool = self._transport.pool(name)
         if pool is None:
             raise NotServed(node=name)
-        held = pool, pool.take(half(self.deadline, self._transport.clock()), fresh, verified)
+        held = pool, pool.take(half(self.deadline, self._transport.clock()), fresh)
         self._connections[name] = held
         return held
 
@@ -240,7 +240,7 @@ class Exchange:
 
     def _take(self) -> None:
         writes = not repeatable(self.commands)
-        self._pool, self.connection = self._session.take(self.name, self._fresh, verified=writes)
+        self._pool, self.connection = self._session.take(self.name, self._fresh)
         # A pooled connection may have been closed by the node. A read is simply repeated on another when it fails; a
         # write that was sent may still be executed long after its repetition was acknowledged, so the look comes first.
         if writes and self.connection.used and not self._fresh and not self.connection.quiet():
@@ -310,7 +310,7 @@ class Exchange:
         if failure.sent:
             self._session.drop(self.name)
             waited = self._session._transport.clock() - self._moved_at
-            self._pool.lost(self.connection, failure, waited, self._session.deadline - self._moved_at)
+            self._pool.lost(failure, waited, self._session.deadline - self._moved_at)
 
     def result(self) -> Sequence[Reply | NodeFailure]:
         if self._failure is None:

@@ -29,7 +29,7 @@ class Line:
     def __init__(self, node, answer, clock):
         self.node, self.serial, self.opaque, self.used, self.used_at = node, next(_serials), 0, False, float("-inf")
         self.sent, self.inbox, self.closed = [], deque(), False
-        self.process, self.old = os.getpid(), False
+        self.process = os.getpid()
         self.poller = self
         self._answer, self._clock, self._splitter = answer, clock, Splitter(command_block)
 
@@ -60,6 +60,9 @@ class Line:
 
     def quiet(self):
         return not self.inbox
+
+    def greet(self, seconds):
+        pass
 
     def close(self):
         self.closed = True
