@@ -12,7 +12,7 @@ import pytest
 from django_dcache import conf
 from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
-from support.roads import CASES
+from support.method_cases import CASES
 from support.transcripts import Shell, blocks, steps
 
 PAGES = sorted(
