@@ -210,7 +210,9 @@ class _Addition:
             raise NoReplica(epoch=self._view.epoch)
 
     def _get(self, node: str, lease: bool = False) -> Get:
-        return Get(self._name, self._view.generation(node, self._slot), value=False, token=not lease, lease=lease)
+        generation = self._view.generation(node, self._slot)
+        # To look at what was just added is no use of it: no reader has asked for it yet (docs/adr/0011).
+        return Get(self._name, generation, value=False, token=not lease, lease=lease, peek=not lease)
 
     def _store(self, node: str, token: Token | None = None) -> Store:
         flags, data, ttl = self._item

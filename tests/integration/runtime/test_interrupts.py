@@ -216,13 +216,22 @@ def signal_proof(code, line, offset):
     return leaves or code.co_code[offset] == opmap["NOP"]
 
 
+def collected(frame):
+    """Whether this runs in a `__del__`: what is raised in there goes nowhere."""
+    while frame:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def interrupted_at(line, work):
     """Runs `work` and raises Interrupt in front of its `line`th line in the package. False if it has no more lines."""
     seen = 0
 
     def trace(frame, event, _):
         nonlocal seen
-        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_name == "__del__":
+        if not frame.f_code.co_filename.startswith(PACKAGE) or collected(frame):
             return None
         if event == "line" and not signal_proof(frame.f_code, frame.f_lineno, frame.f_lasti):
             if seen == line:
@@ -298,11 +307,7 @@ def test_interrupted_by_signals(site):
     armed, interrupts = False, 0
 
     def interrupt(signum, frame):
-        while frame:
-            if frame.f_code.co_name == "__del__":
-                return  # What is raised in there goes nowhere.
-            frame = frame.f_back
-        if armed:
+        if armed and not collected(frame):
             raise Interrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)

@@ -50,7 +50,7 @@ OURS = Value(None, 16, None, MINE)
 
 def decides(reply, there=OURS, name=K, node="a"):
     """The round in which the first copy decides."""
-    return {node: {adds(name): reply, Get(name, value=False, token=True): there}}
+    return {node: {adds(name): reply, Get(name, value=False, token=True, peek=True): there}}
 
 
 def asks(reply, name=K2, node="b"):
@@ -65,7 +65,7 @@ def fills(reply, token=LEASE):
 
 def again(reply, there=OURS):
     """The rounds in which the second copy is leased once more, and the first one is looked at after that."""
-    return asks(reply), {"a": {Get(K2, value=False, token=True): there}}
+    return asks(reply), {"a": {Get(K2, value=False, token=True, peek=True): there}}
 
 
 @pytest.mark.parametrize(("reply", "added"), [(DONE, True), (OOM, False)])
@@ -83,7 +83,7 @@ def test_there_already():
 def test_over_a_stub(reply, added):
     """What somebody is about to load is absent: it is added by the stub's token, unless the loader was faster."""
     stub = decides(TAKEN, Value(None, token=GATE, stub=True))
-    after = {"a": {stores(token=GATE): reply, Get(K, value=False, token=True): OURS}}
+    after = {"a": {stores(token=GATE): reply, Get(K, value=False, token=True, peek=True): OURS}}
     assert Play(add(ONE, K, ITEM), stub, after).result is added
 
 
@@ -95,7 +95,7 @@ def test_over_what_can_not_be_read(readable):
         return value.data is not None and readable
 
     look = {"a": {Get(K, token=True): Value(b"?", 1, None, GATE)}}
-    over = {"a": {stores(token=GATE): DONE, Get(K, value=False, token=True): OURS}}
+    over = {"a": {stores(token=GATE): DONE, Get(K, value=False, token=True, peek=True): OURS}}
     rounds = (decides(TAKEN, Value(None, 1)), look, *(() if readable else (over,)))
     assert Play(add(ONE, K, ITEM, can_read), *rounds).result is not readable
 
@@ -156,7 +156,7 @@ def test_next_replica_decides():
             asks(FREE),
             decides(NodeTimeout(), NodeTimeout(), K2),
             decides(TAKEN, stub, K2, "b"),
-            {"b": {stores(K2, LEASE): DONE, Get(K2, value=False, token=True): OURS}},
+            {"b": {stores(K2, LEASE): DONE, Get(K2, value=False, token=True, peek=True): OURS}},
         )
         assert Play(add(TWO, K2, ITEM), *rounds, keepers=keepers).result is not bumped
         assert keepers.state("c").generation("a", TWO.place(K2).slot) == 1
