@@ -8,8 +8,8 @@ A copy that holds another number than the one before is deleted, not waited for:
 would wait for each other. The counter then has one copy less until it is set again.
 
     stable           any copy may count first, if those before it have no counter
-    prepare, settle  only `route.truth`; the others agree
-    copy, flip       only `route.truth`, and the others are voided. In flip it is pulled from O's first to N's first
+    prepare          only `route.truth`; the others agree
+    copy, flip, settle  only `route.truth`, and the others are voided. In flip it is pulled from O's first to N's first
 """
 
 import re
@@ -105,7 +105,13 @@ class _Counter:
         if self._view.standing(truth, self._slot) is not Standing.OPEN:
             return None
         yield from self._void(self._route.first.purge, purge=True)
-        number = yield from self.agree((truth, *(node for node in self._route.write if node != truth)))
+        others = [node for node in self._route.write if node != truth]
+        if self._route.first.purge or self._route.second.write:
+            # Settle: a process that is in flip still pulls the counter from O's first, wherever that is.
+            yield from self._void(others)
+            self._alone |= bool(others)
+            others = []
+        number = yield from self.agree((truth, *others))
         if number is not None:
             yield from self._void(self._route.second.purge, purge=True)
         return number

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django_dcache.commands import Get
+from django_dcache.errors import NoReplica
 from django_dcache.flows import Item
 from django_dcache.flows import resize as move
 
@@ -45,7 +46,10 @@ def _load(stage: "Stage", process: Process) -> Script:
         yield from _begin(stage)
         return Item(0, b"%d" % version)
 
-    yield from process.run(stage.play.flows.fetch_or_load, stage.name, load)
+    try:
+        yield from process.run(stage.play.flows.fetch_or_load, stage.name, load)
+    except NoReplica:
+        pass  # Nothing was loaded under a lease.
 
 
 def _add(stage: "Stage", process: Process) -> Script:
