@@ -137,7 +137,9 @@ def test_what_is_installed():
     """Whatever the documentation tells to install is this distribution, with extras that it has."""
     setup = ConfigParser()
     setup.read(CHECKOUT / "setup.cfg")
-    wanted = {what for page in PAGES for what in re.findall(r"pip install (\S+)", (CHECKOUT / page).read_text())}
+    wanted = {
+        what for page in PAGES for what in re.findall(r"pip install ('[^']+'|[\w-]+)", (CHECKOUT / page).read_text())
+    }
     extras = {f"'django-dcache[{name}]'" for name in setup["options.extras_require"]}
     assert "django-dcache" in wanted and wanted <= {"django-dcache", *extras}
 
