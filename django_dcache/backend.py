@@ -165,7 +165,7 @@ class DistributedCache(Operations):
             if found and (value := self._decoded(made_key, *found)) is not ABSENT:
                 return value
         except (NeedsFlow, InChunks) as more:
-            needs = more
+            needs = more.with_traceback(None)  # A cycle would keep its connections open until it is collected.
         return self._run(self._get_or_set(made_key, default, self._ttl(timeout), self._run), needs)
 
     async def aget_or_set(
@@ -178,7 +178,7 @@ class DistributedCache(Operations):
             if found and (value := self._decoded(made_key, *found)) is not ABSENT:
                 return value
         except (AsyncNeedsFlow, InChunks) as more:
-            needs = more
+            needs = more.with_traceback(None)
         operation = self._get_or_set(made_key, default, self._ttl(timeout), self._arun, may_await=True)
         return await self._arun(operation, needs)
 
@@ -195,7 +195,7 @@ class DistributedCache(Operations):
                 shortcut.store(self.fleet, made_key, *item)
                 return True
             except NeedsFlow as more:
-                needs = more
+                needs = more.with_traceback(None)
         return bool(self._run(self._set(made_key, item), needs))
 
     async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
@@ -305,7 +305,7 @@ class DistributedCache(Operations):
                     raise ValueError(f"Key {key!r} not found")
                 return number
             except NeedsFlow as more:
-                needs = more
+                needs = more.with_traceback(None)
         return int(self._run(self._incr(key, made_key, delta), needs))
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
