@@ -122,7 +122,4 @@ class Deadline:
         return float("inf") if found is None else self._budget - found.spent
 
     def _allowance(self) -> float:
-        found = account()
-        if found is None:
-            return self._timeout
-        return max(self._timeout / LEAST, min(self._timeout, self._budget - found.spent))
+        return max(self._timeout / LEAST, min(self._timeout, self.left_of_request()))

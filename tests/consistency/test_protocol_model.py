@@ -2,7 +2,8 @@
 
 import pytest
 
-from consistency import counter_model, protocol_model
+from support.models import counters as counter_model
+from support.models import protocol as protocol_model
 
 FAULTS = ({}, {"hang": 0.04}, {"hang": 0.02, "restart": 0.004})
 BROKEN = {

@@ -1,19 +1,19 @@
-"""The rules for counters and additions (docs/adr/0023) as a model, on the nodes and clients of protocol_model.py.
+"""The rules for counters and additions (docs/adr/0023) as a model, on the nodes and clients of protocol.py.
 
 Clients count on one counter with two and three replicas in a stable topology, or take and give back a lock, while nodes
 hang, execute commands late, lose items and restart. A number is wrong when it was handed out before, or is below one
 that was handed out before the count began. A lock is wrong when two clients have it, and of the first one a copy is
 left that was not bumped.
 
-    python -m consistency.counter_model RULE N
+    python -m support.models.counters RULE N
 """
 
 import sys
 from collections.abc import Generator
 from typing import Any
 
-from consistency import protocol_model
-from consistency.protocol_model import CASES, Client, World
+from support.models import protocol as protocol_model
+from support.models.protocol import CASES, Client, World
 
 CASES["stable3"] = (["A", "B", "C"], ["A", "B", "C"])
 RULES = {

@@ -4,8 +4,8 @@ nodes, and every command delivered one by one in random order.
 The views of clients may be one phase and any generation behind. Items are evicted, nodes hang and execute commands long
 after the client gave up (zombies), nodes restart empty.
 
-    python -m consistency.protocol_model              the whole table: the protocol, and each rule broken on purpose
-    python -m consistency.protocol_model CASE RULE N  one line: N random schedules for each kind of fault
+    python -m support.models.protocol              the whole table: the protocol, and each rule broken on purpose
+    python -m support.models.protocol CASE RULE N  one line: N random schedules for each kind of fault
 
 A read is wrong when it returns a value whose write had ended before another write began that was acknowledged before
 the reader last looked at the fleet state (with no fault in play: before the read began). A miss is always allowed.
