@@ -193,7 +193,9 @@ def agree(
         if _witnessed(state.topology, behind):
             merged = _planted_anew(merged)
         if _keepers(merged.topology) - names - set(avoid):
-            state = merged  # The fleet has moved on: ask those who keep it now.
+            # The fleet has moved on: ask the nodes that keep its state now, once they are known to be spoken to.
+            yield Learn(merged, held=False)
+            state = merged
             continue
         witnessed = merged.topology.epoch > 0 and _witnessed(merged.topology, answered)
         # Learning in two steps: up to `asked_at` the old generations were the newest (view.py, `empty`).
