@@ -253,7 +253,7 @@ def test_sync_methods_on_a_running_loop(run, make_cache, fleet):
 
 def test_an_error_harms_only_its_own(run, make_cache, node):
     """A value the node refuses costs the tasks that share its connection nothing."""
-    cache = make_cache([node.address])
+    cache = make_cache([node.address], chunk_bytes=0)
 
     async def main():
         await cache.aset_many({f"key{n}": n for n in range(100)})
