@@ -112,8 +112,13 @@ class DistributedCache(Operations):
         return default if value is ABSENT else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        wanted = self._made_keys(keys, version)
+        if len(wanted) == 1:
+            (key,) = wanted.values()
+            value = self.get(key, ABSENT, version)
+            return {} if value is ABSENT else {key: value}
         values: dict[Any, Any] = {}
-        for made_keys in self._parts(self._made_keys(keys, version)):
+        for made_keys in self._parts(wanted):
             try:
                 values |= self._values(shortcut_many.get_many(self.fleet, made_keys), made_keys)
             except (NeedsFlow, InChunks) as needs:
@@ -208,6 +213,9 @@ class DistributedCache(Operations):
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> list[Any]:
         """The keys that could not be stored."""
+        if len(data) == 1:
+            ((key, value),) = data.items()
+            return [] if self.set(key, value, timeout, version) else [key]
         made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
         failed: list[str] = []
         if ttl == OVER:
@@ -236,10 +244,16 @@ class DistributedCache(Operations):
         return {made_key: self._item(made_key, data[key], ttl) for made_key, key in made_keys.items()}
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
         if ttl == OVER:
             return self.get(key, ABSENT, version) is ABSENT
-        return bool(self._run(self._add(made_key, self._item(made_key, value, ttl))))
+        item = self._item(made_key, value, ttl)
+        if type(item) is Item:
+            try:
+                return shortcut.add(self.fleet, made_key, *item, self._codec.certain)
+            except NeedsFlow as more:
+                needs = more.with_traceback(None)
+        return bool(self._run(self._add(made_key, item), needs))
 
     async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         made_key, ttl = self.make_key(key, version), self._ttl(timeout)

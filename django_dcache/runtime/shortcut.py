@@ -5,7 +5,7 @@ raises NeedsFlow, which hands over what was sent and what has come back, and the
 rounds. So no node is asked twice, and what a failure becomes is written in the flow alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from socket import MSG_WAITALL
 from typing import TypeVar
 
@@ -147,6 +147,29 @@ def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | Non
     _write(fleet, made_key, lambda key, opaque: hot.store((key, size, flags, expires, opaque, data)), hot.done)
 
 
+def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None, certain: Container[int]) -> bool:
+    """Whether it was absent, and is stored now. `certain`: flags of values that surely can be read: what can't be is as
+    good as absent. Raises NeedsFlow."""
+    size, expires = len(data), hot.expires(ttl)
+
+    def added(data: bytes, opaque: int) -> bool | None:
+        found = hot.added(data, opaque)
+        if found is None:
+            return None
+        stored, there = found
+        return True if stored else False if there in certain else None
+
+    (stored,) = _write(
+        fleet,
+        made_key,
+        lambda key, opaque: hot.add((key, size, flags, expires, opaque, data, key, opaque + 1)),
+        added,
+        copies=1,
+        numbers=2,
+    )
+    return stored
+
+
 def remove(fleet: Fleet, made_key: str) -> bool:
     """Whether there was something to delete. Raises NeedsFlow."""
     return True in _write(fleet, made_key, lambda key, opaque: hot.remove((key, opaque)), hot.done)
@@ -175,8 +198,12 @@ def _write(
     question: Callable[[bytes, int], bytes],
     answer: Callable[[bytes, int], Reply | None],
     copies: int = 9,
+    numbers: int = 1,
 ) -> list[Reply]:
-    """What each copy answered, if there are no more than `copies`. Raises NeedsFlow unless all of it is plain."""
+    """What each copy answered, if there are no more than `copies`. Raises NeedsFlow unless all of it is plain.
+
+    `numbers`: how many opaque numbers a question to a single copy takes.
+    """
     began, charged, plans = begin(fleet)
     name, slot, plan = plans.place(made_key)
     if not 0 < len(plan.write) <= copies:
@@ -188,7 +215,7 @@ def _write(
     if connection is None:
         raise NeedsFlow(began)
     opaque = connection.opaque
-    connection.opaque = opaque + 1
+    connection.opaque = opaque + numbers
     request = question(name if copy.generations is None else copy.key(name, slot), opaque)
     taken, data = 0, b""
     try:

@@ -22,7 +22,7 @@ OUT_OF_STEP = -1
 # What is longer than this, in digits or in bytes, is left to the parser.
 _header = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
 _answer = re.compile(rb"(?:VA (\d{1,8}) f(\d{1,9})|EN) O(\d{1,10})( Z)?\r\n").match
-_added = re.compile(rb"(HD|NS) O(\d{1,10})\r\nHD s\d{1,10} c\d{1,19} f\d{1,9} O(\d{1,10})\r\n").fullmatch
+_added = re.compile(rb"(HD|NS) O(\d{1,10})\r\nHD s\d{1,10} c\d{1,19} f(\d{1,9}) O(\d{1,10})\r\n").fullmatch
 _counted = re.compile(rb"VA (\d{1,2}) O(\d{1,10})\r\n(\d{1,20})( *)\r\n").fullmatch
 
 # Each takes one tuple: what its places stand for, in this order.
@@ -31,7 +31,7 @@ store = b"ms %b %d F%d T%d O%d\r\n%b\r\n".__mod__
 remove = b"md %b O%d\r\n".__mod__
 touch = b"mg %b T%d O%d\r\n".__mod__
 count = b"ma %b D%d v O%d\r\n".__mod__
-add = b"ms %b %d F%d T%d O%d ME\r\n%b\r\nmg %b s c f O%d\r\n".__mod__
+add = b"ms %b %d F%d T%d O%d ME\r\n%b\r\nmg %b s c u f O%d\r\n".__mod__
 quiet_store = b"ms %b %d F%d T%d q\r\n%b\r\n".__mod__
 # The classic form takes a node a third less time.
 quiet_remove = b"delete %b noreply\r\n".__mod__
@@ -72,12 +72,12 @@ def counted(data: bytes, opaque: int) -> int | bool | None:
     return False if data == b"NF O%d\r\n" % opaque else None
 
 
-def added(data: bytes, opaque: int) -> bool | None:
-    """The answer to `add`: whether it was absent. None where a stub stood, too."""
+def added(data: bytes, opaque: int) -> tuple[bool, int] | None:
+    """The answer to `add`: whether it was stored, and the flags of what is there now. None where a stub is, too."""
     match = _added(data)
-    if match is None or int(match[2]) != opaque or int(match[3]) != opaque + 1:
+    if match is None or int(match[2]) != opaque or int(match[4]) != opaque + 1:
         return None
-    return match[1] == b"HD"
+    return match[1] == b"HD", int(match[3])
 
 
 def questions(keys: Sequence[bytes], first: int) -> bytes:
