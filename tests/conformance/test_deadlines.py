@@ -92,13 +92,10 @@ def chosen(case: Case) -> bool:
     return FULL or case.label in SAMPLE
 
 
-def late(*methods: str) -> list[Any]:
-    """The cases; these methods are known to take too long, unless a slow machine makes them fail at once."""
-    mark = pytest.mark.xfail(reason="issue 11")
-    return [pytest.param(case, marks=[mark] * (case.method in methods)) for case in CASES if chosen(case)]
+CHOSEN = [case for case in CASES if chosen(case)]
 
 
-@pytest.mark.parametrize("case", late("set", "set_many", "delete", "incr", "decr", "clear"), ids=str)
+@pytest.mark.parametrize("case", CHOSEN, ids=str)
 def test_fifty_calls_of_a_request(cache, case):
     """Fifty calls to a node that answers 100 ms late cost a request its budget and a little more."""
     cache, proxy = cache
@@ -110,7 +107,7 @@ def test_fifty_calls_of_a_request(cache, case):
     assert watch.own <= WHOLE_REQUEST, watch
 
 
-@pytest.mark.parametrize("case", late("clear"), ids=str)
+@pytest.mark.parametrize("case", CHOSEN, ids=str)
 def test_fifty_awaited_calls_of_a_request(cache, case):
     """The same on an event loop."""
     cache, proxy = cache
@@ -172,7 +169,7 @@ def bad_cells() -> Iterator[Any]:
                 cases = CASES if FULL else [CASES[next(turn) % len(CASES)]]
                 for case in cases:
                     name = f"{state}, {case}, {'warm' if warm else 'cold'}, {'awaited' if loop else 'called'}"
-                    late = state == "200 ms late" and case.method in ("incr_version", "clear")
+                    late = state == "200 ms late" and case.method == "incr_version"
                     marks = [pytest.mark.xfail(reason="issue 11")] * late
                     yield pytest.param(state, case, warm, loop, id=name, marks=marks)
 
