@@ -5,7 +5,7 @@ it. The caller that leased the first copy loads. The others wait, and then load 
 have its token, which is as good in their hands: of two that store by one token the second finds it void.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
 from ..commands import Answer, Command, Get, Remove, Store, Token, Value
@@ -32,6 +32,8 @@ class _Lease(NamedTuple):
     """It is not missing any more."""
     busy: bool = False
     """Another caller loads it."""
+    silent: Container[str] = ()
+    """The nodes that did not answer: the next copy decides in their place."""
 
 
 def fetch_or_load(
@@ -69,7 +71,7 @@ def fetch_or_load(
     if item is None:
         yield from _release(view, name, lease.own)
     else:
-        yield from _store(view, name, item, lease.tokens)
+        yield from _store(view, name, item, lease)
     return None
 
 
@@ -95,6 +97,7 @@ def _lease(view: View, name: bytes) -> Flow[_Lease]:
         {node: reply.token for node, reply in stubs.items() if reply.token and reply.won},
         next((there[node] for node in copies if node in there and node not in stubs), None),
         next((not reply.won for reply in stubs.values()), False),
+        {node for node, (reply,) in replies.items() if isinstance(reply, NodeFailure)},
     )
 
 
@@ -107,12 +110,13 @@ def _release(view: View, name: bytes, own: Mapping[str, Token]) -> Flow[None]:
         yield drops
 
 
-def _store(view: View, name: bytes, item: Item, tokens: Mapping[str, Token]) -> Flow[None]:
+def _store(view: View, name: bytes, item: Item, lease: _Lease) -> Flow[None]:
     """As a write, sources before targets, but by the tokens: a copy after the other, until one is void."""
     route, slot = view.place(name)
-    copies = _copies(view, route, slot)
-    if not copies or copies[0] not in tokens:
-        return  # The key lives elsewhere by now, or under another generation, or its first copy did not answer.
+    tokens = lease.tokens
+    copies = [node for node in _copies(view, route, slot) if node not in lease.silent]
+    if not copies or copies[0] not in tokens or (route.truth and copies[0] != route.truth):
+        return  # The key lives elsewhere by now, or under another generation, or the copy that decides is silent.
     for part in (route.first, route.second):
         batches = Batches(view)
         for node in part.purge:

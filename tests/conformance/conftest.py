@@ -42,7 +42,8 @@ class Scene:
         options = {"replicas": situation.replicas, "fleet": f"r{situation.replicas}", "hash_tags": True}
         # Only a node that hangs should ever exceed it, however busy the machine is; but then it is waited for.
         options["timeout"] = 1.0 if situation.fault == "hung" else 20.0
-        options["eject_after"] = 0  # No other node stands in for it: its keys stay lost.
+        if situation.replicas == 1 or situation.nodes == 1:
+            options["eject_after"] = 0  # No other node stands in for it: its keys stay lost.
         self.cache = DistributedCache(local.addresses, {"OPTIONS": options})
         self.cache.set("planted", True)
         if situation.fault:
