@@ -7,6 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import getpid
 from time import sleep
 
@@ -147,7 +148,7 @@ class Pool:
                 limits.tls,
                 # The short cut waits for half of the time at most; the flow that takes over needs the rest.
                 limits.timeout / 2,
-                lambda: self._open.discard(token),
+                partial(self._open.discard, token),
             )
             self._open.add(token)
         finally:

@@ -284,7 +284,7 @@ def test_interrupted_counts(way):
         cache, by_name = Site(nodes.nodes, replicas=2).cache, {node.address: node for node in nodes.nodes}
         fleet = cache.fleet
         # Not each line: too many bumps, and whole nodes are new.
-        for line in range(0, 1000, 4):
+        for line in range(0, 2000, 8):
             key = f"{KEY}-{line}"  # A slot that was not bumped yet.
             name = f":1:{key}".encode()
             count = partial(fleet.run, flow_of_count, name, 1) if way == "flow" else partial(cache.incr, key)
