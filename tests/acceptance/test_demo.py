@@ -25,7 +25,7 @@ def programs(tmp_path_factory):
 
 def test_once(programs, tmp_path):
     """Installed from its wheel alone, the demo keeps every promise it makes, and leaves nothing behind."""
-    console = Console(tmp_path, interpreter=str(programs / "python"))
+    console = Console(tmp_path, python=str(programs / "python"))
     del console.environment["PYTHONPATH"]
     demo = console.start("demo", "--once", TMPDIR=str(tmp_path))
     said, narrated = demo.communicate(timeout=300)
