@@ -17,7 +17,8 @@ from .errors import InvalidKey, NoReplica, UnreadableValue, ValueTooLarge
 from .flows import Flow, Item, Load, Operation, Run
 from .flows.add import add
 from .flows.consensus import clear
-from .flows.count import NotANumber, count
+from .flows.count import count
+from .flows.count_agree import NotANumber
 from .flows.load import fetch_or_load
 from .flows.read import fetch
 from .flows.write import Outcome, touch, write

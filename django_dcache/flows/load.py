@@ -8,12 +8,11 @@ have its token, which is as good in their hands: of two that store by one token 
 from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
-from ..commands import Answer, Command, Get, Remove, Store, Token, Value
+from ..commands import Answer, Command, Token, Value
 from ..errors import NodeFailure, NoReplica
-from ..model.placement import Route
-from ..model.view import Standing, View
+from ..model.view import View
 from . import Flow, Item, Load, Wait
-from .consensus import bump
+from .copies import Copies
 from .read import fetch
 from .write import Batches, Outcome
 
@@ -75,63 +74,59 @@ def fetch_or_load(
     return None
 
 
-def _copies(view: View, route: Route, slot: int) -> list[str]:
-    """The copies that are leased and filled, the one that decides first. Copy and flip: it is the only one."""
+def _deciding(copies: Copies) -> list[str]:
+    """The nodes that are leased and filled, the one that decides first. Copy and flip: it is the only one."""
+    route = copies.route
     order = sorted(route.write, key=lambda node: node != route.truth) if route.truth else route.write
-    if route.fill:
-        order = order[:1]
-    usable = [node for node in order if view.standing(node, slot) is Standing.OPEN]
+    usable = copies.usable(order[:1] if route.fill else order)
     return [] if route.truth and usable[:1] != [route.truth] else usable
 
 
 def _lease(view: View, name: bytes) -> Flow[_Lease]:
-    route, slot = view.place(name)
-    copies = _copies(view, route, slot)
-    if not copies:
+    copies = Copies(view, name)
+    nodes = _deciding(copies)
+    if not nodes:
         return _Lease()
-    replies = yield {node: [Get(name, view.generation(node, slot), lease=True)] for node in copies}
+    replies = yield {node: [copies.get(node, lease=True)] for node in nodes}
     there = {node: reply for node, (reply,) in replies.items() if isinstance(reply, Value)}
-    stubs = {node: reply for node in copies if (reply := there.get(node)) and reply.stub}
+    stubs = {node: reply for node in nodes if (reply := there.get(node)) and reply.stub}
     return _Lease(
         {node: reply.token for node, reply in stubs.items() if reply.token},
         {node: reply.token for node, reply in stubs.items() if reply.token and reply.won},
-        next((there[node] for node in copies if node in there and node not in stubs), None),
+        next((there[node] for node in nodes if node in there and node not in stubs), None),
         next((not reply.won for reply in stubs.values()), False),
         {node for node, (reply,) in replies.items() if isinstance(reply, NodeFailure)},
     )
 
 
 def _release(view: View, name: bytes, own: Mapping[str, Token]) -> Flow[None]:
-    slot = view.place(name).slot
-    drops: dict[str, list[Command]] = {
-        node: [Remove(name, view.generation(node, slot), token)] for node, token in own.items()
-    }
+    copies = Copies(view, name)
+    drops: dict[str, list[Command]] = {node: [copies.remove(node, token)] for node, token in own.items()}
     if drops:
         yield drops
 
 
 def _store(view: View, name: bytes, item: Item, lease: _Lease) -> Flow[None]:
     """As a write, sources before targets, but by the tokens: a copy after the other, until one is void."""
-    route, slot = view.place(name)
-    tokens = lease.tokens
-    copies = [node for node in _copies(view, route, slot) if node not in lease.silent]
-    if not copies or copies[0] not in tokens or (route.truth and copies[0] != route.truth):
+    copies = Copies(view, name)
+    route, tokens = copies.route, lease.tokens
+    nodes = [node for node in _deciding(copies) if node not in lease.silent]
+    if not nodes or nodes[0] not in tokens or (route.truth and nodes[0] != route.truth):
         return  # The key lives elsewhere by now, or under another generation, or the copy that decides is silent.
     for part in (route.first, route.second):
         batches = Batches(view)
         for node in part.purge:
-            batches.add(name, node, slot, route.joining, None, purge=True)
+            batches.add(name, node, copies.place, None, purge=True)
         if route.fill:  # A counter is counted on one copy only (count.py).
             for node in part.write:
-                if node not in copies:
-                    batches.add(name, node, slot, route.joining, None)
+                if node not in nodes:
+                    batches.add(name, node, copies.place, None)
         yield from batches.carry({name: Outcome()})
-        for node in copies:
+        for node in nodes:
             if node not in part.write or node not in tokens:
                 continue
-            store = Store(name, view.generation(node, slot), item.data, item.flags, item.ttl, token=tokens[node])
-            (reply,) = (yield {node: [store]})[node]
+            reply = yield from copies.ask(node, copies.store(node, item, tokens[node]))
             if isinstance(reply, NodeFailure) and reply.sent:
-                yield from bump(view, {(node, slot), *((other, slot) for other in route.joining)})
+                yield from copies.disown((node,))
             if reply is not Answer.DONE:
                 return

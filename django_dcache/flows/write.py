@@ -60,12 +60,12 @@ def write(view: View, changes: Mapping[bytes, Item | None]) -> Flow[dict[bytes, 
     for second in (False, True):
         batches = Batches(view)
         for name, item in changes.items():
-            route, slot = places[name]
-            part = route.second if second else route.first
+            place = places[name]
+            part = place.route.second if second else place.route.first
             for node in part.write:
-                batches.add(name, node, slot, route.joining, item)
+                batches.add(name, node, place, item)
             for node in part.purge:
-                batches.add(name, node, slot, route.joining, None, purge=True)
+                batches.add(name, node, place, None, purge=True)
         yield from batches.carry(outcomes)
     refused = {name: None for name, outcome in outcomes.items() if outcome.refused}
     if refused:
@@ -81,26 +81,24 @@ class Batches:
     def __init__(self, view: View):
         self._view = view
         self._commands: dict[str, list[Command]] = defaultdict(list)
-        self._names: dict[str, list[tuple[bytes, int, tuple[str, ...], bool]]] = defaultdict(list)
+        self._names: dict[str, list[tuple[bytes, Place, bool]]] = defaultdict(list)
         self._owed: set[bytes] = set()
 
-    def add(
-        self, name: bytes, node: str, slot: int, joining: tuple[str, ...], item: Item | None, purge: bool = False
-    ) -> None:
-        standing = self._view.standing(node, slot)
+    def add(self, name: bytes, node: str, place: Place, item: Item | None, purge: bool = False) -> None:
+        standing = self._view.standing(node, place.slot)
         if standing is Standing.EMPTY:
             return
         if standing is Standing.OWED:
             self._owed.add(name)
             return
-        generation = self._view.generation(node, slot)
+        generation = self._view.generation(node, place.slot)
         command: Command
         if item is None or standing is Standing.CLOSED:
             command = Remove(name, generation)
         else:
             command = Store(name, generation, item.data, item.flags, item.ttl)
         self._commands[node].append(command)
-        self._names[node].append((name, slot, joining, purge))
+        self._names[node].append((name, place, purge))
 
     def carry(self, outcomes: dict[bytes, Outcome]) -> Flow[None]:
         for name in self._owed:
@@ -113,14 +111,13 @@ class Batches:
         answered: set[bytes] = set()
         for node, commands in self._commands.items():
             for target, command, reply in zip(self._names[node], commands, replies[node], strict=True):
-                name, slot, joining, purge = target
+                name, place, purge = target
                 outcome = outcomes[name]
                 if lost(command, reply, purge):
                     outcome.lost = True
-                    # A reader with an older view may be filling a joining copy from this node at this moment.
-                    suspect[name] |= {(node, slot), *((other, slot) for other in joining)}
+                    suspect[name] |= place.suspect((node,))
                     if isinstance(reply, NodeFailure) and not reply.sent:
-                        unsent[name].add((node, slot))
+                        unsent[name].add((node, place.slot))
                     continue
                 answered.add(name)
                 if reply is Answer.DONE:
@@ -157,9 +154,9 @@ def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
         said += [replies[node][0] for node in part.write if node in replies]
         # A purge that may have missed leaves a copy with the old TTL; a touch that may have does no harm.
         purged = [node for node in part.purge if node in replies]
-        suspect = {(node, slot) for node in purged if lost(commands[node][0], replies[node][0], purge=True)}
-        if suspect:
-            yield from bump(view, suspect | {(other, slot) for other in route.joining})
+        missed = [node for node in purged if lost(commands[node][0], replies[node][0], purge=True)]
+        if missed:
+            yield from bump(view, place.suspect(missed))
     if said and all(isinstance(reply, NodeFailure) for reply in said):
         raise NoReplica(epoch=view.epoch)
     return Answer.DONE in said

@@ -41,6 +41,11 @@ class Place(NamedTuple):
     route: Route
     slot: int
 
+    def suspect(self, nodes: Iterable[str]) -> set[Slot]:
+        """What to bump if writes to these nodes were lost. With them go the joining copies: a reader with an older view
+        may be filling those from these at this moment."""
+        return {(node, self.slot) for node in (*nodes, *self.route.joining)}
+
 
 FOR_EVER = float("inf")
 STAND_IN = 5 * 10**7

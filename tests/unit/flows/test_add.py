@@ -5,7 +5,8 @@ import pytest
 from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import NodeTimeout, NoReplica
 from django_dcache.flows import Item
-from django_dcache.flows.add import TRIES, WAIT, add
+from django_dcache.flows.add import add
+from django_dcache.flows.add_gate import TRIES, WAIT
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
 from support.played_flows import Keepers, Play, name_for, topology, view_of

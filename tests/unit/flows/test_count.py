@@ -4,7 +4,9 @@ import pytest
 
 from django_dcache.commands import Answer, Arithmetic, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import NodeDown, NodeTimeout, NoReplica
-from django_dcache.flows.count import LOOK_WAIT, LOOKS, PULL_WAIT, PULLS, NotANumber, count
+from django_dcache.flows.count import count
+from django_dcache.flows.count_agree import LOOK_WAIT, LOOKS, NotANumber
+from django_dcache.flows.count_pull import PULL_WAIT, PULLS
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
 from support.played_flows import Keepers, Play, name_for, topology, view_of
