@@ -20,6 +20,8 @@ STAND_INS = 2
 nor delete there, must take it for one that it can't read."""
 MAX_GENERATION = 10**7
 """Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
+MAX_NOTE = 2**31
+"""A note is no generation: one of them is a time in minutes, sixteen times that."""
 MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
 WHOLE_NODE = -1
@@ -235,7 +237,10 @@ class FleetState:
             raise InvalidTopology("a fence or a serial out of range")
         if control["wish"] not in ("run", "pause", "cancel"):
             raise InvalidTopology(f"unknown wish {control['wish']!r}")
-        generations = {node: _generations(entry) for node, entry in want["generations"].items()}
+        generations = {
+            node: _generations(entry, MAX_NOTE if node.startswith(_NOTES) else MAX_GENERATION)
+            for node, entry in want["generations"].items()
+        }
         return cls(Topology.from_json(want["topology"]), generations, want["fence"], Control(**control))
 
 
@@ -251,17 +256,17 @@ def _without_leavers(generations: dict[str, Generations], topology: Topology) ->
         for n, g in generations.items()
         if n.startswith((_PREFIX, _OWNER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
     }
-    highest = max((g.highest for n, g in generations.items() if n not in kept), default=0)
+    highest = max((g.highest for n, g in generations.items() if n not in kept and _is_node(n)), default=0)
     if highest:
         kept[_DROPPED] = kept.get(_DROPPED, NONE).merge(Generations(highest))
     return dict(sorted(kept.items())) if len(kept) < len(generations) else generations
 
 
-def _generations(entry: Any) -> Generations:
+def _generations(entry: Any, limit: int) -> Generations:
     want = strict(entry, {"floor": int, "above": dict})
     if not all(slot in _slots and type(value) is int for slot, value in want["above"].items()):
         raise InvalidTopology("a slot that is none, or whose generation is no number")
-    if not all(0 <= value < MAX_GENERATION for value in (want["floor"], *want["above"].values())):
+    if not all(0 <= value < limit for value in (want["floor"], *want["above"].values())):
         raise InvalidTopology("a generation out of range")
     return Generations(want["floor"]).merge(Generations(0, {int(slot): v for slot, v in want["above"].items()}))
 

@@ -14,7 +14,9 @@ from django_dcache.model.state import (
     Control,
     FleetState,
     Generations,
+    Note,
     conductor_key,
+    note_slot,
     prefix_slot,
     progress_key,
     settled_slot,
@@ -274,6 +276,15 @@ def test_unused_generations_are_dropped():
     """A document that says more than it must is read as what it means."""
     data = written(lambda d: d["generations"]["a"].update(floor=5))
     assert FleetState.decode(data) == replace(PLAIN, generations={"a": Generations(5)})
+
+
+def test_notes_are_no_generations():
+    """A note may hold a time, which is above any generation: it is read, and no generation begins above it."""
+    node, minutes = PLAIN.topology.layout.nodes[0].name, 30 * 365 * 24 * 60
+    noted = PLAIN.bumped({note_slot(node, Note.SERIES): minutes * 16 + 15, (node, 7): 3})
+    assert FleetState.decode(noted.encode()) == noted
+    gone = noted.merge(replace(PLAIN, topology=Topology(2, Layout((Node.at("10.0.0.2"),)))))
+    assert gone.bumped_whole("10.0.0.2").highest("10.0.0.2") == 4
 
 
 def test_later_wish():
