@@ -109,6 +109,8 @@ class Refused(NamedTuple):
     """The node understood and said no, for instance to a value above its item limit."""
 
     reason: str
+    unchanged: bool = False
+    """It says that the item is as it was, for instance because it holds no number to add to."""
 
 
 Reply = Answer | Value | Refused

@@ -31,7 +31,7 @@ class DCacheError(Exception):
     """The cache fleet could not do what was asked."""
 
     def __init__(self, detail: str = "", *, node: str | None = None, epoch: int | None = None):
-        self.node, self.epoch = node, epoch
+        self.detail, self.node, self.epoch = detail, node, epoch
         message = self.__doc__ or ""
         if detail:
             message = f"{message.rstrip('.')}: {detail}"

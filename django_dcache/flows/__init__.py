@@ -107,5 +107,5 @@ def lost(command: Command, reply: Reply | NodeFailure, purge: bool = False) -> b
     if purge and isinstance(reply, NotServed):
         return False
     if isinstance(reply, Refused):
-        return type(command) in (Remove, Arithmetic) and not reply.reason.startswith("CLIENT_ERROR")
+        return type(command) in (Remove, Arithmetic) and not reply.unchanged
     return isinstance(reply, NodeFailure)

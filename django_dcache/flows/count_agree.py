@@ -248,7 +248,7 @@ def number_in(found: Value) -> int | None:
 
 def unknown(command: Command, reply: Reply | NodeFailure) -> bool:
     """Whether nothing can be told of the copy."""
-    return lost(command, reply) or (isinstance(reply, Refused) and not reply.reason.startswith("CLIENT_ERROR"))
+    return lost(command, reply) or (isinstance(reply, Refused) and not reply.unchanged)
 
 
 def _moved(reply: Reply | NodeFailure) -> bool:

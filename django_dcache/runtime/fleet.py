@@ -25,7 +25,7 @@ from ..model.topology import Phase, Topology
 from ..model.view import View
 from ..transport import forks
 from ..transport.batch import Sent
-from ..transport.pool import Limits
+from ..transport.limits import Limits
 from ..transport.sync import Session, Transport
 from ..values import READ_BYTES, codec_for
 from ..values.signature import TAG_BYTES

@@ -150,7 +150,9 @@ class Plans:
             copy = self._copy.get(node)
             if copy is None:
                 pool = self._transport.pool(node)
-                if pool is None or server_of(node) != node or WHOLE_NODE in self._exceptions[node]:
+                if pool is None or pool.engine.hot is None:
+                    break
+                if server_of(node) != node or WHOLE_NODE in self._exceptions[node]:
                     break
                 generations = self.view.state.generations.get(node, NONE)
                 copy = self._copy[node] = CopyPlan(node, pool, None if generations == NONE else generations)

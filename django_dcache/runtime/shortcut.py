@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from socket import MSG_WAITALL
 from typing import TypeVar
 
-from ..engines.memcached import hot
+from ..engines import hot
 from ..transport import forks
 from ..transport.batch import Sent
 from ..transport.breaker import State

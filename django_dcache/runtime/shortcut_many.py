@@ -6,7 +6,7 @@ If any of the keys needs the flow, all of them take it.
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
-from ..engines.memcached import hot
+from ..engines import hot
 from ..errors import ProtocolViolation
 from ..flows import Item
 from ..transport.batch import Sent

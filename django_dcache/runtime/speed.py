@@ -1,6 +1,6 @@
 """The functions that run once for every key, compiled if the extra `speed` is installed: the one place that decides it.
 
-Each has a twin in Python (`model.locate`, `engines.memcached.hot`, `Plans.group`) that does the same.
+Each has a twin in Python (`model.locate`, `engines.hot`, `Plans.group`) that does the same.
 """
 
 import os
@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engines.memcached import hot
+from ..engines import hot
 from ..model import locate as placing
 
 try:

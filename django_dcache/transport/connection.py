@@ -7,12 +7,15 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
-from ..engines.memcached.greeting import ANSWER, QUESTION
-from ..errors import ConnectionLost, NodeFailure, NodeUnreachable, NotGreeted
+from ..engines import Question, engine_of
+from ..errors import ConnectionLost, NodeFailure, NodeUnreachable, NotGreeted, ProtocolViolation
+from ..model.topology import Node
 from .dial import dial
+from .limits import Limits
 
 CHUNK_BYTES = 64 * 1024
 _serials = itertools.count(1)
@@ -27,11 +30,18 @@ class Connection:
 
     __slots__ = (
         *("node", "serial", "opaque", "used", "used_at", "poller", "socket", "direct", "process"),
-        *("_flags", "_closed"),
+        *("_flags", "_closed", "_greeting"),
     )
 
-    def __init__(self, node: str, stream: Any, timeout: float = 0.25, closed: Callable[[], None] | None = None):
-        self.node, self.socket, self._closed = node, stream, closed
+    def __init__(
+        self,
+        node: str,
+        stream: Any,
+        timeout: float = 0.25,
+        closed: Callable[[], None] | None = None,
+        greeting: Callable[[], Question] | None = None,
+    ):
+        self.node, self.socket, self._closed, self._greeting = node, stream, closed, greeting
         self.serial, self.used, self.process = next(_serials), False, os.getpid()
         # Far from any other connection's, of this process or another: what was meant for another is no reply here.
         self.opaque = int.from_bytes(os.urandom(4), "big") >> 2
@@ -50,31 +60,24 @@ class Connection:
         self.poller.register(stream, select.POLLIN)
 
     @classmethod
-    def open(
-        cls,
-        node: str,
-        endpoint: str | tuple[str, int],
-        connect_timeout: float,
-        tls: ssl.SSLContext | None = None,
-        timeout: float = 0.25,
-        closed: Callable[[], None] | None = None,
-    ) -> "Connection":
-        """Connect within `connect_timeout` seconds, and be greeted. Raises NodeUnreachable.
+    def open(cls, node: Node, limits: Limits, seconds: float, closed: Callable[[], None] | None = None) -> "Connection":
+        """Connect within `seconds`, and be greeted. Raises NodeUnreachable.
 
         `closed` is called once, when the connection is no more.
         """
-        until = monotonic() + connect_timeout
+        until = monotonic() + seconds
         stream = None
         try:
-            stream = dial(endpoint, connect_timeout, tls, 2 * timeout)
-            connection = cls(node, stream, timeout, closed)
+            stream = dial(limits.endpoint(node), seconds, limits.tls, limits.timeout)
+            # The short cut waits for half of the time at most; the flow that takes over needs the rest.
+            connection = cls(node.name, stream, limits.timeout / 2, closed, partial(engine_of(node).greeting, node))
         except BaseException as error:
             if stream is not None:
                 stream.close()
             if isinstance(error, NodeFailure):
-                error.node = node
+                error.node = node.name
             elif isinstance(error, (OSError, ValueError)):  # ssl's errors are both
-                raise NodeUnreachable(f"{type(error).__name__}: {error}", node=node) from error
+                raise NodeUnreachable(f"{type(error).__name__}: {error}", node=node.name) from error
             raise
         try:
             connection.greet(until - monotonic())
@@ -84,20 +87,21 @@ class Connection:
         return connection
 
     def greet(self, seconds: float) -> None:
-        """Have the node answer, to nothing, within `seconds`. Raises NotGreeted."""
-        until, said = monotonic() + seconds, b""
+        """Have the node say, within `seconds`, that it can be used. Raises NotGreeted."""
+        assert self._greeting is not None
+        until, greeting, greeted = monotonic() + seconds, self._greeting(), False
         try:
-            self.send(memoryview(QUESTION))
-            while said != ANSWER:
+            self.send(memoryview(greeting.request))
+            while not greeted:
                 left = until - monotonic()
                 # What has arrived counts even where this process comes late to look at it.
                 self.poller.poll(max(0.0, left) * 1000)
                 data = self.receive()
                 if data is None and left <= 0:
                     raise NotGreeted("no answer", node=self.node)
-                said += data or b""
-                if not ANSWER.startswith(said):
-                    raise NotGreeted(f"it said {said[:80]!r}", node=self.node)
+                greeted = data is not None and greeting.feed(data)
+        except ProtocolViolation as failure:
+            raise NotGreeted(failure.detail, node=self.node) from failure
         except ConnectionLost as failure:
             raise NotGreeted(str(failure)) from failure
 

@@ -3,10 +3,8 @@
 No lock: a deque's append and pop are atomic.
 """
 
-import ssl
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
 from os import getpid
 from time import sleep
@@ -17,6 +15,7 @@ from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUn
 from ..model.topology import Node
 from .breaker import Breaker, State
 from .connection import Connection
+from .limits import Limits
 from .outliers import mean
 
 TRUSTED_SECONDS = 1.0
@@ -28,27 +27,6 @@ LATE_SECONDS = 0.01
 """A process that looks at a reply so much later than it wanted to was not running: that is no fault of the node."""
 LOOK_SECONDS = 0.002
 """Between two looks for a connection that comes back, where no more may be opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds and counts that bound the transport."""
-
-    timeout: float = 0.25
-    connect_timeout: float = 0.25
-    idle_connections: int = 64
-    tls: ssl.SSLContext | None = None
-    address_remap: Callable[[str], str] | None = None
-    """From a node's address, which is the same for everybody, to where this process reaches it."""
-    max_connections: int = 256
-    most_bytes: int = 2**30
-    """Of a value in a reply: a larger one is a miss."""
-
-    def endpoint(self, node: Node) -> str | tuple[str, int]:
-        """What a socket connects to for `node`."""
-        if self.address_remap is None:
-            return node.endpoint
-        return replace(node, address=self.address_remap(node.address)).endpoint
 
 
 def half(ends: float, now: float) -> float:
@@ -141,15 +119,7 @@ class Pool:
             # Counted before it is made, so that threads that connect together can't be too many.
             if len(self._open) + len(self._opening) > limits.max_connections:
                 raise Full(f"all {limits.max_connections} are in use", node=self.node.name)
-            connection = Connection.open(
-                self.node.name,
-                limits.endpoint(self.node),
-                seconds,
-                limits.tls,
-                # The short cut waits for half of the time at most; the flow that takes over needs the rest.
-                limits.timeout / 2,
-                partial(self._open.discard, token),
-            )
+            connection = Connection.open(self.node, limits, seconds, partial(self._open.discard, token))
             self._open.add(token)
         finally:
             self._opening.discard(token)

@@ -18,8 +18,9 @@ from ..model.topology import Node, server_of
 from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late
 from .breaker import Breaker, State
 from .connection import CHUNK_BYTES, Connection
+from .limits import Limits
 from .outliers import FORGIVENESS, slow
-from .pool import LATE_SECONDS, Limits, Pool, half
+from .pool import LATE_SECONDS, Pool, half
 
 LOOK_SECONDS = 0.02
 """How long a process that comes late waits for what is still on its way through its own kernel."""

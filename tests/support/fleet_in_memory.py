@@ -14,7 +14,8 @@ from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import ManualClock
 from django_dcache.testing.dialogue import Splitter, command_block
 from django_dcache.transport.breaker import Breaker
-from django_dcache.transport.pool import Limits, Pool
+from django_dcache.transport.limits import Limits
+from django_dcache.transport.pool import Pool
 
 WALL = 1_700_000_000.0
 _serials = count(10_000)

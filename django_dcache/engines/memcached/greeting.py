@@ -4,5 +4,23 @@
 too old for meta commands answers with an error line, and one that hangs with nothing.
 """
 
+from ...errors import ProtocolViolation
+from ...model.topology import Node
+
 QUESTION = b"mn\r\n"
 ANSWER = b"MN\r\n"
+
+
+class Greeting:
+    """One exchange of greetings."""
+
+    def __init__(self, node: Node):
+        self.request = QUESTION
+        self._said = b""
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True once the node has greeted. Raises ProtocolViolation."""
+        self._said += chunk
+        if not ANSWER.startswith(self._said):
+            raise ProtocolViolation(f"it said {self._said[:80]!r}")
+        return self._said == ANSWER

@@ -271,9 +271,10 @@ class ReplyParser:
 
     def _error(self, line: bytes) -> Refused:
         arithmetic = type(self._commands[len(self.replies)]) is Arithmetic
-        if line.startswith(b"SERVER_ERROR") or (arithmetic and line.startswith(b"CLIENT_ERROR cannot increment")):
+        no_number = arithmetic and line.startswith(b"CLIENT_ERROR cannot increment")
+        if no_number or line.startswith(b"SERVER_ERROR"):
             self.refused = True
-            return Refused(line.decode("ascii", "replace"))
+            return Refused(line.decode("ascii", "replace"), unchanged=no_number)
         raise ProtocolViolation(f"{line[:80]!r}")
 
 

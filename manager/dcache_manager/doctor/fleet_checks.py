@@ -14,7 +14,7 @@ from django_dcache.errors import DCacheError
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.state import MAX_PREFIXES, FleetState
 from django_dcache.model.topology import Node
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 from ..inspection.fleet_report import FleetReport, limits
 from ..inspection.node_query import exchange

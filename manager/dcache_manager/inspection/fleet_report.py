@@ -15,7 +15,7 @@ from django_dcache.model import keys
 from django_dcache.model.placement import Replicas
 from django_dcache.model.state import FleetState, conductor_key, progress_key, state_key
 from django_dcache.model.topology import Layout, Node, Phase, Topology
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 from ..errors import NothingReachable
 from ..jobs.progress import Progress

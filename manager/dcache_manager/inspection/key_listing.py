@@ -18,7 +18,7 @@ from django_dcache.engines.memcached.introspection import (
 from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout
 from django_dcache.model.topology import Node
 from django_dcache.transport.connection import Connection
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 __all__ = ["ListingRefused", "Raw", "item_facts", "pages"]
 
@@ -43,7 +43,7 @@ def pages(
     Raises ListingRefused, or another NodeFailure.
     """
     for _ in range(BUSY_RETRIES):
-        connection = Connection.open(node.name, limits.endpoint(node), limits.connect_timeout, limits.tls)
+        connection = Connection.open(node, limits, limits.connect_timeout)
         try:
             refusal = yield from _listing(connection, silence)
             if listing_can_be_enabled(refusal) and _enable(connection, silence):

@@ -10,7 +10,7 @@ from django_dcache.engines.memcached.introspection import NodeReply, parse_repor
 from django_dcache.errors import NodeFailure, NodeTimeout, ProtocolViolation
 from django_dcache.model.topology import Node
 from django_dcache.transport.connection import Connection
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 MAX_ANSWER_BYTES = 4 * 2**20
 TAIL_BYTES = 500
@@ -91,7 +91,7 @@ def exchange(
     answer = bytearray()
     try:
         left = deadline - time.monotonic()
-        connection = Connection.open(node.name, limits.endpoint(node), max(0.001, left), limits.tls)
+        connection = Connection.open(node, limits, max(0.001, left))
         try:
             unsent = memoryview(request)
             while not complete(bytes(answer[-TAIL_BYTES:])):

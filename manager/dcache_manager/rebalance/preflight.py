@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django_dcache.engines.memcached.introspection import OLDEST, version_numbers
 from django_dcache.errors import NodeFailure
 from django_dcache.model.topology import Node
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 from ..inspection.node_query import NodeReport, survey
 

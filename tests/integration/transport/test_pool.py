@@ -16,6 +16,7 @@ from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy, LocalNode, ScriptedNode
 from django_dcache.transport.breaker import State
 from django_dcache.transport.connection import Connection
+from django_dcache.transport.limits import Limits
 from django_dcache.transport.pool import IDLE_SECONDS, TRUSTED_SECONDS
 from support.checkout import CHECKOUT
 
@@ -136,13 +137,13 @@ def test_a_node_that_takes_no_more_connections():
 def test_what_is_no_greeting(said):
     """A server that is full, wants a login, or knows no meta commands says so before anything is asked of it."""
     with ScriptedNode(said, greets=False) as server, pytest.raises(NotGreeted, match=said.split()[0].decode()):
-        Connection.open("n", Node.at(server.address).endpoint, 5.0)
+        Connection.open(Node.at(server.address), Limits(), 5.0)
 
 
 def test_all_addresses_of_a_name_are_tried(node):
     """`localhost` may be ::1 first, and the node listen on 127.0.0.1 only."""
     port = Node.at(node.address).endpoint[1]
-    connection = Connection.open("n", ("localhost", port), 5.0)
+    connection = Connection.open(Node.at(f"localhost:{port}"), Limits(), 5.0)
     assert connection.socket.getpeername()[1] == port
     connection.close()
 
@@ -158,7 +159,7 @@ def test_a_name_without_an_address():
 
 def test_what_is_given_up_is_not_delivered(node):
     """A connection is closed by a reset, and the kernel tries to deliver for no longer than a timeout."""
-    connection = Connection.open("n", Node.at(node.address).endpoint, 5.0, timeout=0.125)
+    connection = Connection.open(Node.at(node.address), Limits(timeout=0.25), 5.0)
     option = connection.socket.getsockopt
     assert option(socket.SOL_SOCKET, socket.SO_LINGER, 8) == b"\1\0\0\0\0\0\0\0"
     assert option(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -66,7 +66,7 @@ class Node:
             if command.token and item.cas != command.token.cas:
                 return Answer.CONFLICT
             if item.stub or not item.data.rstrip(b" ").isdigit() or int(item.data) >= 2**64:
-                return Refused("CLIENT_ERROR cannot increment or decrement non-numeric value")
+                return Refused("CLIENT_ERROR cannot increment or decrement non-numeric value", unchanged=True)
             number = b"%d" % ((int(item.data) + command.delta) % 2**64)
             self._cas += 1
             item.data, item.cas = number.ljust(len(item.data)), self._cas

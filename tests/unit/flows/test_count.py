@@ -13,7 +13,7 @@ from support.played_flows import Keepers, Play, name_for, topology, view_of
 
 CONFLICT, DONE, MISS = Answer.CONFLICT, Answer.DONE, Answer.MISS
 OOM = Refused("SERVER_ERROR out of memory")
-NON_NUMERIC = Refused("CLIENT_ERROR cannot increment or decrement non-numeric value")
+NON_NUMERIC = Refused("CLIENT_ERROR cannot increment or decrement non-numeric value", unchanged=True)
 ONE = view_of(topology("abc"))
 TWO = view_of(topology("abc", replicas=2))
 K = name_for(ONE, read=("a",))

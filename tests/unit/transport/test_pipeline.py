@@ -11,8 +11,9 @@ from django_dcache.model.topology import Node
 from django_dcache.testing import ManualClock
 from django_dcache.transport.breaker import Breaker, State
 from django_dcache.transport.connection import Connection
+from django_dcache.transport.limits import Limits
 from django_dcache.transport.pipeline import Exchange, Pipeline
-from django_dcache.transport.pool import Limits, Pool
+from django_dcache.transport.pool import Pool
 from support.waiting import turn
 
 

@@ -56,7 +56,7 @@ ANSWERS = [
     (Arithmetic(b"k", 0, 1), b"VA 2 O%d\r\n42\r\n", Value(b"42")),
     (Arithmetic(b"k", 0, -1), b"VA 2 O%d\r\n9 \r\n", Value(b"9 ")),
     (Arithmetic(b"k", 0, 1), b"NF O%d\r\n", Answer.MISS),
-    (Arithmetic(b"k", 0, 1), NON_NUMERIC, Refused(NON_NUMERIC[:-2].decode())),
+    (Arithmetic(b"k", 0, 1), NON_NUMERIC, Refused(NON_NUMERIC[:-2].decode(), unchanged=True)),
     (Flush(), b"OK\r\n", Answer.DONE),
 ]
 """Command, reply, and what the parser makes of it."""

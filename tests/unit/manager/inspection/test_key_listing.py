@@ -12,7 +12,7 @@ from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeU
 from django_dcache.model.topology import Node
 from django_dcache.testing import CLOSE, SILENCE, ScriptedNode
 from django_dcache.transport.connection import Connection
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 LIMITS = Limits(connect_timeout=5.0)
 LINES = [

@@ -12,7 +12,7 @@ from django_dcache.errors import ConnectionLost, NodeTimeout, ProtocolViolation,
 from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import CLOSE, SILENCE, Dribble, ScriptedNode
-from django_dcache.transport.pool import Limits
+from django_dcache.transport.limits import Limits
 
 KEY = b"_dc:default:state"
 STATS = b"STAT pid 1\r\nSTAT curr_items 7\r\nSTAT version 1.6.18\r\nEND\r\n"

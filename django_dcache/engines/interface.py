@@ -1,0 +1,61 @@
+"""What the layers above need of an engine, in no engine's words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Protocol
+
+from ..commands import Command, Reply
+from ..model.topology import Node
+
+
+class Parser(Protocol):
+    """Reads the replies to one batch, from chunks cut anywhere.
+
+    Raises ProtocolViolation at the first byte that can't be right.
+    """
+
+    replies: list[Reply]
+    refused: bool
+    """An error came that does not say which command it answers."""
+    rest: int
+    """How many bytes of the last chunk follow the last reply."""
+
+    @property
+    def complete(self) -> bool: ...
+
+    @property
+    def tainted(self) -> bool:
+        """The replies can be trusted, the connection can't any more."""
+
+    def feed(self, chunk: bytes, start: int = 0) -> bool:
+        """Take the next bytes, in `chunk` from `start` on; True once every reply is there."""
+
+
+class Question(Protocol):
+    """What is said over a connection, and what reads the answer."""
+
+    @property
+    def request(self) -> bytes: ...
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True once the answer is complete. Raises ProtocolViolation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The software of a fleet's nodes, as everything outside of its package knows it."""
+
+    name: str
+    encode: Callable[[Sequence[Command], int, float], bytes]
+    """The bytes of a batch, from its commands, the opaque number of the first, and Unix time."""
+    parser: Callable[[Sequence[Command], int, int, int], Parser]
+    """What reads the replies, from the commands, the opaque number of the first, the serial number of the connection
+    that tokens are bound to, and the most bytes of a value: a larger one is not kept while it comes, and is a miss."""
+    greeting: Callable[[Node], Question]
+    """What is said first on a connection to a node, and once more on one that was idle for long: a node that can't be
+    used says so before anything is at stake."""
+    numbered: bool
+    """Each reply says which command it answers."""
+    hot: ModuleType | None = None
+    """The bytes of the short cut. None: there is none, and every operation takes its flow."""
