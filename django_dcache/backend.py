@@ -5,10 +5,11 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
+from . import checks
+from .conf import plain_options
 from .errors import ConfigurationError, DCacheError, UnreadableValue
 from .flows import Item, Operation
 from .identity import fleet_alias, owners
@@ -25,22 +26,26 @@ KEYS_OF_AN_OPERATION = 500
 Value = TypeVar("Value")
 Items = dict[str, Item | Large | None]
 
-_DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
-"""Known to every Django backend, and without meaning for one that evicts by memory."""
-
 
 class DistributedCache(Operations):
     """A cache alias on a fleet of memcached nodes. A cheap handle: sockets and state belong to the process."""
 
     def __init__(self, location: Any, params: dict[str, Any]):
         super().__init__(params)
-        options = {name: value for name, value in params.get("OPTIONS", {}).items() if name not in _DJANGO_OPTIONS}
         try:
+            options = plain_options(params.get("OPTIONS"))
             self.fleet = registry.fleet(fleet_alias(location), location, options, owners(options))
         except ConfigurationError as error:
-            raise ImproperlyConfigured(str(error)) from error
+            self._unusable = checks.unusable(error)
+            return
         self._codec = self.fleet.codec
         self._item_bytes = item_bytes(self.fleet.options)
+
+    def __getattr__(self, name: str) -> Any:
+        # `manage.py check` makes every backend, and has to come to its end: what can't be used fails where it is used.
+        if name in ("fleet", "_codec", "_item_bytes"):
+            raise self._unusable
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _run(self, operation: Operation, needs: NeedsFlow | InChunks | None = None) -> Any:
         """The result of an operation; `needs`: its first rounds, as far as the short cut carried them."""

@@ -4,9 +4,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pickle import HIGHEST_PROTOCOL
+from types import NoneType
 from typing import Any
 
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
+from .foreign_options import advice
 from .model import keys
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout, Node
@@ -173,6 +175,9 @@ def _secret(given: Any) -> Any:
     return tuple(secrets)
 
 
+KNOWN = tuple(item.name for item in fields(Options))
+DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
+"""Known to every Django backend, and without meaning for one that evicts by memory."""
 _choices = {
     "compress": ("", "zlib", "zstd", "lz4"),
     "ring": RING_MODES,
@@ -200,21 +205,46 @@ def parse(
     alias: str, location: Any, options: Mapping[str, Any] | None = None, owners: tuple[str, ...] = ()
 ) -> Configuration:
     """The configuration in a CACHES entry. Raises ConfigurationError, whose text says what to write instead."""
-    options = dict(options or {})
-    known = [item.name for item in fields(Options)]
+    options = plain_options(options)
     for name in options:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+        if hint := unknown(name):
             raise ConfigurationError(f"OPTIONS has no {name!r}; {hint}")
     parsed = Options(**options)
     try:
         layout = Layout(tuple(parse_nodes(location)), parsed.replicas, parsed.ring)
     except InvalidTopology as error:
-        raise ConfigurationError(f"alias {alias!r}: {error}") from None
+        node = f" (node {error.node})" if error.node else ""
+        raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
     return Configuration(alias, layout, parsed, owners)
+
+
+def plain_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """OPTIONS by the names that `Options` has: django-environ makes them upper case. Django's own have no meaning.
+
+    Raises ConfigurationError.
+    """
+    if not isinstance(given, (Mapping, NoneType)):
+        raise ConfigurationError(f"OPTIONS is {type(given).__name__}, want a dictionary")
+    options: dict[str, Any] = {}
+    for name, value in (given or {}).items():
+        known = str(name).lower()
+        if known in KNOWN and not (known != name and advice(str(name))):
+            if known in options:
+                raise ConfigurationError(f"OPTIONS has {known!r} twice: in upper and in lower case")
+            name = known
+        if name not in DJANGO_OPTIONS:
+            options[name] = value
+    return options
+
+
+def unknown(name: Any) -> str | None:
+    """What to do instead, if there is no option of this name."""
+    if name in KNOWN:
+        return None
+    close = difflib.get_close_matches(str(name).lower(), KNOWN, 1)
+    return advice(str(name)) or (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KNOWN)}")
 
 
 def parse_nodes(location: Any) -> Iterable[Node]:

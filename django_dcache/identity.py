@@ -7,7 +7,7 @@ belongs to a project, known by its SECRET_KEY, unless projects share it by a nam
 from collections.abc import Mapping
 from typing import Any
 
-from .conf import parse_nodes
+from .conf import parse_nodes, plain_options
 from .errors import ConfigurationError, InvalidTopology
 
 _seen: tuple[object, dict[str, str]] = (None, {})
@@ -25,7 +25,7 @@ def fleet_alias(location: Any) -> str:
         _seen = settings.CACHES, {}
     known, spelled = _seen[1], repr(location)
     if spelled not in known:
-        known[spelled] = _find(settings.CACHES, location)
+        known[spelled] = find(settings.CACHES, location)
     return known[spelled]
 
 
@@ -44,11 +44,12 @@ def owners(options: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(salted_hmac("django_dcache.owner", "", secret=secret).hexdigest()[:16] for secret in secrets)
 
 
-def _find(caches: Mapping[str, Any], location: Any) -> str:
+def find(caches: Mapping[str, Any], location: Any) -> str:
+    """`fleet_alias` among these aliases."""
     addresses = _addresses(location)
     shared: dict[str, Any] = {}
     for alias, entry in sorted(caches.items(), key=lambda item: (item[0] != "default", item[0])):
-        theirs = _addresses(entry.get("LOCATION")) if _is_ours(entry) else frozenset()
+        theirs = _addresses(entry.get("LOCATION")) if is_ours(entry) else frozenset()
         both = addresses & theirs
         if both and theirs == addresses:
             shared[alias] = entry
@@ -76,7 +77,10 @@ def _compare(entries: Mapping[str, Any]) -> None:
 
 
 def _option(entry: Mapping[str, Any], name: str, default: Any = None) -> Any:
-    return (entry.get("OPTIONS") or {}).get(name, default)
+    try:
+        return plain_options(entry.get("OPTIONS")).get(name, default)
+    except ConfigurationError:
+        return default  # Said when that alias is used.
 
 
 def _addresses(location: Any) -> frozenset[str]:
@@ -86,7 +90,8 @@ def _addresses(location: Any) -> frozenset[str]:
         return frozenset()  # Said when that alias is used.
 
 
-def _is_ours(entry: Mapping[str, Any]) -> bool:
+def is_ours(entry: Mapping[str, Any]) -> bool:
+    """Whether an alias is of this backend."""
     from django.utils.module_loading import import_string
 
     from .operations import Operations

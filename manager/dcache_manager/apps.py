@@ -1,4 +1,4 @@
-"""The Django application: `manage.py dcache`, the tables, and a log of this site's invalidations."""
+"""The Django application: `manage.py dcache`, the tables, the system checks, and a log of this site's invalidations."""
 
 from django.apps import AppConfig
 
@@ -10,8 +10,10 @@ class ManagerConfig(AppConfig):
 
     def ready(self) -> None:
         # Late: models can be imported once all apps are loaded.
+        from django_dcache import checks
         from django_dcache.invalidation import record_with
 
         from .invalidation.log import record
 
+        checks.register()
         record_with(record)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from django_dcache import conf
+from django_dcache.foreign_options import advice
 from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
 from support.method_cases import CASES
@@ -118,6 +119,21 @@ def test_every_log_line_is_explained():
     actions = {action for file in sources for action in re.findall(r'"action": "(\w+)"', file.read_text())}
     page = (CHECKOUT / "docs/howto/monitor.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)) == actions
+
+
+def test_every_check_is_listed():
+    """The page on system checks lists each identity that a check has, once, and no other."""
+    sources = [file.read_text() for file in (CHECKOUT / "django_dcache/checks").glob("*.py")]
+    identities = {identity for source in sources for identity in re.findall(r'"(?:dcache\.)?([EW]\d{3})"', source)}
+    page = (CHECKOUT / "docs/reference/checks.md").read_text()
+    assert sorted(re.findall(r"^\| `dcache\.(\w+)` \|", page, re.MULTILINE)) == sorted(identities)
+
+
+def test_options_of_other_backends():
+    """Of each option in the page on migration a check says what to do, or it is an option here too."""
+    table = (CHECKOUT / "docs/howto/migrate.md").read_text().partition("| from |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[2])}
+    assert {name for name in named if conf.unknown(name.lower()) and not advice(name)} == set()
 
 
 def test_failures_of_every_method():

@@ -47,7 +47,7 @@ def test_nodes_in_common():
             with pytest.raises(ConfigurationError, match="10.0.0.2:11211, 10.0.0.3:11211 in common.*LOCATION.*fleet"):
                 fleet_alias(location)
         with pytest.raises(ImproperlyConfigured, match="in common"):
-            DistributedCache(ABC, {})
+            DistributedCache(ABC, {}).get("key")
 
 
 @pytest.mark.parametrize(("option", "value"), [("replicas", 2), ("ring", "libmemcached"), ("hash_tags", True)])

@@ -70,14 +70,14 @@ def of_alias(alias: str | None = None) -> Target:
     try:
         alias = alias or _only_alias()
         cache = caches[alias]
+        if not isinstance(cache, DistributedCache):
+            ours = f"{DistributedCache.__module__}.{DistributedCache.__qualname__}"
+            raise ConfigurationError(
+                f"cache {alias!r} is {settings.CACHES[alias]['BACKEND']}, not {ours}; choose one with -c"
+            )
+        configuration = cache.fleet.configuration
     except (ImproperlyConfigured, ImportError) as error:
         raise ConfigurationError(str(error)) from error
-    if not isinstance(cache, DistributedCache):
-        ours = f"{DistributedCache.__module__}.{DistributedCache.__qualname__}"
-        raise ConfigurationError(
-            f"cache {alias!r} is {settings.CACHES[alias]['BACKEND']}, not {ours}; choose one with -c"
-        )
-    configuration = cache.fleet.configuration
     return Target(alias, configuration, configuration.layout, cache.make_key)
 
 

@@ -1,0 +1,43 @@
+"""What is wrong in production only (`manage.py check --deploy`)."""
+
+from ipaddress import ip_address
+from typing import Any
+
+import django
+from django.core import checks
+
+from .entry import Entry, Messages
+
+PATCHED = {(5, 2): (5, 2, 19), (6, 0): (6, 0, 10), (6, 1): (6, 1, 3)}
+"""By series, the release since which cached pages for different visitors have different keys (CVE-2026-113593)."""
+
+
+def messages(entries: list[Entry]) -> list[checks.CheckMessage]:
+    public = [message for entry in entries for message in _public(entry)]
+    return public + (outdated(django.VERSION) if entries else [])
+
+
+def _public(entry: Entry) -> Messages:
+    options = entry.configuration.options if entry.configuration else None
+    if options is None or options.tls is not None:
+        return
+    if public := sorted(filter(_is_public, entry.addresses)):
+        hint = "Let the nodes listen on private addresses behind a firewall, or give OPTIONS a 'tls' context."
+        yield entry.warning("W020", f"{', '.join(public)} can be reached from the internet, without TLS or login", hint)
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ip_address(address.rpartition(":")[0].strip("[]")).is_global
+    except ValueError:
+        return False  # A name, or the path of a socket.
+
+
+def outdated(version: tuple[Any, ...]) -> list[checks.CheckMessage]:
+    """A warning if that release of Django lacks a fix that concerns caches."""
+    patched = PATCHED.get((version[0], version[1]))
+    if patched is None or version[:3] >= patched:
+        return []
+    said = "This release of Django can serve a cached page to visitors for whom it was not made (CVE-2026-113593)."
+    hint = f"Upgrade Django to {'.'.join(map(str, patched))}."
+    return [checks.Warning(said, hint=hint, id="dcache.W021")]
