@@ -10,6 +10,7 @@ from typing import Any
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .foreign_options import advice
 from .model import keys
+from .model.owner import Owner
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout, Node
 from .values.chunks import LEAST_BYTES
@@ -193,17 +194,15 @@ class Configuration:
     alias: str
     layout: Layout
     options: Options = field(default_factory=Options)
-    owners: tuple[str, ...] = ()
-    """By what the project is known that the fleet belongs to, as it is now and as it was; empty: anybody's."""
+    owner: Owner = Owner()
+    """By what the project is known that the fleet belongs to."""
 
     @property
     def fleet(self) -> str:
         return self.options.fleet or self.alias
 
 
-def parse(
-    alias: str, location: Any, options: Mapping[str, Any] | None = None, owners: tuple[str, ...] = ()
-) -> Configuration:
+def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None, owner: Owner = Owner()) -> Configuration:
     """The configuration in a CACHES entry. Raises ConfigurationError, whose text says what to write instead."""
     options = plain_options(options)
     for name in options:
@@ -217,7 +216,7 @@ def parse(
         raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
-    return Configuration(alias, layout, parsed, owners)
+    return Configuration(alias, layout, parsed, owner)
 
 
 def plain_options(given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from zlib import crc32
 
 from ..commands import Answer, Flush, Get, Store, Value
 from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
+from ..model.owner import Owner
 from ..model.state import MAX_PREFIXES, WHOLE_NODE, FleetState, Slot, prefix_slot, state_key, trace_key
 from ..model.topology import Topology, server_of
 from ..model.view import View
@@ -91,15 +92,25 @@ def _planted(view: View, state: FleetState) -> Flow[FleetState]:
     """Nothing known anywhere: what the settings say becomes epoch 1. Where a node remembers that there was a map, which
     was evicted since, its names begin where no old one reaches (docs/adr/0022)."""
     planted = replace(state, topology=replace(state.topology, epoch=1))
-    key = trace_key(view.fleet)
-    replies = yield Brief({name: [Get(key)] for name in planted.topology.nodes})
-    traces = [reply.data for (reply,) in replies.values() if isinstance(reply, Value) and reply.data]
+    keys = [trace_key(view.fleet), *map(state_key, view.owner.names)]
+    replies = yield Brief({name: list(map(Get, keys)) for name in planted.topology.nodes})
+    for name, *told in zip(view.owner.names, *(others for _, *others in replies.values()), strict=True):
+        if any(_document(reply, view.owner, name) for reply in told):
+            raise NotOurs(
+                f"they hold it under the name {name!r}, by which it was known before another alias was put on these "
+                f'nodes. Set OPTIONS["fleet"] = {name!r} in each of these aliases'
+            )
+    traces = [reply.data for reply, *_ in replies.values() if isinstance(reply, Value) and reply.data]
     if not traces:
         return planted
     highest = max((int(trace) for trace in traces if trace.isdigit() and len(trace) < 9), default=0)
-    minutes = max(0, int(view.wall_clock() // 60) - MINUTES_TO_2025)
-    floor = max(highest + 1, minutes)
+    floor = max(highest + 1, _minutes(view))
     return planted.bumped({(node, WHOLE_NODE): floor for node in planted.topology.nodes})
+
+
+def _minutes(view: View) -> int:
+    """Minutes since 2025: what grows while there is no map to keep a number."""
+    return max(1, int(view.wall_clock() // 60) - MINUTES_TO_2025)
 
 
 def _planted_anew(state: FleetState) -> FleetState:
@@ -182,7 +193,7 @@ def agree(
         for name, (reply,) in replies.items():
             try:
                 if isinstance(reply, Value) or reply is Answer.MISS:
-                    held[name] = _document(reply, view.owners)
+                    held[name] = _document(reply, view.owner, view.fleet)
             except UnknownFormat as error:
                 refused = error  # As silent as a keeper that does not answer, and never replaced.
         answered = set(held)
@@ -206,7 +217,8 @@ def agree(
             return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
         if merged.topology.epoch == 0:
             merged = yield from _planted(view, merged)
-        wanted = change(merged).owned_by(view.owners)
+        # The site is said once, when a process begins: more sites than are kept would replace each other for ever.
+        wanted = change(merged).owned_by(view.owner, 0 if view.epoch else _minutes(view))
         data = wanted.encode()
         stores = {
             name: _stores(view.fleet, wanted, data, replies[name][0]) for name in answered if held[name] != wanted
@@ -249,7 +261,7 @@ def _stores(fleet: str, state: FleetState, data: bytes, reply: object) -> list[S
     return [document, Store(trace_key(fleet), 0, b"%d" % highest)] if highest else [document]
 
 
-def _document(reply: object, owners: Collection[str]) -> FleetState | None:
+def _document(reply: object, owner: Owner, fleet: str) -> FleetState | None:
     """A keeper's document; None if it holds none, or one that makes no sense (then it gets ours). Raises UnknownFormat,
     NotOurs."""
     if not isinstance(reply, Value) or reply.data is None:
@@ -260,8 +272,8 @@ def _document(reply: object, owners: Collection[str]) -> FleetState | None:
         raise  # A newer release wrote it: it must not be replaced by what this one understands.
     except InvalidTopology:
         return None
-    if owners and state.owners and state.owners.isdisjoint(owners):
-        raise NotOurs(f"known there are {', '.join(state.topology.nodes)}", epoch=state.topology.epoch)
+    if why := owner.strange(state.marks, fleet):
+        raise NotOurs(f"fleet {fleet!r} on {', '.join(state.topology.nodes)}: {why}", epoch=state.topology.epoch)
     return state
 
 

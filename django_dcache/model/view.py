@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from . import keys
 from .keys import Position, position
+from .owner import Owner
 from .placement import Placement, Route
 from .state import WHOLE_NODE, FleetState, Slot, prefix_slot, settled_slot
 from .topology import absent_nodes, server_of
@@ -95,8 +96,8 @@ class View:
     """Seconds for which a proof is good."""
     serves: bool = True
     """Whether this process goes on without a proof (`on_unproven`)."""
-    owners: tuple[str, ...] = ()
-    """By what this process's project is known; documents of others are left alone. Empty: all are read."""
+    owner: Owner = Owner()
+    """By what this process's project is known; documents of others are left alone."""
     held_epoch: int = 0
     """The last epoch that a majority of keepers was known to hold."""
     allowance: Allowance = field(default_factory=Allowance, compare=False)

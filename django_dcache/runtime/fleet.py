@@ -65,7 +65,7 @@ class Fleet:
             options.freshness + options.operation,
             freshness=options.freshness,
             serves=options.on_unproven == "serve",
-            owners=configuration.owners,
+            owner=configuration.owner,
             hash_tags=options.hash_tags,
         )
         self.transport.serve(seed.nodes)

@@ -14,6 +14,7 @@ from django_dcache.flows.load import fetch_or_load
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
 from django_dcache.model.keys import position
+from django_dcache.model.owner import Owner
 from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.model.view import Standing
@@ -329,13 +330,13 @@ def test_the_first_proof():
 
 def test_another_projects_fleet(caplog):
     """Where the nodes hold another project's fleet nothing is found, and the log says once what to set."""
-    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(["theirs"]).encode()
+    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(Owner(("@theirs",))).encode()
 
     def answer(command, number):
         return b"VA %d f0 c1 O%d\r\n%b\r\n" % (len(theirs), number, theirs)
 
     fleet = make_fleet(answer, proven=False)
-    fleet.view = replace(fleet.view, owners=("ours",))
+    fleet.view = replace(fleet.view, owner=Owner(("@ours",)))
     with caplog.at_level(logging.ERROR, "django_dcache"):
         for _ in range(3):
             fleet.clock.advance(10)
