@@ -12,7 +12,7 @@ from . import checks
 from .conf import plain_options
 from .errors import ConfigurationError, DCacheError, UnreadableValue
 from .flows import Item, Operation
-from .identity import fleet_alias, owner
+from .identity import fleet_alias, owners
 from .large_values import Large, item_bytes
 from .operations import ABSENT, OVER, Operations
 from .runtime import aio_loop, aio_shortcut, deadline, registry, shortcut, shortcut_many
@@ -34,7 +34,7 @@ class DistributedCache(Operations):
         super().__init__(params)
         try:
             options = plain_options(params.get("OPTIONS"))
-            self.fleet = registry.fleet(fleet_alias(location), location, options, owner(location, options))
+            self.fleet = registry.fleet(fleet_alias(location), location, options, owners(options))
         except ConfigurationError as error:
             self._unusable = checks.unusable(error)
             return

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .foreign_options import advice
 from .model import keys
-from .model.owner import Owner
+from .model.documents import MODES, Documents
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout, Node
 from .values.chunks import LEAST_BYTES
@@ -72,6 +72,9 @@ class Options:
     """With `sign_values`: read values that are not signed as well, while a site moves to signed ones."""
     secret: Any = field(default=None, repr=False)
     """What signatures are made with; of several the first signs. Default: SECRET_KEY, then SECRET_KEY_FALLBACKS."""
+    sign_state: str = "required"
+    """Whether the state that nodes keep is signed: "required": no other is believed; "on" and "off", on the way there
+    and back: both are read, and signed or unsigned ones are written."""
     chunk_bytes: int = 1_000_000
     """A larger value lies in chunks of this many bytes, which nodes must take (`memcached -I`). 0: none does."""
     max_value: int = 64 * 2**20
@@ -124,13 +127,13 @@ class Options:
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """What signatures are made with (the first) and accepted of. Raises ConfigurationError if there is none."""
+        """What signatures are made with (the first) and accepted of. Empty without a project."""
         secrets = _secret(self.secret() if callable(self.secret) else self.secret)
         if secrets is None:
             secrets = _secret([key for key in _site_secrets() if key] or None)
-        if not isinstance(secrets, tuple):
-            raise ConfigurationError("there is nothing to sign with: set OPTIONS['secret'] or SECRET_KEY")
-        return tuple(one.encode() if isinstance(one, str) else one for one in secrets)
+        if callable(secrets):
+            raise ConfigurationError("secret is a function that returns a function")
+        return tuple(one.encode() if isinstance(one, str) else one for one in secrets or ())
 
 
 def _site_secrets() -> list[Any]:
@@ -180,6 +183,7 @@ KNOWN = tuple(item.name for item in fields(Options))
 DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 """Known to every Django backend, and without meaning for one that evicts by memory."""
 _choices = {
+    "sign_state": MODES,
     "compress": ("", "zlib", "zstd", "lz4"),
     "ring": RING_MODES,
     "on_error": ("miss", "raise"),
@@ -194,15 +198,21 @@ class Configuration:
     alias: str
     layout: Layout
     options: Options = field(default_factory=Options)
-    owner: Owner = Owner()
-    """By what the project is known that the fleet belongs to."""
+    owners: tuple[str, ...] = ()
+    """By what the project is known that the fleet belongs to, as it is now and as it was; empty: anybody's."""
 
     @property
     def fleet(self) -> str:
         return self.options.fleet or self.alias
 
+    def documents(self) -> Documents:
+        """How what the nodes keep of the fleet is written, and what of it is believed."""
+        return Documents(self.fleet, lambda: self.options.secrets, self.options.sign_state)
 
-def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None, owner: Owner = Owner()) -> Configuration:
+
+def parse(
+    alias: str, location: Any, options: Mapping[str, Any] | None = None, owners: tuple[str, ...] = ()
+) -> Configuration:
     """The configuration in a CACHES entry. Raises ConfigurationError, whose text says what to write instead."""
     options = plain_options(options)
     for name in options:
@@ -216,7 +226,7 @@ def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None, o
         raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
-    return Configuration(alias, layout, parsed, owner)
+    return Configuration(alias, layout, parsed, owners)
 
 
 def plain_options(given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,8 @@
     ├── InvalidKey              refused before anything was sent
     ├── InvalidTopology         a fleet document that can't be trusted; nothing changed
     │   └── UnknownFormat       … because a newer release wrote it
-    │       └── NotOurs         … because it is another project's
+    │       ├── NotOurs         … because it is another project's
+    │       └── UntrustedState  … because we did not sign it, or it can't be true
     ├── Conflict                somebody else holds or has moved what this call wanted to change
     ├── TooManyPrefixes         the fleet state has no room for another prefix generation
     ├── UnreadableValue         stored bytes that are no value, or not one that may be decoded here
@@ -58,7 +59,11 @@ class UnknownFormat(InvalidTopology):
 
 
 class NotOurs(UnknownFormat):
-    """These nodes hold a fleet that is not known to be this project's: it is neither read nor written."""
+    """Another project keeps a fleet of this name on these nodes; give this one a name, as OPTIONS["fleet"]."""
+
+
+class UntrustedState(UnknownFormat):
+    """What this keeper holds as the fleet's state is not to be believed; `dcache-admin state repair` mends it."""
 
 
 class Conflict(DCacheError):

@@ -5,11 +5,11 @@ drives it with hand-written replies, and a fault is just another reply.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from ..commands import Arithmetic, Command, Refused, Remove, Reply
-from ..errors import NodeFailure, NotServed
+from ..errors import NodeFailure, NotServed, UnknownFormat
 from ..model.state import FleetState, Slot
 
 Batches = Mapping[str, Sequence[Command]]
@@ -30,11 +30,12 @@ class Brief(dict[str, Sequence[Command]]):
 @dataclass(frozen=True, slots=True)
 class Learn:
     """Take this into the process's view. `proven_at`: when asking began, if a majority of keepers answered.
-    `held`: whether a majority of every group holds just this."""
+    `held`: whether a majority of every group holds just this. `refused`: keepers whose document is left alone."""
 
     state: FleetState
     proven_at: float | None = None
     held: bool = True
+    refused: Mapping[str, UnknownFormat] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

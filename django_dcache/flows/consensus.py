@@ -10,11 +10,11 @@ from zlib import crc32
 
 from ..commands import Answer, Flush, Get, Store, Value
 from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
-from ..model.owner import Owner
+from ..model.documents import TRACE
 from ..model.state import MAX_PREFIXES, WHOLE_NODE, FleetState, Slot, prefix_slot, state_key, trace_key
 from ..model.topology import Topology, server_of
 from ..model.view import View
-from . import Batches, Brief, Flow, Learn, Owe, Pause, Urgent
+from . import Batches, Brief, Flow, Learn, Owe, Pause, Replies, Urgent
 
 ATTEMPTS = 12
 MINUTES_TO_2025 = 28_928_160
@@ -30,6 +30,17 @@ class Agreement(NamedTuple):
     """Whether a majority of the keepers of every layout holds it."""
 
 
+class Reading(NamedTuple):
+    """What keepers hold; those that gave no usable answer are left out."""
+
+    held: dict[str, FleetState | None]
+    """None: nothing, or nothing that makes sense. It gets ours."""
+    outdated: set[str]
+    """Those whose document is to be signed anew."""
+    refused: dict[str, UnknownFormat]
+    """Those whose document must not be replaced by what this process understands: they are as good as silent."""
+
+
 def majority(topology: Topology, names: Collection[str]) -> bool:
     """Whether `names` has a majority of every group of keepers."""
     groups = zip(topology.keepers, topology.needed, strict=True)
@@ -43,8 +54,7 @@ def _witnessed(topology: Topology, names: Collection[str]) -> bool:
 
 
 def prove(view: View) -> Flow[bool]:
-    """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered. Raises
-    NotOurs.
+    """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered.
 
     In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and bumps settled.
     """
@@ -58,10 +68,8 @@ def prove(view: View) -> Flow[bool]:
         return proven
     try:
         found = yield from agree(view, lambda state: state.bumped(due), everywhere=not view.epoch)
-    except NotOurs:
-        raise
     except UnknownFormat:
-        return False  # As good as no answer: only dcache-admin says why.
+        return False  # As good as no answer.
     return found.majority
 
 
@@ -80,7 +88,7 @@ def unmoved(view: View, slots: Iterable[Slot]) -> Flow[bool]:
 
 def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     """The keepers that hold just what this view knows, and those that answered: one small command for each."""
-    digest, key = crc32(view.state.encode()), state_key(view.fleet)
+    digest, key = _digest(view.state), state_key(view.fleet)
     # One keeper that is slow must not cost the time to learn what the others know.
     replies = yield Brief({keeper: [Get(key, value=False)] for keeper in _keepers(view.state.topology)})
     same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
@@ -92,25 +100,16 @@ def _planted(view: View, state: FleetState) -> Flow[FleetState]:
     """Nothing known anywhere: what the settings say becomes epoch 1. Where a node remembers that there was a map, which
     was evicted since, its names begin where no old one reaches (docs/adr/0022)."""
     planted = replace(state, topology=replace(state.topology, epoch=1))
-    keys = [trace_key(view.fleet), *map(state_key, view.owner.names)]
-    replies = yield Brief({name: list(map(Get, keys)) for name in planted.topology.nodes})
-    for name, *told in zip(view.owner.names, *(others for _, *others in replies.values()), strict=True):
-        if any(_document(reply, view.owner, name) for reply in told):
-            raise NotOurs(
-                f"they hold it under the name {name!r}, by which it was known before another alias was put on these "
-                f'nodes. Set OPTIONS["fleet"] = {name!r} in each of these aliases'
-            )
-    traces = [reply.data for reply, *_ in replies.values() if isinstance(reply, Value) and reply.data]
+    key = trace_key(view.fleet)
+    replies = yield Brief({name: [Get(key)] for name in planted.topology.nodes})
+    traces = [reply.data for (reply,) in replies.values() if isinstance(reply, Value) and reply.data]
     if not traces:
         return planted
-    highest = max((int(trace) for trace in traces if trace.isdigit() and len(trace) < 9), default=0)
-    floor = max(highest + 1, _minutes(view))
+    proven = [view.documents.unseal(TRACE, trace) or b"" for trace in traces]
+    highest = max((int(trace) for trace in proven if trace.isdigit() and len(trace) < 9), default=0)
+    minutes = max(0, int(view.wall_clock() // 60) - MINUTES_TO_2025)
+    floor = max(highest + 1, minutes)
     return planted.bumped({(node, WHOLE_NODE): floor for node in planted.topology.nodes})
-
-
-def _minutes(view: View) -> int:
-    """Minutes since 2025: what grows while there is no map to keep a number."""
-    return max(1, int(view.wall_clock() // 60) - MINUTES_TO_2025)
 
 
 def _planted_anew(state: FleetState) -> FleetState:
@@ -188,14 +187,7 @@ def agree(
         asked_at = view.clock()
         asks = {name: [Get(key, token=True)] for name in names}
         replies = yield Brief(asks) if round_type is dict else round_type(asks)
-        held: dict[str, FleetState | None] = {}
-        refused: UnknownFormat | None = None
-        for name, (reply,) in replies.items():
-            try:
-                if isinstance(reply, Value) or reply is Answer.MISS:
-                    held[name] = _document(reply, view.owner, view.fleet)
-            except UnknownFormat as error:
-                refused = error  # As silent as a keeper that does not answer, and never replaced.
+        held, outdated, refused = _read(view, replies)
         answered = set(held)
         merged = state
         for document in held.values():
@@ -210,19 +202,17 @@ def agree(
             continue
         witnessed = merged.topology.epoch > 0 and _witnessed(merged.topology, answered)
         # Learning in two steps: up to `asked_at` the old generations were the newest (view.py, `empty`).
-        yield Learn(merged, asked_at if witnessed else None, held=False)
+        yield Learn(merged, asked_at if witnessed else None, held=False, refused=refused)
         if refused and not majority(merged.topology, answered):
-            raise refused
+            raise next(iter(refused.values()))
         if merged.topology.epoch == 0 and not majority(merged.topology, answered):
             return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
         if merged.topology.epoch == 0:
             merged = yield from _planted(view, merged)
-        # The site is said once, when a process begins: more sites than are kept would replace each other for ever.
-        wanted = change(merged).owned_by(view.owner, 0 if view.epoch else _minutes(view))
-        data = wanted.encode()
-        stores = {
-            name: _stores(view.fleet, wanted, data, replies[name][0]) for name in answered if held[name] != wanted
-        }
+        wanted = change(merged).owned_by(view.owners)
+        differ = outdated | {name for name in answered if held[name] != wanted}
+        data = view.documents.write(wanted) if differ else b""
+        stores = {name: _stores(view, wanted, data, replies[name][0]) for name in differ}
         outcome = (yield round_type(stores)) if stores else {}
         conflicts = {
             name for name, (reply, *_) in outcome.items() if reply in (Answer.CONFLICT, Answer.NOT_STORED, Answer.MISS)
@@ -234,7 +224,7 @@ def agree(
             return Agreement(wanted, True)
         if not conflicts:
             break
-        yield Pause(CONFLICT_WAIT * (crc32(data) % 16))
+        yield Pause(CONFLICT_WAIT * (_digest(wanted) % 16))
     return Agreement(state, False)
 
 
@@ -253,28 +243,41 @@ def clear(view: View) -> Flow[bool]:
     return found.majority or not lost
 
 
-def _stores(fleet: str, state: FleetState, data: bytes, reply: object) -> list[Store]:
+def _stores(view: View, state: FleetState, document: bytes, reply: object) -> list[Store]:
     """The document, where it was or none was; and a trace that outlives it, once names are not what they were."""
     token = reply.token if isinstance(reply, Value) else None
-    document = Store(state_key(fleet), 0, data, flags=crc32(data), add=token is None, token=token)
+    store = Store(state_key(view.fleet), 0, document, flags=_digest(state), add=token is None, token=token)
     highest = max((state.highest(node) for node in state.topology.nodes), default=0)
-    return [document, Store(trace_key(fleet), 0, b"%d" % highest)] if highest else [document]
+    if not highest:
+        return [store]
+    return [store, Store(trace_key(view.fleet), 0, view.documents.seal(TRACE, b"%d" % highest))]
 
 
-def _document(reply: object, owner: Owner, fleet: str) -> FleetState | None:
-    """A keeper's document; None if it holds none, or one that makes no sense (then it gets ours). Raises UnknownFormat,
-    NotOurs."""
-    if not isinstance(reply, Value) or reply.data is None:
-        return None
-    try:
-        state = FleetState.decode(reply.data)
-    except UnknownFormat:
-        raise  # A newer release wrote it: it must not be replaced by what this one understands.
-    except InvalidTopology:
-        return None
-    if why := owner.strange(state.marks, fleet):
-        raise NotOurs(f"fleet {fleet!r} on {', '.join(state.topology.nodes)}: {why}", epoch=state.topology.epoch)
-    return state
+def _digest(state: FleetState) -> int:
+    """What the flags of its document are, whoever signed it."""
+    return crc32(state.encode())
+
+
+def _read(view: View, replies: Replies) -> Reading:
+    """What came of asking keepers for their documents."""
+    found = Reading({}, set(), {})
+    for name, (reply,) in replies.items():
+        if isinstance(reply, Value) and reply.data is not None:
+            try:
+                state, current = view.documents.read(reply.data, view.epoch, name)
+                if view.owners and state.owners and state.owners.isdisjoint(view.owners):
+                    others = ", ".join(state.topology.nodes)
+                    raise NotOurs(f"known there are {others}", node=name, epoch=state.topology.epoch)
+            except UnknownFormat as error:
+                found.refused[name] = error
+            except InvalidTopology:
+                found.held[name] = None
+            else:
+                found.held[name] = state
+                found.outdated.update(() if current else {name})
+        elif isinstance(reply, Value) or reply is Answer.MISS:
+            found.held[name] = None
+    return found
 
 
 def _keepers(topology: Topology) -> set[str]:

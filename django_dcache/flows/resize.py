@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..commands import Answer, Get, Remove, Store, Value
 from ..errors import Conflict, NodeFailure, NoMajority
+from ..model.documents import LEASE, REPORT
 from ..model.placement import Route
 from ..model.state import Control, FleetState, conductor_key, progress_key
 from ..model.topology import Topology
@@ -21,6 +22,9 @@ from .fill import fill
 
 LEASE_TTL = 6
 """Seconds a dead conductor blocks the next one; a living one renews it three times as often."""
+
+
+REPORT_TTL = 3600
 
 
 class Key(NamedTuple):
@@ -61,13 +65,16 @@ def hold_lease(view: View, owner: bytes) -> Flow[bytes | None]:
     ours: set[str] = set()
     other = b"nobody that answers"
     stores: dict[str, list[Store]] = {}
+    lease = view.documents.seal(LEASE, owner, view.wall_clock() + LEASE_TTL)
     for name, (reply,) in replies.items():
         if reply is Answer.MISS:
-            stores[name] = [Store(key, 0, owner, ttl=LEASE_TTL, add=True)]
-        elif isinstance(reply, Value) and reply.data == owner:
-            stores[name] = [Store(key, 0, owner, ttl=LEASE_TTL, token=reply.token)]
-        elif isinstance(reply, Value) and reply.data:
-            other = reply.data
+            stores[name] = [Store(key, 0, lease, ttl=LEASE_TTL, add=True)]
+        elif isinstance(reply, Value):
+            holder = _holder(view, reply)
+            if holder in (None, owner):  # What no conductor of ours signed is no lease.
+                stores[name] = [Store(key, 0, lease, ttl=LEASE_TTL, token=reply.token)]
+            else:
+                other = holder
     if stores:
         outcome = yield stores
         ours = {name for name, (reply,) in outcome.items() if reply is Answer.DONE}
@@ -84,10 +91,15 @@ def drop_lease(view: View, owner: bytes) -> Flow[None]:
     drops = {
         name: [Remove(key, 0, reply.token)]
         for name, (reply,) in replies.items()
-        if isinstance(reply, Value) and reply.data == owner
+        if isinstance(reply, Value) and _holder(view, reply) == owner
     }
     if drops:
         yield drops
+
+
+def _holder(view: View, reply: Value) -> bytes | None:
+    """Who holds this lease; None: nobody, whatever it says."""
+    return view.documents.unseal(LEASE, reply.data or b"", view.wall_clock()) or None
 
 
 def new_fence(view: View) -> Flow[int]:
@@ -139,15 +151,9 @@ def ask(view: View, wish: str) -> Flow[None]:
 
 def leave_report(view: View, report: bytes) -> Flow[None]:
     """Put a progress report where `rebalance status` finds it. Best effort."""
-    store = Store(progress_key(view.fleet), 0, report, ttl=3600)
+    sealed = view.documents.seal(REPORT, report, view.wall_clock() + REPORT_TTL)
+    store = Store(progress_key(view.fleet), 0, sealed, ttl=REPORT_TTL)
     yield {name: [store] for name in sorted(set(chain(*view.state.topology.keepers)))}
-
-
-def read_reports(view: View) -> Flow[list[bytes]]:
-    """The reports the keepers hold."""
-    keepers = sorted(set(chain(*view.state.topology.keepers)))
-    replies = yield {name: [Get(progress_key(view.fleet))] for name in keepers}
-    return [reply.data for (reply,) in replies.values() if isinstance(reply, Value) and reply.data]
 
 
 def carry(view: View, epoch: int, keys: Sequence[Key], share: bool = False) -> Flow[Moved]:

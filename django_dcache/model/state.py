@@ -5,14 +5,13 @@ merged in any order: what a majority was told, a majority will tell.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
 from ..errors import InvalidTopology, UnknownFormat
 from .keys import RESERVED, SLOTS
-from .owner import OWNER, PLACE, USER, Owner, oldest_sites
 from .topology import Topology, strict
 
 FORMAT = 1
@@ -27,11 +26,13 @@ MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
 WHOLE_NODE = -1
 """In place of a slot number: every slot of the node."""
-Slot = tuple[str, int]  # node name, slot number
+Slot = tuple[str, int]
+"""(node name, slot number)"""
 
 # What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
 # releases like any node's generations (docs/adr/0010, 0016).
-_PREFIX, _SETTLED, _NOTES, _DROPPED = " ", "=", "!", "="
+_PREFIX, _SETTLED, _NOTES, _OWNER = " ", "=", "!", "@"
+_DROPPED = _SETTLED
 _slots = frozenset(map(str, range(SLOTS)))
 
 
@@ -148,18 +149,22 @@ class FleetState:
         return out and self.note(node, Note.EJECTED) == self.generation(node, WHOLE_NODE) > 0
 
     @property
-    def marks(self) -> frozenset[str]:
-        """By what it is known whose fleet this is (owner.py); empty: it never said."""
-        return frozenset(name for name in self.generations if name.startswith((OWNER, PLACE, USER)))
+    def owners(self) -> frozenset[str]:
+        """By what the projects are known that this fleet belongs to; empty: it never said."""
+        return frozenset(name[1:] for name in self.generations if name.startswith(_OWNER))
 
-    def owned_by(self, owner: Owner, minutes: int = 0) -> "FleetState":
-        """With the marks of `owner` that it lacks; those of its site only if `minutes` says when they are made."""
-        new = [mark for mark in owner.present() if mark not in self.generations and (minutes or mark in owner.keys)]
-        return self.bumped({(mark, WHOLE_NODE): minutes or 1 for mark in new})
+    def owned_by(self, owners: Sequence[str]) -> "FleetState":
+        """With the first of `owners`, which is what the project is known by now, among its owners."""
+        return self.bumped({(_OWNER + owners[0], WHOLE_NODE): 1}) if owners else self
 
     def keeps(self, node: str) -> bool:
         """Whether generations of `node`, which may stand for a prefix, are kept: those of nodes that left are not."""
         return node in self.topology.nodes or not _is_node(node)
+
+    @property
+    def leavers(self) -> int:
+        """How many generations it has of nodes that left; the next merge drops them."""
+        return len(self.generations.keys() - _without_leavers(self.generations, self.topology).keys())
 
     def settled(self, node: str, slot: int) -> bool:
         """Whether no process can hold an older generation of this slot than this state does."""
@@ -245,17 +250,16 @@ class FleetState:
 
 
 def _is_node(name: str) -> bool:
-    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, OWNER, PLACE, USER)
+    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, _OWNER)
 
 
 def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:
     """Of nodes that left, one number stays: should one of them join again, its generations begin above it."""
-    nodes, old = topology.nodes, oldest_sites((name, found.floor) for name, found in generations.items())
-    generations = {n: g for n, g in generations.items() if n not in old} if old else generations
+    nodes = topology.nodes
     kept = {
         n: g
         for n, g in generations.items()
-        if n.startswith((_PREFIX, OWNER, PLACE, USER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
+        if n.startswith((_PREFIX, _OWNER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
     }
     highest = max((g.highest for n, g in generations.items() if n not in kept and _is_node(n)), default=0)
     if highest:

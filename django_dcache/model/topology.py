@@ -14,6 +14,8 @@ from ..errors import InvalidTopology
 KEEPERS = 5
 MAX_NODES = 1000
 MAX_WEIGHT = 100
+MAX_TOTAL_WEIGHT = 2000
+"""Of the nodes of a layout: a process takes about a second to make a ring of that."""
 RING_MODES = ("ketama", "libmemcached")
 DEFAULT_PORT = 11211
 
@@ -114,6 +116,8 @@ class Layout:
             raise InvalidTopology("a fleet needs at least one node")
         if len(self.nodes) > MAX_NODES:
             raise InvalidTopology(f"{len(self.nodes)} nodes; the limit is {MAX_NODES}")
+        if (total := sum(node.weight for node in self.nodes)) > MAX_TOTAL_WEIGHT:
+            raise InvalidTopology(f"the nodes' weights are {total} in all; the limit is {MAX_TOTAL_WEIGHT}")
         for attribute in ("name", "address"):
             seen = [getattr(node, attribute) for node in self.nodes]
             if twice := sorted({value for value in seen if seen.count(value) > 1}):

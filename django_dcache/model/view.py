@@ -16,8 +16,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from . import keys
+from .documents import UNSIGNED, Documents
 from .keys import Position, position
-from .owner import Owner
 from .placement import Placement, Route
 from .state import WHOLE_NODE, FleetState, Slot, prefix_slot, settled_slot
 from .topology import absent_nodes, server_of
@@ -96,8 +96,10 @@ class View:
     """Seconds for which a proof is good."""
     serves: bool = True
     """Whether this process goes on without a proof (`on_unproven`)."""
-    owner: Owner = Owner()
-    """By what this process's project is known; documents of others are left alone."""
+    owners: tuple[str, ...] = ()
+    """By what this process's project is known; documents of others are left alone. Empty: all are read."""
+    documents: Documents = UNSIGNED
+    """How what the keepers hold is written, and what of it is believed."""
     held_epoch: int = 0
     """The last epoch that a majority of keepers was known to hold."""
     allowance: Allowance = field(default_factory=Allowance, compare=False)

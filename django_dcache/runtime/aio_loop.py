@@ -8,7 +8,6 @@ from contextlib import suppress
 from contextvars import Context
 from typing import Any, cast
 
-from ..errors import NotOurs
 from ..flows import Flow, Result
 from ..flows.consensus import prove
 from ..flows.lateness import confirmed
@@ -75,9 +74,6 @@ class Runner:
             if proven and self.fleet.has_patients:
                 await Running(self, self.fleet.healing(), self.fleet.clock()).outcome()
                 self.fleet.healed()
-        except NotOurs as error:
-            self.fleet.not_ours(error)
-            self.fleet.tried_to_prove(False, began)
         except Exception:
             self.fleet.tried_to_prove(False, began)
             raise

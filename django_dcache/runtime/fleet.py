@@ -14,7 +14,7 @@ from typing import Any
 
 from ..commands import Arithmetic
 from ..conf import Configuration
-from ..errors import NotOurs
+from ..errors import UnknownFormat
 from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun, Wait
 from ..flows.consensus import prove
 from ..flows.healing import Rules, Watch, heal
@@ -35,6 +35,9 @@ from .plans import Plans
 log = logging.getLogger("django_dcache")
 SOON = 0.1
 """Seconds between two looks at the keepers while it is being decided whether a node is taken out."""
+
+REMINDER_SECONDS = 60.0
+"""Between two lines of the log about one keeper whose document is left alone."""
 
 
 class Fleet:
@@ -65,13 +68,16 @@ class Fleet:
             options.freshness + options.operation,
             freshness=options.freshness,
             serves=options.on_unproven == "serve",
-            owner=configuration.owner,
+            owners=configuration.owners,
+            documents=configuration.documents(),
             hash_tags=options.hash_tags,
         )
         self.transport.serve(seed.nodes)
         self.rules, self.watch = Rules(options.eject_after, options.max_ejected), Watch()
         self.counters: Counter[str] = Counter()
         """What happened in this process, for metrics: unproven, failures, …"""
+        self._refused: dict[str, float] = {}
+        """When the log last said of a keeper that its document is left alone."""
         self.plans = Plans(self.view, self.transport)
         self.spare_seconds = options.request_budget - options.timeout
         """What a request may have spent before the time of its operations gets shorter."""
@@ -143,19 +149,10 @@ class Fleet:
                     if proven and self.has_patients:
                         self._drive(self.healing(), self.clock())
                         self.healed()
-                except NotOurs as error:
-                    self.not_ours(error)
-                    self.tried_to_prove(False, began)
                 except Exception:  # One that was broken off has failed at nothing: the next caller tries again.
                     self.tried_to_prove(False, began)
                     raise
         return self.view
-
-    def not_ours(self, error: NotOurs) -> None:
-        """The nodes hold another project's fleet: this one has none, and the log says what to set."""
-        self.counters["not_ours"] += 1
-        if self.counters["not_ours"] == 1:
-            log.error("%s", error, extra={"action": "fleet_not_ours", "fleet": self.configuration.fleet})
 
     @property
     def has_patients(self) -> bool:
@@ -274,6 +271,8 @@ class Fleet:
             if view.state.topology.layout.replicas > 1:
                 view = view.avoiding(self.transport.slow_nodes())
             self._take(view)
+        for keeper, error in step.refused.items():
+            self._refuse(keeper, error)
         if view.state.accused and view.state is not before.state:
             self._renew(float("-inf"), False)  # This process has to refute it, or to stop counting on that node.
         if view.epoch != before.epoch:
@@ -284,6 +283,13 @@ class Fleet:
                 view.state.topology.phase,
                 extra={"action": "epoch_learned", "fleet": self.configuration.fleet, "epoch": view.epoch},
             )
+
+    def _refuse(self, keeper: str, error: UnknownFormat) -> None:
+        self.counters["refused_states"] += 1
+        if self.clock() - self._refused.get(keeper, float("-inf")) >= REMINDER_SECONDS:
+            self._refused[keeper] = self.clock()
+            extra = {"action": "state_refused", "fleet": self.configuration.fleet, "node": keeper}
+            log.error("Keeper %s counts as silent: %s", keeper, error, extra=extra)
 
     def owe(self, step: Owe) -> None:
         with self._learning:

@@ -9,7 +9,7 @@ from hmac import compare_digest
 from struct import Struct
 from typing import NamedTuple
 
-from ..errors import UnreadableValue
+from ..errors import ConfigurationError, UnreadableValue
 
 TAG_BYTES = 16
 _PURPOSE = b"dcache value"
@@ -27,7 +27,9 @@ class Signature(NamedTuple):
 
 
 def signature(secrets: Sequence[bytes], fleet: str) -> Signature:
-    """For values in `fleet`. The first secret signs, and all are accepted."""
+    """For values in `fleet`. The first secret signs, and all are accepted. Raises ConfigurationError for none."""
+    if not secrets:
+        raise ConfigurationError("there is nothing to sign with: set OPTIONS['secret'] or SECRET_KEY")
     tags = [_tag(secret, fleet) for secret in secrets]
 
     def body(made_key: str, flags: int, data: bytes) -> bytes:

@@ -14,6 +14,10 @@ class NotConfirmed(DCacheError):
     """Not confirmed; nothing was changed. Without a terminal, pass --yes."""
 
 
+class NothingToRepair(DCacheError):
+    """This node holds no document that has to be repaired; nothing was changed."""
+
+
 class TimedOut(DCacheError):
     """Stopped waiting; the job continues, and `jobs list` or `rebalance status` shows its progress."""
 

@@ -48,7 +48,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
             Finding(check.name, node.name, check.verdict, check.detail, check.fix) for check in checks(report.reply)
         ]
         findings.append(check_clock(node.name, report.reply, report.asked_at))
-    for check in (_item_sizes, _keepers, _size_of_fleet, _moving, _prefixes):
+    for check in (_item_sizes, _keepers, _refused, _signing, _size_of_fleet, _moving, _prefixes):
         findings += check(seen)
     findings += check_location(target, seen)
     return findings
@@ -123,6 +123,23 @@ def _keepers(seen: FleetReport) -> Iterator[Finding]:
         yield Finding("keepers", None, "warn", detail, "the next request that proves the state repairs it")
     else:
         yield Finding("keepers", None, "ok", f"{', '.join(held)} hold the same state, epoch {seen.topology.epoch}")
+
+
+def _refused(seen: FleetReport) -> Iterator[Finding]:
+    for name, error in seen.refused.items():
+        fix = f"find out who wrote it, then `state repair {name}`"
+        yield Finding("state", name, "fail", str(error), fix)
+
+
+def _signing(seen: FleetReport) -> Iterator[Finding]:
+    options = seen.configuration.options
+    if not options.secrets:
+        yield Finding("signed state", None, "warn", "no secret at hand: signatures were not checked", "give --settings")
+    elif options.sign_state != "required":
+        detail = f"sign_state is {options.sign_state!r}: one write to a node can redirect the fleet"
+        yield Finding("signed state", None, "warn", detail, "remove it when no older process is left")
+    else:
+        yield Finding("signed state", None, "ok", "no other is believed")
 
 
 def _same(state: FleetState | None, others: Iterable[FleetState | None]) -> bool:

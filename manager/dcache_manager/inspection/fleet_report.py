@@ -3,8 +3,9 @@
 Looking plants and repairs nothing, so it is safe with a wrong list of nodes, and while the site is down.
 """
 
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_dcache.conf import Configuration
 from django_dcache.errors import InvalidKey, InvalidTopology, UnknownFormat
 from django_dcache.flows.consensus import majority
 from django_dcache.model import keys
+from django_dcache.model.documents import LEASE, REPORT
 from django_dcache.model.placement import Replicas
 from django_dcache.model.state import FleetState, conductor_key, progress_key, state_key
 from django_dcache.model.topology import Layout, Node, Phase, Topology
@@ -33,6 +35,8 @@ class FleetReport:
     """By address, also those of nodes outside the topology that were asked."""
     states: dict[str, FleetState]
     """What each node of the topology that holds a state holds, by its name."""
+    refused: dict[str, UnknownFormat] = field(default_factory=dict)
+    """Why what a node holds is not to be believed, by its name: to the fleet it is as good as silent."""
 
     def of(self, node: Node) -> NodeReport:
         return self.reports[node.address]
@@ -54,19 +58,22 @@ class FleetReport:
     @property
     def conductor(self) -> str | None:
         """Who holds the conductor's lease."""
-        held = self._documents(conductor_key(self.configuration.fleet))
+        held = self._documents(conductor_key(self.configuration.fleet), LEASE)
         return next((document.decode("ascii", "replace") for document in held), None)
 
     @property
     def progress(self) -> Progress | None:
         """The last report of the present or last resize, if there was one within the hour."""
-        found = [Progress.decode(document) for document in self._documents(progress_key(self.configuration.fleet))]
+        held = self._documents(progress_key(self.configuration.fleet), REPORT)
+        found = [Progress.decode(document) for document in held]
         return max((progress for progress in found if progress), key=lambda progress: progress.updated, default=None)
 
-    def _documents(self, key: bytes) -> Iterator[bytes]:
+    def _documents(self, key: bytes, kind: bytes) -> Iterator[bytes]:
+        documents, now = self.configuration.documents(), time.time()
         for names in self.topology.keepers:
             for name in names:
-                if document := self.of(self.topology.nodes[name]).reply.documents.get(key):
+                held = self.of(self.topology.nodes[name]).reply.documents.get(key)
+                if held and (document := documents.unseal(kind, held, now)):
                     yield document
 
     def errors(self) -> list[dict[str, Any]]:
@@ -75,6 +82,10 @@ class FleetReport:
             {"node": node.name, "error": type(failure).__name__, "message": str(failure)}
             for node in self.topology.nodes.values()
             if not node.out and (failure := self.of(node).failure)
+        ]
+        found += [
+            {"node": name, "error": type(refused).__name__, "message": str(refused)}
+            for name, refused in self.refused.items()
         ]
         if self.planted and not self.proven:
             text = "Too few keepers hold this epoch: there may be a newer one."
@@ -148,37 +159,36 @@ def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: b
     """What can be found out within `seconds`. `also`: nodes to ask although they may not be of the fleet. `resize`: ask
     for the conductor and its report too; where there are none, each node counts two misses.
 
-    Raises NothingReachable, and UnknownFormat if a newer release wrote the state.
+    Raises NothingReachable.
     """
     configuration = target.configuration
-    fleet = configuration.fleet
+    fleet, documents = configuration.fleet, configuration.documents()
     wanted = [state_key(fleet), *([conductor_key(fleet), progress_key(fleet)] if resize else [])]
     newest = FleetState(Topology(0, configuration.layout))
+    states: dict[str, FleetState] = {}
+    refused: dict[str, UnknownFormat] = {}
 
     def more(report: NodeReport) -> Iterable[Node]:
         nonlocal newest
-        if state := _state(report, wanted[0]):
-            newest = newest.merge(state)
+        address, document = report.node.address, report.reply.documents.get(wanted[0])
+        try:
+            if document:
+                states[address] = documents.read(document, node=report.node.name).state
+                newest = newest.merge(states[address])
+        except UnknownFormat as error:
+            refused[address] = error
+        except InvalidTopology:
+            pass  # What makes no sense is replaced by the next process that changes anything.
         return newest.topology.nodes.values()
 
     reports = survey([*configuration.layout.nodes, *also], wanted, limits(configuration), seconds, more)
     topology = newest.topology
     if not any(reports[node.address].reply.answered for node in topology.nodes.values()):
         raise NothingReachable(", ".join(node.address for node in topology.nodes.values()))
-    states = {
-        name: state for name, node in topology.nodes.items() if (state := _state(reports[node.address], wanted[0]))
-    }
-    return FleetReport(target.alias, configuration, topology, reports, states)
-
-
-def _state(report: NodeReport, key: bytes) -> FleetState | None:
-    document = report.reply.documents.get(key)
-    try:
-        return FleetState.decode(document) if document else None
-    except UnknownFormat:
-        raise
-    except InvalidTopology:
-        return None  # A copy that makes no sense is replaced by the next process that changes anything.
+    nodes = topology.nodes.items()
+    held = {name: states[node.address] for name, node in nodes if node.address in states}
+    left_alone = {name: refused[node.address] for name, node in nodes if node.address in refused}
+    return FleetReport(target.alias, configuration, topology, reports, held, left_alone)
 
 
 def _moment(seconds: float) -> str | None:

@@ -13,8 +13,8 @@ from django_dcache.flows import Brief, Item, Learn, Owe, Urgent
 from django_dcache.flows.load import fetch_or_load
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
+from django_dcache.model.documents import UNSIGNED
 from django_dcache.model.keys import position
-from django_dcache.model.owner import Owner
 from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.model.view import Standing
@@ -329,21 +329,37 @@ def test_the_first_proof():
 
 
 def test_another_projects_fleet(caplog):
-    """Where the nodes hold another project's fleet nothing is found, and the log says once what to set."""
-    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(Owner(("@theirs",))).encode()
+    """Where the nodes hold another project's fleet nothing is found, and the log says what to set."""
+    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(["theirs"]).encode()
 
     def answer(command, number):
         return b"VA %d f0 c1 O%d\r\n%b\r\n" % (len(theirs), number, theirs)
 
     fleet = make_fleet(answer, proven=False)
-    fleet.view = replace(fleet.view, owner=Owner(("@ours",)))
+    fleet.view = replace(fleet.view, owners=("ours",), documents=UNSIGNED)
     with caplog.at_level(logging.ERROR, "django_dcache"):
         for _ in range(3):
             fleet.clock.advance(10)
             fleet.begin()
     assert not fleet.proven and fleet.view.epoch == 0
-    assert [record.action for record in caplog.records if record.levelname == "ERROR"] == ["fleet_not_ours"]
+    assert [record.action for record in caplog.records if record.levelname == "ERROR"] == ["state_refused"]
     assert 'OPTIONS["fleet"]' in caplog.text
+
+
+def test_a_refused_state(caplog):
+    """A keeper whose state is not to be believed is counted each time, and named in the log once a minute."""
+    forged = FleetState(Topology(9, parse("f", "6.6.6.6").layout)).encode()
+    answer = b"VA %d f0 c1 O%%d\r\n%b\r\n" % (len(forged), forged)
+    fleet = make_fleet(lambda command, number: answer % number, proven=False)
+    with caplog.at_level(logging.ERROR, "django_dcache"):
+        for _ in range(13):
+            fleet.begin()
+            fleet.clock.advance(10)
+    assert list(fleet.view.state.topology.nodes) == ["n"]
+    assert fleet.counters["refused_states"] == 13
+    records = [record for record in caplog.records if record.action == "state_refused"]
+    assert [record.node for record in records] == ["n"] * 3
+    assert "not signed" in caplog.text and "state repair" in caplog.text
 
 
 def test_an_interrupted_proof():

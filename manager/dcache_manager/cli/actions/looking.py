@@ -13,7 +13,8 @@ from rich.text import Text
 from ...doctor import broker_check
 from ...doctor.fleet_checks import examine
 from ...errors import NothingReachable
-from ...formatting import age, count, names, share, size
+from ...formatting import age, count, names, printable, share, size
+from ...inspection import repair as mending
 from ...inspection.fleet_report import look
 from ...inspection.target import Target
 from ...inspection.verify import Verification
@@ -137,6 +138,24 @@ def verify(choices: Choices, target: Target, repair: bool, sample: int) -> int:
     for name, number in found.missing.items():
         choices.note(f"{name} lacks {number} copies; `node down {name}` and `node up {name}` fill it again.")
     return Exit.OK if found.clean or (repair and not found.silent) else Exit.PARTIAL
+
+
+def repair(choices: Choices, target: Target, node: str) -> int:
+    target.require_project()
+    seen = look(target, choices.timeout)
+    if node in seen.refused:
+        instead = (
+            "The state of the other keepers takes its place."
+            if seen.proven
+            else "No majority of keepers holds a state to be believed: once none of them holds another, the fleet is "
+            "planted anew from LOCATION, and every value is a miss once."
+        )
+        choices.confirm(f"{printable(str(seen.refused[node]))}\nRemove it? {instead}")
+    proven = mending.repair(target, seen, node)
+    answer = Answer.about(look(target, choices.timeout), "state", [{"name": node, "repaired": True}])
+    answer.title = f"{node} holds the fleet's state again." if proven else f"Removed what {node} held."
+    write(answer, [], choices)
+    return _code(answer)
 
 
 def doctor(choices: Choices, target: Target) -> int:

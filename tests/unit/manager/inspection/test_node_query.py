@@ -14,6 +14,7 @@ from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import CLOSE, SILENCE, Dribble, ScriptedNode
 from django_dcache.transport.limits import Limits
 
+DOCUMENTS = parse_options("default", "any").documents()
 KEY = b"_dc:default:state"
 STATS = b"STAT pid 1\r\nSTAT curr_items 7\r\nSTAT version 1.6.18\r\nEND\r\n"
 
@@ -47,16 +48,19 @@ def test_survey_follows_and_is_bounded():
 
 
 def test_look_at_a_newer_release():
-    """A state in a format of a newer release is an error; it is not passed over as nonsense."""
-    with ScriptedNode(script(STATS, b'{"format": 99}')) as node, pytest.raises(UnknownFormat):
-        look(Target("default", parse_options("default", node.address)), 5.0)
+    """A state in a format of a newer release is an error of its node; it is not passed over as nonsense."""
+    with ScriptedNode(script(STATS, b'{"format": 99}')) as node:
+        seen = look(Target("default", parse_options("default", node.address)), 5.0)
+    ((name, refused),) = seen.refused.items()
+    assert type(refused) is UnknownFormat and refused.node == name
+    assert [error["node"] for error in seen.errors()] == [name]
 
 
 def test_look_finds_what_runs():
     """The newest state that any node tells of is what runs, whatever the list of nodes at hand says."""
     with ScriptedNode(script(STATS)) as other, ScriptedNode(lambda command, number: answers(command)) as node:
         layout = Layout((Node("one", node.address), Node("two", other.address)))
-        answers = script(STATS, FleetState(Topology(7, layout)).encode())
+        answers = script(STATS, DOCUMENTS.write(FleetState(Topology(7, layout))))
         seen = look(Target("default", parse_options("default", node.address)), 5.0)
     assert (seen.topology.epoch, list(seen.topology.nodes)) == (7, ["one", "two"])
     assert list(seen.states) == ["one"]
