@@ -1,192 +1,25 @@
-"""Operations that are broken off, anywhere and by anything: never another call's reply, never a leaked connection."""
+"""Operations that are broken off, anywhere and by anything: never another call's reply, never a lost key."""
 
-import gc
-import json
-import os
 import random
 import signal
-import subprocess
 import sys
-import threading
 from dis import opmap
 from functools import lru_cache, partial
 from linecache import getline
 
 import pytest
 
-from django_dcache.backend import DistributedCache
 from django_dcache.flows.count import count as flow_of_count
 from django_dcache.model.keys import wire_key
-from django_dcache.testing import FaultProxy, LocalFleet, LocalNode
+from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
+from support.mixed_operations import MISS, Site
 
 PACKAGE = str(CHECKOUT / "django_dcache")
-THREADS, OPERATIONS = 16, 625
-"""10,000 operations in all: as many in each thread take minutes, and meet no more of each other."""
-
-PATIENT = {"timeout": 10.0, "connect_timeout": 10.0}
-"""On a busy machine nothing fails for want of time."""
-
-MISS = "a miss"
 
 
 class Interrupt(BaseException):
     """Like a worker's timeout or Ctrl-C."""
-
-
-class Site:
-    """A cache on three nodes, and what there is to know of its connections."""
-
-    def __init__(self, nodes, **options):
-        self.nodes = nodes
-        self.before = [self._connections(node) for node in nodes]
-        self.cache = DistributedCache([node.address for node in nodes], {"OPTIONS": PATIENT | options})
-        self.pools = self.cache.fleet.transport.pools
-
-    @staticmethod
-    def _connections(node):
-        return int(node.stats()["curr_connections"])
-
-    @property
-    def idle(self):
-        return [len(pool.idle) for pool in self.pools().values()]
-
-    @property
-    def open(self):
-        """How many connections of ours each node holds."""
-        gc.collect()
-        return [self._connections(node) - before for node, before in zip(self.nodes, self.before, strict=True)]
-
-    def assert_nothing_leaked(self):
-        for _ in range(1000):
-            if self.open == self.idle:
-                return
-        assert self.open == self.idle
-
-
-@pytest.fixture(params=[1, 2], ids=["one replica", "two replicas"])
-def site(request):
-    """A site of three nodes."""
-    with LocalFleet(3) as fleet:
-        site = Site(fleet.nodes, replicas=request.param)
-        yield site
-        site.cache.fleet.close()
-
-
-def mixed(cache, label, chance, turns):
-    """Uses keys of its own in every way, and says what came back that it had not put there."""
-    wrong = []
-    keys = [f"{label}-{number}" for number in range(5)]
-    held = dict.fromkeys(keys, MISS)
-
-    def check(key, found):
-        if found != held[key]:
-            wrong.append((key, held[key], found))
-
-    for turn in range(turns):
-        key = chance.choice(keys)
-        match chance.randrange(6):
-            case 0 | 1:
-                check(key, cache.get(key, MISS))
-            case 2:
-                held[key] = turn if cache.set(key, turn) else MISS
-            case 3:
-                for found, value in cache.get_many(keys).items():
-                    check(found, value)
-            case 4:
-                cache.set_many(dict.fromkeys(keys, turn))
-                held = dict.fromkeys(keys, turn)
-            case 5 if held[key] == MISS:
-                with pytest.raises(ValueError):
-                    cache.incr(key)
-            case 5:
-                held[key] += 1
-                check(key, cache.incr(key))
-    return wrong
-
-
-# Threads
-
-
-def test_threads(site):
-    """Sixteen threads get each their own replies, over no more connections than threads to a node."""
-    wrong = []
-
-    def work(thread):
-        wrong.extend(mixed(site.cache, f"t{thread}", random.Random(thread), OPERATIONS))
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
-    assert max(pool.opened for pool in site.pools().values()) <= THREADS
-    site.assert_nothing_leaked()
-
-
-# Forks
-
-
-def in_child(work):
-    """What `work` returns (as JSON) in a forked child, or its error."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(reading)
-            signal.alarm(60)
-            answer = json.dumps(work())
-        except BaseException as error:
-            answer = json.dumps(repr(error))
-        os.write(writing, answer.encode())
-        os._exit(0)
-    os.close(writing)
-    return child, reading
-
-
-def told(child, reading):
-    with os.fdopen(reading) as pipe:
-        answer = pipe.read()
-    assert os.waitpid(child, 0)[1] == 0, "the child hangs"
-    return json.loads(answer)
-
-
-def test_fork(site):
-    """Children and their parent use the cache side by side, each over connections of its own."""
-    assert not mixed(site.cache, "warm", random.Random(0), 100)
-    opened = {name: pool.opened for name, pool in site.pools().items()}
-    children = [in_child(lambda n=n: mixed(site.cache, f"c{n}", random.Random(n), 200)) for n in range(4)]
-    assert not mixed(site.cache, "parent", random.Random(9), 200)
-    assert [told(*child) for child in children] == [[]] * 4
-    assert {name: pool.opened for name, pool in site.pools().items()} == opened
-    site.assert_nothing_leaked()
-
-
-def test_fork_among_threads(site):
-    """A child that was forked while other threads were in the middle of an operation works, and so do they."""
-    stop, wrong = threading.Event(), []
-
-    def work(thread):
-        chance = random.Random(thread)
-        while not stop.is_set():
-            wrong.extend(mixed(site.cache, f"t{thread}", chance, 20))
-            chance = random.Random(thread)
-            site.cache.delete_many([f"t{thread}-{number}" for number in range(5)])
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        for number in range(10):
-            child = in_child(lambda number=number: mixed(site.cache, f"c{number}", random.Random(number), 50))
-            assert told(*child) == []
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not wrong
-    site.assert_nothing_leaked()
 
 
 # Interrupts
@@ -333,81 +166,3 @@ def test_interrupted_by_signals(site):
         signal.signal(signal.SIGALRM, before)
     assert interrupts > 20
     site.assert_nothing_leaked()
-
-
-# Greenlets
-
-GREENLETS = """
-from gevent import monkey
-monkey.patch_all()
-import json, os, random, sys
-sys.path[:0] = [{root!r}, {root!r} + "/manager", {root!r} + "/tests"]
-os.environ["DJANGO_SETTINGS_MODULE"] = "support.settings"
-import django
-django.setup()
-import gevent
-from django_dcache.backend import DistributedCache
-from django_dcache.flows.count import count as flow_of_count
-from django_dcache.model.keys import wire_key
-
-cache = DistributedCache([{address!r}], {{"OPTIONS": {{"timeout": 10.0, "connect_timeout": 10.0}}}})
-wrong, broken_off = [], 0
-
-def work(number):
-    global broken_off
-    chance = random.Random(number)
-    key = f"g{{number}}"
-    held = {{None}}
-    for turn in range(40):
-        timeout = gevent.Timeout(chance.uniform(0.0005, 0.02))
-        value = f"{{key}} {{turn}}"
-        timeout.start()
-        try:
-            if chance.random() < 0.5:
-                held.add(value)
-                if cache.set(key, value):
-                    held = {{value}}
-            else:
-                found = cache.get(key)
-                if found not in held:
-                    wrong.append((key, found, sorted(map(str, held))))
-        except gevent.Timeout as raised:
-            assert raised is timeout
-            broken_off += 1
-            held.add(None)
-        finally:
-            timeout.close()
-
-gevent.joinall([gevent.spawn(work, number) for number in range(16)], raise_error=True)
-# Nobody is in the middle of anything now: whatever is read is what was written.
-for number in range(16):
-    assert cache.set(f"g{{number}}", number)
-for number in range(16):
-    assert cache.get(f"g{{number}}") == number
-import gc
-gc.collect()
-idle = sum(len(pool.idle) for pool in cache.fleet.transport.pools().values())
-print(json.dumps([wrong, broken_off, idle]), flush=True)
-sys.stdin.readline()
-"""
-
-
-def test_gevent():
-    """Greenlets whose timeouts break off operations under way get no other greenlet's reply, and leak nothing."""
-    pytest.importorskip("gevent")
-    with LocalNode() as node, FaultProxy(node.address, seed=7) as proxy:
-        proxy.delay(0.003, jitter=0.006, direction="replies")
-        script = GREENLETS.format(root=str(CHECKOUT), address=proxy.address)
-        with subprocess.Popen(
-            [sys.executable, "-c", script], cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            wrong, broken_off, idle = json.loads(process.stdout.readline())
-            proxy.heal()
-            for _ in range(10_000):
-                if proxy.open == idle:
-                    break
-            still_open = proxy.open
-            process.stdin.close()
-    assert not wrong
-    assert broken_off > 20
-    assert still_open == idle

@@ -1,43 +1,30 @@
-"""Reading and changing the fleet state on the keepers."""
+"""Reading and changing the fleet state on the keepers: majorities, proofs, agreements."""
 
-import json
 from dataclasses import replace
 from zlib import crc32
 
 import pytest
 
-from django_dcache.commands import Answer, Flush, Get, Store, Token, Value
-from django_dcache.errors import ConnectionLost, NodeTimeout, NotOurs
-from django_dcache.flows import Brief, Urgent
-from django_dcache.flows.consensus import ATTEMPTS, agree, bump, clear, majority, prove
+from django_dcache.commands import Answer, Get, Store, Token, Value
+from django_dcache.errors import NodeTimeout
+from django_dcache.flows import Brief
+from django_dcache.flows.consensus import ATTEMPTS, agree, majority, prove
 from django_dcache.model.documents import Documents
-from django_dcache.model.state import WHOLE_NODE, FleetState, state_key, trace_key
-from django_dcache.model.topology import Phase, Topology
-from django_dcache.model.view import Standing
-from support.played_flows import Keepers, Play, layout, topology, view_of
+from django_dcache.model.state import FleetState, state_key, trace_key
+from django_dcache.model.topology import Phase
+from support.played_flows import Keepers, Play, topology, view_of
+from support.three_keepers import ABC, BUMPED, FRESH, FUTURE, SLOT, holding
 
 KEY = state_key("f")
 TRACE = Store(trace_key("f"), 0, b"1")
-ABC = view_of(topology("abc"))
-SLOT = ("a", 7)
-BUMPED = ABC.state.bumped({SLOT: 1})
 NEWER = replace(BUMPED, topology=topology("abc", epoch=6))
-FRESH = view_of(Topology(0, layout("a", "b", "c")), proven_at=float("-inf"))
-
 every_garbage = pytest.mark.parametrize(
     "garbage", [b"", b"garbage", b"{}", b"[1]", b"\xff" * 100], ids=lambda garbage: f"{garbage[:7]!r}"
 )
-FUTURE = json.dumps({"format": 4}).encode()
 
 
 def same(state):
     return state
-
-
-def holding(state, *, silent=(), **others):
-    """Keepers a, b and c hold `state`, or what is said of each."""
-    documents = dict.fromkeys("abc", state.encode()) | others
-    return Keepers(ABC, silent=silent, documents=documents)
 
 
 # Majorities
@@ -197,112 +184,6 @@ def test_debts_are_paid():
     assert all(keepers.state(name) == BUMPED for name in "abc")
 
 
-# Planting
-
-
-def test_planting():
-    """Where nothing is known anywhere, the settings become epoch 1."""
-    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
-    play = Play(prove(FRESH), keepers=keepers)
-    assert play.result is True and play.learned[-1].state.topology.epoch == 1
-    assert all(keepers.state(name).topology == Topology(1, layout("a", "b", "c")) for name in "abc")
-
-
-@pytest.mark.parametrize(("silent", "planted"), [("a", True), ("ab", False)])
-def test_planting_needs_a_majority(silent, planted):
-    """Nothing is planted unless a majority says that there is nothing."""
-    keepers = Keepers(FRESH, silent=silent, documents=dict.fromkeys("abc"))
-    assert Play(prove(FRESH), keepers=keepers).result is planted
-    assert (keepers.document("c") is not None) is planted
-
-
-def test_what_runs_comes_before_the_settings():
-    """A process whose settings differ from what runs learns what runs, also from nodes that its settings lack."""
-    running = FleetState(topology("bcd", epoch=9))
-    keepers = Keepers(FRESH, documents={"a": None} | dict.fromkeys("bcd", running.encode()))
-    play = Play(prove(FRESH), keepers=keepers)
-    assert play.result is True and play.learned[-1].state == running
-    assert all(keepers.state(name) == running for name in "bcd")
-
-
-def test_planting_where_a_map_was_evicted():
-    """Where a node remembers a map that is gone, names begin where none of the old ones reaches."""
-    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
-    keepers.answer({"b": [Store(trace_key("f"), 0, b"7")]})
-    play = Play(prove(FRESH), keepers=keepers)
-    state = play.learned[-1].state
-    assert play.result is True and state.topology.epoch == 1
-    assert min(state.generation(node, WHOLE_NODE) for node in "abc") >= 8
-    assert FRESH.learn(state, FRESH.clock.now).standing("a", 7) is Standing.CLOSED
-
-
-def test_a_trace():
-    """The first bump leaves a trace beside each document, and a fleet where nothing failed leaves none."""
-    keepers = holding(ABC.state)
-    Play(agree(ABC, lambda state: replace(state, fence=1)), keepers=keepers)
-    assert keepers.answer({"b": [Get(trace_key("f"))]})["b"] == [Answer.MISS]
-    Play(agree(ABC, lambda state: state.bumped({SLOT: 5})), keepers=keepers)
-    assert keepers.answer({"b": [Get(trace_key("f"))]})["b"][0].data == b"5"
-
-
-def test_a_fleet_that_was_planted_anew():
-    """A process that finds less on a majority of keepers than was told them gives up what either side holds."""
-    view = view_of(topology("abc", epoch=9)).learn(FleetState(topology("abc", epoch=9)), 1000.0)
-    anew = FleetState(topology("ab", epoch=1))
-    documents = dict.fromkeys("ab", anew.encode()) | {"c": view.state.encode()}
-    play = Play(prove(view), keepers=Keepers(view, documents=documents))
-    state = play.learned[-1].state
-    assert state.topology.epoch == 9 and all(state.generation(node, WHOLE_NODE) for node in "abc")
-    for others in ({"a": anew.encode(), "b": None}, {"a": anew.encode()}):
-        documents = dict.fromkeys("abc", view.state.encode()) | others
-        play = Play(prove(view), keepers=Keepers(view, documents=documents))
-        assert not any(play.learned[-1].state.generation(node, WHOLE_NODE) for node in "abc")
-
-
-# Owners
-
-
-def owned(*owners, state=ABC.state):
-    for owner in owners:
-        state = state.owned_by([owner])
-    return state
-
-
-def test_an_owner():
-    """The first project that changes a fleet's state owns it; keys that a project used to have are its own too."""
-    view = replace(ABC, owners=("new", "old"))
-    for before in (ABC.state, owned("old"), owned("new"), owned("old", "new")):
-        keepers = holding(before)
-        assert Play(agree(view, lambda state: replace(state, fence=9)), keepers=keepers).result.majority
-        assert "new" in keepers.state("a").owners >= before.owners
-
-
-def test_another_project():
-    """The state of another project's fleet is neither taken over nor replaced."""
-    view, theirs = replace(FRESH, owners=("ours",)), owned("theirs")
-    keepers = Keepers(view, documents=dict.fromkeys("abc", theirs.encode()))
-    play = Play(prove(view), keepers=keepers)
-    assert play.result is False
-    assert {type(error) for error in play.learned[0].refused.values()} == {NotOurs}
-    assert {keepers.document(name) for name in "abc"} == {theirs.encode()}
-
-
-def test_one_keeper_of_another_project():
-    """One keeper that holds another project's state is as silent as one that is away."""
-    view = replace(ABC, owners=("ours",))
-    theirs = owned("theirs", state=FleetState(topology("xyz", epoch=99)))
-    keepers = holding(ABC.state, b=theirs.encode())
-    play = Play(agree(view, lambda state: state.bumped({SLOT: 1})), keepers=keepers)
-    assert play.result.majority and play.result.state.topology.epoch == 5
-    assert keepers.document("b") == theirs.encode()
-
-
-def test_a_fleet_of_many_projects():
-    """Projects that share a fleet by its name read whatever is there."""
-    keepers = holding(owned("one", "other"))
-    assert Play(prove(ABC), keepers=keepers).result is True
-
-
 # Agreeing
 
 
@@ -397,89 +278,3 @@ def test_the_fleet_has_moved_on():
     play = Play(agree(ABC, lambda state: state.bumped({SLOT: 1})), keepers=keepers)
     assert play.result == (running.bumped({SLOT: 1}), True)
     assert keepers.state("d") == play.result.state
-
-
-# Bumping
-
-
-def test_bump():
-    """A bump is told to a majority in time of its own, but not to the node that is away."""
-    keepers = holding(ABC.state)
-    play = Play(bump(ABC, [SLOT]), keepers=keepers)
-    assert play.result is True and keepers.asked == [Urgent, Urgent]
-    assert keepers.state("b") == keepers.state("c") == BUMPED
-    assert keepers.state("a") == ABC.state
-
-
-def test_bump_of_a_lone_node():
-    """Where the node that is away is the only keeper, it is asked all the same."""
-    view = view_of(topology("a"))
-    keepers = Keepers(view)
-    assert Play(bump(view, [SLOT]), keepers=keepers).result is True
-    assert keepers.state("a").generation(*SLOT) == 1
-
-
-def test_bump_that_cannot_be_told():
-    """A bump that no majority has heard of is owed."""
-    play = Play(bump(ABC, [SLOT, ("a", 9)]), keepers=holding(ABC.state, silent="bc"))
-    assert play.result is False
-    assert [step.wanted for step in play.owed] == [{SLOT: 1, ("a", 9): 1}]
-
-
-def test_bump_known_already():
-    """What somebody else has bumped past this process's view is not bumped again."""
-    keepers = holding(ABC.state.bumped({SLOT: 5}))
-    assert Play(bump(ABC, [SLOT]), keepers=keepers).result is True
-    assert keepers.state("b").generation(*SLOT) == 5
-
-
-def test_many_bumps_of_one_node():
-    """However many slots of a node one process has lost, the others stay: what a node is, one client can't tell."""
-    for count in (1, 48, 255):
-        keepers = holding(ABC.state)
-        assert Play(bump(ABC, [("a", slot) for slot in range(count)]), keepers=keepers).result is True
-        assert sum(keepers.state("b").generation("a", slot) for slot in range(256)) == count
-
-
-def test_bump_against_a_newer_release():
-    """A document of a newer release is not bumped: the bump is owed, and nothing is raised."""
-    keepers = holding(ABC.state, b=FUTURE, c=FUTURE)
-    play = Play(bump(ABC, [SLOT]), keepers=keepers)
-    assert play.result is False and play.owed[0].wanted == {SLOT: 1}
-    assert keepers.document("b") == FUTURE
-
-
-# Clearing
-
-
-def test_clear():
-    """Every node is flushed, then the state is planted again."""
-    keepers = Keepers(ABC, documents=dict.fromkeys("abc"))
-    play = Play(clear(ABC), {name: {Flush(): Answer.DONE} for name in "abc"}, keepers=keepers)
-    assert play.result is True
-    assert all(keepers.state(name) == ABC.state for name in "abc")
-
-
-@pytest.mark.parametrize("failure", [NodeTimeout(), ConnectionLost()])
-def test_clear_of_a_silent_node(failure):
-    """A node that could not be flushed loses all of its slots instead."""
-    keepers = Keepers(ABC, silent="a", documents={"a": ABC.state.encode(), "b": None, "c": None})
-    play = Play(
-        clear(ABC), {"a": {Flush(): failure}} | {name: {Flush(): Answer.DONE} for name in "bc"}, keepers=keepers
-    )
-    assert play.result is True
-    assert keepers.state("b").generations["a"].floor == 1
-
-
-def test_clear_leaves_out_what_is_out():
-    """A node that is out of service holds nothing anybody reads, and is left alone."""
-    nodes = layout("a", "b", "c").nodes
-    view = view_of(Topology(5, replace(layout("a", "b", "c"), nodes=(replace(nodes[0], out=True), *nodes[1:]))))
-    keepers = Keepers(view)
-    assert Play(clear(view), {name: {Flush(): Answer.DONE} for name in "bc"}, keepers=keepers).result is True
-
-
-def test_clear_that_fails():
-    """A fleet of which nothing answers is not cleared."""
-    flushes = {name: {Flush(): NodeTimeout()} for name in "abc"}
-    assert Play(clear(ABC), flushes, keepers=holding(ABC.state, silent="abc")).result is False

@@ -1,43 +1,27 @@
-"""Writing: the rounds of each phase, what it takes to be acknowledged, and what becomes of a lost reply."""
+"""Writing: what it takes to be acknowledged, and what becomes of a lost reply."""
 
 import pytest
 
-from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Touch, Value
-from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable, NoReplica
-from django_dcache.flows import Item, Urgent
-from django_dcache.flows.write import FILLS, touch, write
-from django_dcache.model.topology import Phase
+from django_dcache.commands import Answer, Refused, Remove
+from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable
+from django_dcache.flows import Urgent
+from django_dcache.flows.write import write
 from django_dcache.model.view import SLOTS_IN_A_MINUTE, Bump
 from support.played_flows import Keepers, Play, name_for, names_for, topology, view_of
+from support.small_fleets import (
+    ITEM,
+    K2,
+    ONE,
+    TWO,
+    K,
+    outcome,
+    slot_of,
+    store,
+)
 
 DONE, MISS = Answer.DONE, Answer.MISS
-ITEM = Item(16, b"new", 60)
 OOM = Refused("SERVER_ERROR out of memory storing object")
-ONE = view_of(topology("abc"))
-TWO = view_of(topology("abc", replicas=2))
-K = name_for(ONE, read=("a",))
-K2 = name_for(TWO, read=("a", "b"))
-MOVES = {phase: view_of(topology("ab", "abc", phase)) for phase in Phase if phase is not Phase.STABLE}
-MOVER = name_for(MOVES[Phase.PREPARE], read=("a",), joining=("c",))
-MOVES2 = {phase: view_of(topology("ab", "abc", phase, replicas=2)) for phase in MOVES}
-STAYER = name_for(MOVES2[Phase.PREPARE], read=("a", "b"), joining=("c",))
-STAYS = tuple(node for node in "ab" if node in MOVES2[Phase.SETTLE].place(STAYER).route.read)[0]
-LEAVES = ({"a", "b"} - {STAYS}).pop()
-
 SILENCE = [NodeTimeout(node="a"), ConnectionLost(node="a"), NodeUnreachable(node="a"), NodeDown(node="a")]
-
-
-def store(name=K, generation=0, token=None):
-    return Store(name, generation, b"new", 16, 60, token=token)
-
-
-def slot_of(view, name):
-    return view.place(name).slot
-
-
-def outcome(play, name=K):
-    return play.result[name]
-
 
 # Stable
 
@@ -282,125 +266,3 @@ def test_an_owed_slot_fails():
     view = TWO.owing({("a", slot_of(TWO, K2)): 1})
     for item, command in ((ITEM, store(K2)), (None, Remove(K2))):
         assert not outcome(Play(write(view, {K2: item}), {"b": {command: DONE}}), K2).acknowledged
-
-
-# Keys on the move
-
-
-def test_set_in_prepare_and_copy():
-    """Until flip the old copy is written first, and what joins is purged after it."""
-    for phase in (Phase.PREPARE, Phase.COPY):
-        play = Play(write(MOVES[phase], {MOVER: ITEM}), {"a": {store(MOVER): DONE}}, {"c": {Remove(MOVER): MISS}})
-        assert outcome(play, MOVER).successful
-
-
-def test_set_in_flip_and_settle():
-    """From flip on the old copy is purged first, and the new one written after it."""
-    for phase in (Phase.FLIP, Phase.SETTLE):
-        play = Play(write(MOVES[phase], {MOVER: ITEM}), {"a": {Remove(MOVER): DONE}}, {"c": {store(MOVER): DONE}})
-        assert outcome(play, MOVER).successful
-
-
-@pytest.mark.parametrize("phase", [Phase.FLIP, Phase.SETTLE])
-def test_set_of_what_partly_stays(phase):
-    """From flip on a copy that stays is written together with the purge of one that leaves."""
-    play = Play(
-        write(MOVES2[phase], {STAYER: ITEM}),
-        {STAYS: {store(STAYER): DONE}, LEAVES: {Remove(STAYER): DONE}},
-        {"c": {store(STAYER): DONE}},
-    )
-    assert outcome(play, STAYER).successful
-
-
-@pytest.mark.parametrize("phase", list(MOVES))
-def test_delete_of_what_moves(phase):
-    """A delete goes to the old copy first and to the new one second, in every phase."""
-    play = Play(write(MOVES[phase], {MOVER: None}), {"a": {Remove(MOVER): DONE}}, {"c": {Remove(MOVER): MISS}})
-    assert outcome(play, MOVER).acknowledged and outcome(play, MOVER).existed
-
-
-@pytest.mark.parametrize("phase", list(MOVES))
-def test_lost_reply_of_what_moves(phase):
-    """A reply lost at the old copy bumps the joining one too: it may be filled from the old one at this moment."""
-    view, keepers = MOVES[phase], Keepers(MOVES[phase])
-    play = Play(
-        write(view, {MOVER: None}),
-        {"a": {Remove(MOVER): NodeTimeout()}},
-        {"c": {Remove(MOVER): MISS}},
-        keepers=keepers,
-    )
-    assert outcome(play, MOVER).acknowledged
-    state = keepers.state("b")
-    assert [state.generation(node, slot_of(view, MOVER)) for node in "abc"] == [1, 0, 1]
-
-
-def test_refused_by_what_joins():
-    """A value that the joining copy refuses is removed everywhere, in the order of the phase."""
-    play = Play(
-        write(MOVES[Phase.FLIP], {MOVER: ITEM}),
-        {"a": {Remove(MOVER): DONE}},
-        {"c": {store(MOVER): OOM}},
-        {"a": {Remove(MOVER): MISS}},
-        {"c": {Remove(MOVER): MISS}},
-    )
-    assert not outcome(play, MOVER).successful and outcome(play, MOVER).acknowledged
-
-
-# Touch
-
-
-@pytest.mark.parametrize(("reply", "touched"), [(DONE, True), (MISS, False), (NodeTimeout(), NoReplica), (OOM, False)])
-def test_touch(reply, touched):
-    """A touch says whether there was something to touch; a lost one changes no value and needs no bump."""
-    assert Play(touch(ONE, K, 9), {"a": {Touch(K, 0, 9): reply}}).result is touched
-
-
-def test_touch_of_replicas():
-    """Every replica is touched, and one that has the key is enough."""
-    play = Play(touch(TWO, K2, 9), {"a": {Touch(K2, 0, 9): MISS}, "b": {Touch(K2, 0, 9): DONE}})
-    assert play.result is True
-
-
-@pytest.mark.parametrize("phase", [Phase.PREPARE, Phase.COPY])
-def test_touch_before_flip(phase):
-    """Until flip the old copy is touched, and a new one with the old TTL is purged."""
-    view = MOVES[phase]
-    play = Play(touch(view, MOVER, 9), {"a": {Touch(MOVER, 0, 9): DONE}}, {"c": {Remove(MOVER): DONE}})
-    assert play.result is True
-
-
-@pytest.mark.parametrize("reply", [NodeTimeout(), OOM])
-def test_lost_purge_of_a_touch(reply):
-    """A purge that may have missed leaves a copy with the old TTL: its slot is bumped."""
-    view, keepers = MOVES[Phase.SETTLE], Keepers(MOVES[Phase.SETTLE])
-    play = Play(
-        touch(view, MOVER, 9), {"a": {Remove(MOVER): reply}}, {"c": {Touch(MOVER, 0, 9): DONE}}, keepers=keepers
-    )
-    assert play.result is True
-    assert keepers.state("b").generation("a", slot_of(view, MOVER)) == 1
-
-
-def test_touch_in_flip_moves_the_key_first():
-    """In flip a key is brought to its new copy before the old one is purged, and touched there."""
-    view, token = MOVES[Phase.FLIP], Token(9, 1)
-    lease = Value(b"", 0, None, token, won=True, stub=True)
-    play = Play(
-        touch(view, MOVER, 9),
-        {"c": {Get(MOVER, ttl=True, lease=True): lease}},
-        {"a": {Get(MOVER, ttl=True): Value(b"x", 16, 5)}},
-        {"c": {Store(MOVER, 0, b"x", 16, 5, token=token): DONE}},
-        {"a": {Remove(MOVER): DONE}},
-        {"c": {Touch(MOVER, 0, 9): DONE}},
-    )
-    assert play.result is True
-
-
-def test_touch_of_what_somebody_else_moves():
-    """A touch in flip waits for the key to arrive rather than lose it, and then brings it if it can."""
-    view = MOVES[Phase.FLIP]
-    ask = {"c": {Get(MOVER, ttl=True, lease=True): Value(b"", token=Token(7, 1), stub=True)}}
-    source = {"a": {Get(MOVER, ttl=True): Value(b"x", 16, 5)}}
-    fill = {"c": {Store(MOVER, 0, b"x", 16, 5, token=Token(7, 1)): DONE}}
-    touched = {"a": {Remove(MOVER): DONE}}, {"c": {Touch(MOVER, 0, 9): DONE}}
-    play = Play(touch(view, MOVER, 9), *(ask, source) * (FILLS - 1), fill, *touched)
-    assert play.result is True and len(play.pauses) == FILLS - 2

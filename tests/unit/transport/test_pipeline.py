@@ -1,88 +1,9 @@
-"""One connection shared by many batches: what leaves when, whose reply is whose, and what becomes of the rest."""
+"""One connection shared by many batches: what leaves when, and whose reply is whose."""
 
-import asyncio
-import socket
-
-import pytest
-
-from django_dcache.commands import Get, Refused, Store, Value
-from django_dcache.errors import ConnectionLost, NodeTimeout, ProtocolViolation
-from django_dcache.model.topology import Node
-from django_dcache.testing import ManualClock
-from django_dcache.transport.breaker import Breaker, State
-from django_dcache.transport.connection import Connection
-from django_dcache.transport.limits import Limits
-from django_dcache.transport.pipeline import Exchange, Pipeline
-from django_dcache.transport.pool import Pool
+from django_dcache.commands import Get, Store, Value
+from django_dcache.errors import NodeTimeout
+from support.pipeline_bench import hit
 from support.waiting import turn
-
-
-class Bench:
-    """A pipeline whose other end is in the test's hands."""
-
-    def __init__(self):
-        self.clock = ManualClock()
-        ours, self.node = socket.socketpair()
-        self.node.setblocking(False)
-        self.pool = Pool(Node.at("node"), Limits(), Breaker(self.clock))
-        self.answers: dict[str, object] = {}
-        self.homes: list[Exchange] = []
-        self.caught_up_times = 0
-        self.ended_pipelines: list[Pipeline] = []
-        connection = Connection("node", ours)
-        connection.opaque = 0
-        self.pipeline = Pipeline(self, connection, self.clock)
-
-    def homeless(self, exchanges):
-        self.homes += exchanges
-
-    def caught_up(self):
-        self.caught_up_times += 1
-
-    def ended(self, pipeline):
-        self.ended_pipelines.append(pipeline)
-
-    def submit(self, label, *commands, seconds=1.0):
-        """Send commands; what comes of them is in `answers[label]`."""
-        commands = commands or (Get(label.encode()),)
-        answered = lambda node, replies: self.answers.update({label: replies})  # noqa: E731
-        self.pipeline.submit(Exchange(self.pool, commands, self.clock() + seconds, answered))
-
-    def received(self):
-        """What has arrived at the node."""
-        try:
-            return self.node.recv(1 << 20)
-        except BlockingIOError:
-            return b""
-
-    async def reply(self, data):
-        self.node.send(data)
-        await turn(2)
-
-
-def hit(number, data):
-    return b"VA %d f0 O%d\r\n%b\r\n" % (len(data), number, data)
-
-
-@pytest.fixture
-def on_bench():
-    """Runs a coroutine function with a bench."""
-
-    def run(scenario):
-        async def main():
-            bench = Bench()
-            try:
-                await scenario(bench)
-            finally:
-                if not bench.pipeline.closed:
-                    connection = bench.pipeline.release()
-                    if connection:
-                        connection.close()
-                bench.node.close()
-
-        asyncio.run(main())
-
-    return run
 
 
 def test_a_quiet_connection_sends_at_once(on_bench):
@@ -184,26 +105,6 @@ def test_what_leaves_late(on_bench):
     on_bench(scenario)
 
 
-def test_half_a_batch_is_never_completed_late(on_bench):
-    """When the node takes only a part of a batch until its time is up, for ten megabytes a second more, the connection
-    is closed."""
-
-    async def scenario(bench):
-        large = Store(b"large", 0, bytes(10_000_000))
-        bench.submit("large", large, seconds=1)
-        bench.submit("behind", seconds=9)
-        await turn()
-        assert 0 < len(bench.received()) < 10_000_000
-        bench.pipeline.expire(bench.clock.advance(1.9))
-        assert not bench.answers
-        bench.pipeline.expire(bench.clock.advance(0.2))
-        assert bench.answers["large"][0].sent
-        assert bench.pipeline.closed
-        assert [exchange.commands for exchange in bench.homes] == [(Get(b"behind"),)]
-
-    on_bench(scenario)
-
-
 def test_a_long_batch_goes_through(on_bench):
     """What the kernel does not take at once follows as the node reads, and the batch behind it comes after it."""
 
@@ -216,91 +117,5 @@ def test_a_long_batch_goes_through(on_bench):
             await turn()
         await bench.reply(b"HD O0\r\n" + hit(1, b"B"))
         assert bench.answers["behind"] == [Value(b"B")]
-
-    on_bench(scenario)
-
-
-def test_an_error_line_is_the_last_word(on_bench):
-    """After an error line, what is under way is still answered, and nothing more is sent on this connection."""
-
-    async def scenario(bench):
-        bench.submit("refused", Store(b"k", 0, b"v"))
-        bench.submit("behind")
-        await turn()
-        await bench.reply(b"SERVER_ERROR object too large for cache\r\n")
-        assert isinstance(bench.answers["refused"][0], Refused)
-        assert not bench.pipeline.open and not bench.pipeline.closed
-        bench.submit("next")
-        await turn()
-        assert [exchange.commands for exchange in bench.homes] == [(Get(b"next"),)]
-        await bench.reply(hit(1, b"B"))
-        assert bench.answers["behind"] == [Value(b"B")]
-        assert bench.pipeline.closed
-
-    on_bench(scenario)
-
-
-def test_a_reply_to_another_command_fails_all(on_bench):
-    """A connection that is out of step is closed, and nobody in its line gets anything but a failure."""
-
-    async def scenario(bench):
-        bench.submit("a")
-        bench.submit("b")
-        await turn()
-        await bench.reply(hit(1, b"B"))
-        assert all(isinstance(bench.answers[label][0], ProtocolViolation) for label in "ab")
-        assert bench.pipeline.closed and bench.pool.breaker.state is State.SUSPECT
-
-    on_bench(scenario)
-
-
-def test_a_word_nobody_asked_for(on_bench):
-    """An idle connection that speaks is closed."""
-
-    async def scenario(bench):
-        await bench.reply(hit(0, b"A"))
-        assert bench.pipeline.closed and bench.pool.breaker.state is State.UP
-
-    on_bench(scenario)
-
-
-def test_a_node_that_closes_in_between(on_bench):
-    """A read that meets the end of a connection that had served before may be repeated, once; a write may not."""
-
-    async def scenario(bench):
-        bench.submit("first")
-        await bench.reply(hit(0, b"F"))
-        bench.submit("read")
-        bench.submit("write", Store(b"k", 0, b"v"))
-        await turn()
-        bench.node.shutdown(socket.SHUT_RDWR)
-        await turn(2)
-        assert [exchange.commands for exchange in bench.homes] == [(Get(b"read"),)]
-        assert bench.homes[0].repeated
-        assert isinstance(bench.answers["write"][0], ConnectionLost) and "read" not in bench.answers
-
-    on_bench(scenario)
-
-
-def test_a_fresh_connection_is_not_excused(on_bench):
-    """What fails on a connection that never served is not repeated."""
-
-    async def scenario(bench):
-        bench.submit("read")
-        bench.node.shutdown(socket.SHUT_RDWR)
-        await turn(2)
-        assert isinstance(bench.answers["read"][0], ConnectionLost) and not bench.homes
-
-    on_bench(scenario)
-
-
-def test_a_write_looks_first(on_bench):
-    """A write finds out that the node has closed an idle connection before it is sent."""
-
-    async def scenario(bench):
-        assert bench.pipeline.still_there()
-        bench.node.shutdown(socket.SHUT_RDWR)
-        assert not bench.pipeline.still_there()
-        assert bench.pipeline.closed
 
     on_bench(scenario)

@@ -1,0 +1,53 @@
+"""Bumping slots on the keepers."""
+
+from django_dcache.flows import Urgent
+from django_dcache.flows.consensus import bump
+from support.played_flows import Keepers, Play, topology, view_of
+from support.three_keepers import ABC, BUMPED, FUTURE, SLOT, holding
+
+
+def test_bump():
+    """A bump is told to a majority in time of its own, but not to the node that is away."""
+    keepers = holding(ABC.state)
+    play = Play(bump(ABC, [SLOT]), keepers=keepers)
+    assert play.result is True and keepers.asked == [Urgent, Urgent]
+    assert keepers.state("b") == keepers.state("c") == BUMPED
+    assert keepers.state("a") == ABC.state
+
+
+def test_bump_of_a_lone_node():
+    """Where the node that is away is the only keeper, it is asked all the same."""
+    view = view_of(topology("a"))
+    keepers = Keepers(view)
+    assert Play(bump(view, [SLOT]), keepers=keepers).result is True
+    assert keepers.state("a").generation(*SLOT) == 1
+
+
+def test_bump_that_cannot_be_told():
+    """A bump that no majority has heard of is owed."""
+    play = Play(bump(ABC, [SLOT, ("a", 9)]), keepers=holding(ABC.state, silent="bc"))
+    assert play.result is False
+    assert [step.wanted for step in play.owed] == [{SLOT: 1, ("a", 9): 1}]
+
+
+def test_bump_known_already():
+    """What somebody else has bumped past this process's view is not bumped again."""
+    keepers = holding(ABC.state.bumped({SLOT: 5}))
+    assert Play(bump(ABC, [SLOT]), keepers=keepers).result is True
+    assert keepers.state("b").generation(*SLOT) == 5
+
+
+def test_many_bumps_of_one_node():
+    """However many slots of a node one process has lost, the others stay: what a node is, one client can't tell."""
+    for count in (1, 48, 255):
+        keepers = holding(ABC.state)
+        assert Play(bump(ABC, [("a", slot) for slot in range(count)]), keepers=keepers).result is True
+        assert sum(keepers.state("b").generation("a", slot) for slot in range(256)) == count
+
+
+def test_bump_against_a_newer_release():
+    """A document of a newer release is not bumped: the bump is owed, and nothing is raised."""
+    keepers = holding(ABC.state, b=FUTURE, c=FUTURE)
+    play = Play(bump(ABC, [SLOT]), keepers=keepers)
+    assert play.result is False and play.owed[0].wanted == {SLOT: 1}
+    assert keepers.document("b") == FUTURE

@@ -1,0 +1,119 @@
+"""A fleet's first state: who plants it, over what, and whose it is."""
+
+from dataclasses import replace
+
+import pytest
+
+from django_dcache.commands import Answer, Get, Store
+from django_dcache.errors import NotOurs
+from django_dcache.flows.consensus import agree, prove
+from django_dcache.model.state import WHOLE_NODE, FleetState, trace_key
+from django_dcache.model.topology import Topology
+from django_dcache.model.view import Standing
+from support.played_flows import Keepers, Play, layout, topology, view_of
+from support.three_keepers import ABC, FRESH, SLOT, holding
+
+# Planting
+
+
+def test_planting():
+    """Where nothing is known anywhere, the settings become epoch 1."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
+    play = Play(prove(FRESH), keepers=keepers)
+    assert play.result is True and play.learned[-1].state.topology.epoch == 1
+    assert all(keepers.state(name).topology == Topology(1, layout("a", "b", "c")) for name in "abc")
+
+
+@pytest.mark.parametrize(("silent", "planted"), [("a", True), ("ab", False)])
+def test_planting_needs_a_majority(silent, planted):
+    """Nothing is planted unless a majority says that there is nothing."""
+    keepers = Keepers(FRESH, silent=silent, documents=dict.fromkeys("abc"))
+    assert Play(prove(FRESH), keepers=keepers).result is planted
+    assert (keepers.document("c") is not None) is planted
+
+
+def test_what_runs_comes_before_the_settings():
+    """A process whose settings differ from what runs learns what runs, also from nodes that its settings lack."""
+    running = FleetState(topology("bcd", epoch=9))
+    keepers = Keepers(FRESH, documents={"a": None} | dict.fromkeys("bcd", running.encode()))
+    play = Play(prove(FRESH), keepers=keepers)
+    assert play.result is True and play.learned[-1].state == running
+    assert all(keepers.state(name) == running for name in "bcd")
+
+
+def test_planting_where_a_map_was_evicted():
+    """Where a node remembers a map that is gone, names begin where none of the old ones reaches."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
+    keepers.answer({"b": [Store(trace_key("f"), 0, b"7")]})
+    play = Play(prove(FRESH), keepers=keepers)
+    state = play.learned[-1].state
+    assert play.result is True and state.topology.epoch == 1
+    assert min(state.generation(node, WHOLE_NODE) for node in "abc") >= 8
+    assert FRESH.learn(state, FRESH.clock.now).standing("a", 7) is Standing.CLOSED
+
+
+def test_a_trace():
+    """The first bump leaves a trace beside each document, and a fleet where nothing failed leaves none."""
+    keepers = holding(ABC.state)
+    Play(agree(ABC, lambda state: replace(state, fence=1)), keepers=keepers)
+    assert keepers.answer({"b": [Get(trace_key("f"))]})["b"] == [Answer.MISS]
+    Play(agree(ABC, lambda state: state.bumped({SLOT: 5})), keepers=keepers)
+    assert keepers.answer({"b": [Get(trace_key("f"))]})["b"][0].data == b"5"
+
+
+def test_a_fleet_that_was_planted_anew():
+    """A process that finds less on a majority of keepers than was told them gives up what either side holds."""
+    view = view_of(topology("abc", epoch=9)).learn(FleetState(topology("abc", epoch=9)), 1000.0)
+    anew = FleetState(topology("ab", epoch=1))
+    documents = dict.fromkeys("ab", anew.encode()) | {"c": view.state.encode()}
+    play = Play(prove(view), keepers=Keepers(view, documents=documents))
+    state = play.learned[-1].state
+    assert state.topology.epoch == 9 and all(state.generation(node, WHOLE_NODE) for node in "abc")
+    for others in ({"a": anew.encode(), "b": None}, {"a": anew.encode()}):
+        documents = dict.fromkeys("abc", view.state.encode()) | others
+        play = Play(prove(view), keepers=Keepers(view, documents=documents))
+        assert not any(play.learned[-1].state.generation(node, WHOLE_NODE) for node in "abc")
+
+
+# Owners
+
+
+def owned(*owners, state=ABC.state):
+    for owner in owners:
+        state = state.owned_by([owner])
+    return state
+
+
+def test_an_owner():
+    """The first project that changes a fleet's state owns it; keys that a project used to have are its own too."""
+    view = replace(ABC, owners=("new", "old"))
+    for before in (ABC.state, owned("old"), owned("new"), owned("old", "new")):
+        keepers = holding(before)
+        assert Play(agree(view, lambda state: replace(state, fence=9)), keepers=keepers).result.majority
+        assert "new" in keepers.state("a").owners >= before.owners
+
+
+def test_another_project():
+    """The state of another project's fleet is neither taken over nor replaced."""
+    view, theirs = replace(FRESH, owners=("ours",)), owned("theirs")
+    keepers = Keepers(view, documents=dict.fromkeys("abc", theirs.encode()))
+    play = Play(prove(view), keepers=keepers)
+    assert play.result is False
+    assert {type(error) for error in play.learned[0].refused.values()} == {NotOurs}
+    assert {keepers.document(name) for name in "abc"} == {theirs.encode()}
+
+
+def test_one_keeper_of_another_project():
+    """One keeper that holds another project's state is as silent as one that is away."""
+    view = replace(ABC, owners=("ours",))
+    theirs = owned("theirs", state=FleetState(topology("xyz", epoch=99)))
+    keepers = holding(ABC.state, b=theirs.encode())
+    play = Play(agree(view, lambda state: state.bumped({SLOT: 1})), keepers=keepers)
+    assert play.result.majority and play.result.state.topology.epoch == 5
+    assert keepers.document("b") == theirs.encode()
+
+
+def test_a_fleet_of_many_projects():
+    """Projects that share a fleet by its name read whatever is there."""
+    keepers = holding(owned("one", "other"))
+    assert Play(prove(ABC), keepers=keepers).result is True
