@@ -142,17 +142,15 @@ def bump_prefix(view: View, made_prefix: str) -> Flow[bool]:
     """Make every key that begins with `made_prefix` unreadable: for this process at once, for every other within
     `freshness`. False: too few keepers could be told. Raises TooManyPrefixes.
 
-    An odd generation is one that not everybody has learned of; `prove` makes it even (docs/adr/0010).
+    Beyond what the keepers hold, not what this process knows: another one may have bumped the prefix just now, and have
+    stored something since.
     """
     slot = prefix_slot(made_prefix)
-    if view.untouched(slot):
-        return True
-    wanted = (view.generation(*slot) + 1) | 1
 
     def change(state: FleetState) -> FleetState:
         if len(state.prefixes) >= MAX_PREFIXES and made_prefix not in state.prefixes:
             raise TooManyPrefixes(repr(made_prefix))
-        return state.bumped({slot: wanted})
+        return state.bumped({slot: state.generation(*slot) + 1})
 
     try:
         return (yield from agree(view, change, round_type=Urgent)).majority

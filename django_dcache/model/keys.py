@@ -6,7 +6,8 @@ The *name* is what is placed and stored; the *wire key* adds the generation of t
 below can be spelled by a user: a made key is UTF-8, and the byte 0xFF never occurs in UTF-8.
 
     FF <generation> ; <name>        a name in a slot that was bumped
-    FF ~ <generation> ; <made key>  the name of a key below a prefix that was bumped (docs/adr/0010); placed as before
+    FF ~ <number> ; <made key>      the name of a key below a prefix: each 512th bump changes it (docs/adr/0028), but
+                                    not where it is placed
     FF # <32 hex> <64 hex>          the name of a key too long to leave room for a generation: md5 (its place on the
                                     ring, so that a mover needs nothing else) and SHA-256 (its identity)
     FF # <32 hex> <16 zeros> <48 hex>   the name of a chunk of a large value, placed with its key (docs/adr/0021)
@@ -44,8 +45,8 @@ class Position(NamedTuple):
     slot: int
 
 
-def name(made_key: str, generation: int = 0, hash_tags: bool = False) -> bytes:
-    """The name of `made_key`, whose prefixes have that `generation`. With `hash_tags`, a long one is placed by its tag.
+def name(made_key: str, renamed: int = 0, hash_tags: bool = False) -> bytes:
+    """The name of `made_key`, after it was changed so often. With `hash_tags`, a long one is placed by its tag.
 
     Raises InvalidKey for what memcached would refuse, or split into other commands.
     """
@@ -57,7 +58,7 @@ def name(made_key: str, generation: int = 0, hash_tags: bool = False) -> bytes:
         raise InvalidKey(_complaint(made_key, encoded))
     if encoded.startswith(RESERVED):
         raise InvalidKey(f"{made_key!r} begins with {RESERVED.decode()!r}, which holds the fleet state")
-    marked = b"\xff~%d;%b" % (generation, encoded) if generation else encoded
+    marked = b"\xff~%d;%b" % (renamed, encoded) if renamed else encoded
     if len(marked) > MAX_NAME_BYTES:
         return b"\xff#%b%b" % (digest(encoded, hash_tags).hex().encode(), sha256(marked).hexdigest().encode())
     return marked
@@ -105,7 +106,7 @@ def _tag(name: bytes) -> bytes:
 
 
 def plain(name: bytes) -> bytes:
-    """A name without the generation of its prefixes: the made key, unless that is too long."""
+    """A name as it was before it was changed: the made key, unless that is too long."""
     mark = _below(name)
     return name[mark.end() :] if mark else name
 

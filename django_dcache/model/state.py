@@ -20,8 +20,8 @@ STAND_INS = 2
 nor delete there, must take it for one that it can't read."""
 MAX_GENERATION = 10**7
 """Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
-MAX_NOTE = 2**31
-"""A note is no generation: one of them is a time in minutes, sixteen times that."""
+MAX_COUNT = 2**53
+"""A note may be a time, and a prefix may be invalidated many times a second for years."""
 MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
 WHOLE_NODE = -1
@@ -73,6 +73,11 @@ NONE = Generations()
 def prefix_slot(made_prefix: str) -> Slot:
     """Where the generation of a made prefix is kept."""
     return _PREFIX + made_prefix, 0
+
+
+def is_prefix(node: str) -> bool:
+    """Whether the generation of a prefix is kept under this name."""
+    return node.startswith(_PREFIX)
 
 
 def settled_slot(node: str, slot: int) -> Slot:
@@ -242,10 +247,7 @@ class FleetState:
             raise InvalidTopology("a fence or a serial out of range")
         if control["wish"] not in ("run", "pause", "cancel"):
             raise InvalidTopology(f"unknown wish {control['wish']!r}")
-        generations = {
-            node: _generations(entry, MAX_NOTE if node.startswith(_NOTES) else MAX_GENERATION)
-            for node, entry in want["generations"].items()
-        }
+        generations = {node: _generations(entry, _limit(node)) for node, entry in want["generations"].items()}
         return cls(Topology.from_json(want["topology"]), generations, want["fence"], Control(**control))
 
 
@@ -259,12 +261,16 @@ def _without_leavers(generations: dict[str, Generations], topology: Topology) ->
     kept = {
         n: g
         for n, g in generations.items()
-        if n.startswith((_PREFIX, _OWNER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
+        if n.startswith((_PREFIX, _SETTLED + _PREFIX, _OWNER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
     }
     highest = max((g.highest for n, g in generations.items() if n not in kept and _is_node(n)), default=0)
     if highest:
         kept[_DROPPED] = kept.get(_DROPPED, NONE).merge(Generations(highest))
     return dict(sorted(kept.items())) if len(kept) < len(generations) else generations
+
+
+def _limit(node: str) -> int:
+    return MAX_COUNT if node.startswith((_PREFIX, _SETTLED + _PREFIX, _NOTES)) else MAX_GENERATION
 
 
 def _generations(entry: Any, limit: int) -> Generations:

@@ -19,7 +19,8 @@ from . import keys
 from .documents import UNSIGNED, Documents
 from .keys import Position, position
 from .placement import Placement, Route
-from .state import WHOLE_NODE, FleetState, Slot, prefix_slot, settled_slot
+from .stamps import Generation, stamped
+from .state import WHOLE_NODE, FleetState, Slot, is_prefix, prefix_slot, settled_slot
 from .topology import absent_nodes, server_of
 
 
@@ -90,6 +91,7 @@ class View:
     proven_at: float = float("-inf")
     """When the last reading of a majority of keepers began (monotonic)."""
     bumps: dict[Slot, Bump] = field(default_factory=dict)
+    """By slot; of a prefix, by the generation that it had before."""
     debts: dict[Slot, int] = field(default_factory=dict)
     """Generations that a majority of keepers has yet to be told."""
     freshness: float = FOR_EVER
@@ -138,33 +140,37 @@ class View:
         """The present name of `made_key`. Raises InvalidKey."""
         if not made_key.startswith(self.prefixes):
             return keys.name(made_key, hash_tags=self.hash_tags)
-        # Whichever of them is bumped, the sum rises: no name comes twice. Rounded up, so that settling renames nothing.
-        generation = sum(-(-self.generation(*slot) // 2) for slot in self._above(made_key))
-        return keys.name(made_key, generation, self.hash_tags)
+        # Whichever of them is bumped, the sum rises: neither a name nor its stamp comes twice.
+        renamed, stamp = Generation.of(sum(self.generation(*slot) for slot in self._above(made_key)))
+        return stamped(keys.name(made_key, renamed, self.hash_tags), stamp)
 
     def young(self, made_key: str) -> bool:
         """Whether nothing may be stored under the present name yet: a process may still write to the one before, and
-        would not be heard (docs/adr/0010)."""
-        return made_key.startswith(self.prefixes) and any(map(self._settling, self._above(made_key)))
+        would not be heard (docs/adr/0028)."""
+        if not made_key.startswith(self.prefixes):
+            return False
+        above = tuple(self._above(made_key))
+        oldest = Generation.of(sum(map(self._oldest, above)))
+        return oldest.renamed < Generation.of(sum(self.generation(*slot) for slot in above)).renamed
 
     def ripe(self) -> dict[Slot, int]:
         """What says of generations that every process has learned of them: the keepers are told, so that they have
-        settled for a process that starts (docs/adr/0010, 0016)."""
-        prefixes = map(prefix_slot, self.prefixes)
-        due = {slot: (slot, generation + 1) for slot in prefixes if (generation := self.generation(*slot)) % 2}
-        due |= {slot: (settled_slot(*slot), self.generation(*slot)) for slot in self.state.unsettled()}
-        return dict(told for slot, told in due.items() if self.standing(*slot) is Standing.OPEN)
-
-    def untouched(self, slot: Slot) -> bool:
-        """Whether a prefix was bumped, a majority knows, and no process can have stored anything below it since."""
-        bump = self.bumps.get(slot) if self.generation(*slot) % 2 else None
-        return bump is not None and bump.closed_until < FOR_EVER and self.clock() < bump.empty_until
+        settled for a process that starts (docs/adr/0016)."""
+        settled = {slot: self.generation(*slot) for slot in self.state.unsettled() if self._open(slot)}
+        settled |= {slot: self._oldest(slot) for slot in map(prefix_slot, self.prefixes)}
+        told = {settled_slot(*slot): generation for slot, generation in settled.items()}
+        return {slot: generation for slot, generation in told.items() if generation > self.generation(*slot)}
 
     def _above(self, made_key: str) -> Iterable[Slot]:
         return (prefix_slot(prefix) for prefix in self.prefixes if made_key.startswith(prefix))
 
-    def _settling(self, slot: Slot) -> bool:
-        return self.generation(*slot) % 2 == 1 and self.standing(*slot) is not Standing.OPEN
+    def _oldest(self, slot: Slot) -> int:
+        """The generation of a prefix that some process may still go by."""
+        before = (bump[1] for bump in self.bumps if bump[0] == slot[0] and not self._open(bump))
+        return min(before, default=self.generation(*slot))
+
+    def _open(self, slot: Slot) -> bool:
+        return self.standing(*slot) is Standing.OPEN
 
     def place(self, name: bytes) -> Place:
         where: Position = position(name, self.hash_tags)
@@ -221,9 +227,7 @@ class View:
         placement = self.placement
         if state.topology != self.state.topology:
             placement = Placement(state.topology, placement.zone, placement)
-        bumps = {
-            slot: bump for slot, bump in self.bumps.items() if bump.closed_until > now and not state.settled(*slot)
-        }
+        bumps = {slot: bump for slot, bump in self.bumps.items() if bump.closed_until > now and not _over(state, slot)}
         # The old generation was still the newest when this view was last proven: the bump came after that.
         fresh = Bump(self.proven_at + self.hold, now + self.hold if held else FOR_EVER)
         for slot in _risen(self.state, state):
@@ -257,10 +261,20 @@ class View:
 
 
 def _risen(old: FleetState, new: FleetState) -> Iterable[Slot]:
-    """What was bumped since `old`, and has not settled yet."""
+    """What was bumped since `old`, and has not settled yet. A prefix with the generation before in place of a slot: it
+    may be bumped again and again, and each time has a quarantine of its own."""
     for node, slot in new.unsettled():
         if new.generation(node, slot) > old.generation(node, slot):
             yield node, slot
     for prefix in map(prefix_slot, new.prefixes):
-        if new.generation(*prefix) > old.generation(*prefix):
-            yield prefix
+        before = max(old.generation(*prefix), new.generation(*settled_slot(*prefix)))
+        if new.generation(*prefix) > before:
+            yield prefix[0], before
+
+
+def _over(state: FleetState, slot: Slot) -> bool:
+    """Whether no process can go by what was before a bump any more."""
+    node, number = slot
+    if is_prefix(node):
+        return state.generation(*settled_slot(node, 0)) > number
+    return state.settled(node, number)

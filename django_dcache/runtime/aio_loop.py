@@ -11,6 +11,7 @@ from typing import Any, cast
 from ..flows import Flow, Result
 from ..flows.consensus import prove
 from ..flows.lateness import confirmed
+from ..flows.stamps import stamped
 from ..transport import forks
 from ..transport.aio import LoopTransport
 from ..transport.pipeline import Answers
@@ -33,7 +34,8 @@ async def run(
     if began is None:
         began = await runner.begin()
     view = fleet.view
-    return cast(Result, await Running(runner, confirmed(view, flow(view, *arguments)), began, rounds).outcome())
+    decided = confirmed(view, stamped(view, flow(view, *arguments)))
+    return cast(Result, await Running(runner, decided, began, rounds).outcome())
 
 
 class Runner:

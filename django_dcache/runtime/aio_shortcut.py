@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..commands import Answer, Get, Value
 from ..flows import Brief
+from ..model.stamps import StampedName
 from ..transport import forks
 from ..transport.breaker import State
 from ..transport.pipeline import Answers
@@ -51,7 +52,7 @@ async def get(fleet: Fleet, made_key: str, loads: bool = False) -> Data | None:
     runner = runner_of(fleet)
     began = await _begin(runner)
     name, slot, plan = fleet.plans.place(made_key)
-    if not plan.read:
+    if not plan.read or isinstance(name, StampedName):
         raise AsyncNeedsFlow(began)
     copy = plan.read[0]
     replies = await _ask(runner, began, {_well(copy, began): [_question(copy, name, slot)]}, plan.single)
@@ -72,7 +73,7 @@ async def get_many(fleet: Fleet, made_keys: Collection[str]) -> dict[str, Data]:
     wanted: dict[str, list[str]] = {}
     for made_key in made_keys:
         name, slot, plan = place(made_key)
-        if not plan.read:
+        if not plan.read or isinstance(name, StampedName):
             raise AsyncNeedsFlow(began)
         copy = plan.read[0]
         single = single and plan.single

@@ -19,6 +19,7 @@ from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun, Wait
 from ..flows.consensus import prove
 from ..flows.healing import Rules, Watch, heal
 from ..flows.lateness import Late, confirmed
+from ..flows.stamps import stamped
 from ..model.placement import Placement
 from ..model.state import FleetState
 from ..model.topology import Phase, Topology
@@ -101,7 +102,7 @@ class Fleet:
         if began is None or (not rounds and self.clock() >= self.renew_at):
             began = self.begin()
         view = self.view
-        return self._drive(confirmed(view, flow(view, *arguments)), began, rounds)
+        return self._drive(confirmed(view, stamped(view, flow(view, *arguments))), began, rounds)
 
     def begin(self) -> float:
         """The moment from which an operation has its time: before its view is taken, so that a process that stands

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ..errors import InvalidKey
 from ..model import keys
+from ..model.stamps import StampedName
 from ..model.state import NONE, WHOLE_NODE, Generations
 from ..model.topology import server_of
 from ..model.view import Standing, View
@@ -41,7 +42,7 @@ class Plan(NamedTuple):
     complete: bool
     """`read` has them all: if each misses, it is a miss."""
     single: bool
-    """There is one copy, and `read` has it."""
+    """There is one copy, and `read` has it: a value that is found is the value, and a miss is a miss."""
     write: tuple[CopyPlan, ...]
     """The copies to write. Empty while the keys move."""
     exceptions: frozenset[int]
@@ -98,7 +99,7 @@ class Plans:
         found: dict[str, Group] = {}
         for made_key in made_keys:
             name, slot, plan = self.place(made_key)
-            if not plan.read:
+            if not plan.read or isinstance(name, StampedName):
                 return None
             copy = plan.read[0]
             _, wire_keys, asked = found.get(copy.node) or found.setdefault(copy.node, (copy, [], []))
@@ -128,7 +129,11 @@ class Plans:
         point, slot = keys.position(name, view.hash_tags)
         index = bisect_left(self._points, point)
         plan = self._plans[index] or self._work_out(index)
-        return name, slot, NOWHERE if slot in plan.exceptions or view.young(made_key) else plan
+        if slot in plan.exceptions:
+            plan = NOWHERE
+        elif isinstance(name, StampedName):  # What is read has to be looked at, and a write is more than one command.
+            plan = plan._replace(single=False, write=())
+        return name, slot, plan
 
     def _work_out(self, index: int) -> Plan:
         view, points = self.view, self._points

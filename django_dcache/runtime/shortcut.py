@@ -10,6 +10,7 @@ from socket import MSG_WAITALL
 from typing import TypeVar
 
 from ..engines import hot
+from ..model.stamps import StampedName
 from ..transport import forks
 from ..transport.batch import Sent
 from ..transport.breaker import State
@@ -86,6 +87,10 @@ def give_back(rounds: Rounds) -> None:
 # Reading
 
 
+def _outdated(name: bytes, flags: int) -> bool:
+    return isinstance(name, StampedName) and name.outdated(flags)
+
+
 def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] | None:
     """(flags, data), or None for a miss of every copy. Raises NeedsFlow; also for a miss, if the flow `loads` it."""
     began, charged, plans = begin(fleet)
@@ -109,7 +114,7 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
                 flags, start, stop = value
                 if len(data) < stop + 2 <= fleet.transport.limits.most_bytes:
                     data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
-                if data[stop:] == b"\r\n":
+                if data[stop:] == b"\r\n" and (plan.single or not _outdated(name, flags)):
                     pool.idle.append(connection)
                     if not plan.single:
                         pool.answered(fleet.clock() - at)

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..errors import UnreadableValue
+from ..model.stamps import unstamped
 from . import compressors, envelope, plain, serializers
 from .chunks import InChunks
 from .signature import Signature, signature
@@ -35,7 +36,7 @@ class Codec(NamedTuple):
     def readable(self, made_key: str, flags: int, data: bytes | None) -> bool:
         """Whether `decode` can make a value of it. Without data: whether that is certain by the flags alone."""
         if data is None:
-            return flags in self.certain
+            return unstamped(flags) in self.certain
         try:
             self.decode(made_key, flags, data)
         except UnreadableValue:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import UnreadableValue
+from ..model.stamps import unstamped
 
 BYTES, PICKLE, INTEGER, LONG, TEXT = 0, 1, 2, 4, 16
 LEAST, MOST = -(2**63), 2**64 - 1
@@ -60,7 +61,8 @@ def decoder(loads: Mapping[int, Load], beyond: Decode) -> Decode:
 
     def decode(made_key: str, flags: int, data: bytes) -> Any:
         if flags not in loads:
-            return beyond(made_key, flags, data)
+            kind = unstamped(flags)
+            return beyond(made_key, flags, data) if kind == flags else decode(made_key, kind, data)
         try:
             return loads[flags](data)
         except (Exception, SystemExit) as error:

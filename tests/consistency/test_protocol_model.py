@@ -3,6 +3,7 @@
 import pytest
 
 from support.models import counters as counter_model
+from support.models import prefixes as prefix_model
 from support.models import protocol as protocol_model
 
 FAULTS = ({}, {"hang": 0.04}, {"hang": 0.02, "restart": 0.004})
@@ -49,3 +50,30 @@ def test_broken_rule_of_counters(rule):
     """Without any one of the rules for counters and additions a schedule goes wrong."""
     script = counter_model.lock if rule in ("unheard", "no-consent") else counter_model.count
     assert any(counter_model.run(seed, rule, script=script, hang=0.03).wrong for seed in range(300))
+
+
+@pytest.mark.parametrize(
+    ("case", "cast"), [("single", "one"), ("stable2", "slow"), ("r2add", "busy"), ("move", "moving")]
+)
+def test_prefixes(case, cast):
+    """No schedule of clients that learn late of invalidations shows what was stored before one, or loses a lock."""
+    assert not any(prefix_model.run(seed, "ok", case, cast).wrong for seed in range(60))
+
+
+@pytest.mark.parametrize(
+    ("rule", "case", "cast"),
+    [
+        ("unstamped", "stable2", "slow"),
+        ("restamped", "move", "moving"),
+        ("newer-is-absent", "single", "one"),
+        ("old-is-present", "single", "one"),
+        ("no-token", "single", "one"),
+        ("blind", "single", "one"),
+        ("known-next", "stable2", "slow"),
+        ("no-rename", "stable2", "slow"),
+        ("rename-at-once", "stable2", "busy"),
+    ],
+)
+def test_broken_rule_of_prefixes(rule, case, cast):
+    """Without any one of the rules for prefixes a schedule goes wrong."""
+    assert any(prefix_model.run(seed, rule, case, cast).wrong for seed in range(400))

@@ -9,6 +9,7 @@ from django_dcache.errors import Conflict, NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.model.keys import plain
 from django_dcache.model.placement import Route
+from django_dcache.model.stamps import unstamped
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
@@ -118,8 +119,8 @@ class Dump:
                         continue
                     if not legal(plain_name):
                         dumped.skipped += 1
-                    elif renamed(view, plain_name) == key.name:  # Else a prefix of it was invalidated.
-                        names.append(key.name)
+                    elif (name := renamed(view, plain_name)) == key.name:  # Else a prefix of it was invalidated.
+                        names.append(name)
                         slots.append(key.slot)
                 self._tick()
         except NodeFailure as failure:
@@ -144,7 +145,8 @@ class Dump:
             elif len(reply.data) > MAX_VALUE_BYTES:
                 dumped.skipped += 1
             else:
-                self._writer.add(plain(name), reply.flags, 0 if reply.ttl is None else now + int(reply.ttl), reply.data)
+                ends = 0 if reply.ttl is None else now + int(reply.ttl)
+                self._writer.add(plain(name), unstamped(reply.flags), ends, reply.data)
                 dumped.items += 1
                 dumped.bytes += len(reply.data)
         self._throttle.took(len(names), fleet.clock() - began)
@@ -155,7 +157,7 @@ class Dump:
 
 
 def renamed(view: View, plain_name: bytes) -> bytes:
-    """The present name of what a snapshot knows by its plain name (docs/adr/0010)."""
+    """The present name of what a snapshot knows by its plain name (docs/adr/0028)."""
     if not view.prefixes:
         return plain_name
     made_key = plain_name.decode("utf-8", "surrogateescape")

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 from django_dcache.engines.memcached.bulk_fill import Item, seconds_to_ttl
 from django_dcache.errors import NodeFailure
+from django_dcache.model.stamps import with_stamp
 from django_dcache.runtime.fleet import Fleet
 
 from ..jobs.progress import Progress
@@ -158,7 +159,8 @@ class Load:
                 loaded.invalidated += 1
                 self._progress.done += 1
             else:
-                batch.append(Item(renamed(view, name), flags[position], ttl, data[position]))
+                name = renamed(view, name)
+                batch.append(Item(name, with_stamp(name, flags[position]), ttl, data[position]))
                 places.append(position)
                 if len(batch) >= self._throttle.batch:
                     left.extend(self._fill(batch, places, last))

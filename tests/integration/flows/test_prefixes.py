@@ -19,11 +19,11 @@ from django_dcache import invalidate
 from django_dcache.backend import DistributedCache
 from django_dcache.flows.consensus import bump_prefix
 from django_dcache.invalidation import carry_out, of_prefix
+from django_dcache.model.stamps import STAMPS
 from django_dcache.testing import LocalFleet, LocalNode
 from support.waiting import lasts, turn, until
 
 OPTIONS: dict[str, Any] = {"freshness": 0.2, "timeout": 0.5, "prefixes": ["book:", "page:"], "fleet": "default"}
-HOLD = OPTIONS["freshness"] + 2 * OPTIONS["timeout"]
 SECONDS = 60 if os.environ.get("DCACHE_TEST_SCALE") == "full" else 3
 
 
@@ -65,22 +65,16 @@ def test_others_see_it(nodes: LocalFleet) -> None:
     others = [process(nodes), process(nodes, prefixes=[])]
     assert cache.set("book:1", "old") and [other.get("book:1") for other in others] == ["old"] * 2
     invalidate(prefix="book:")
-    began = time.monotonic()
     assert cache.get("book:1") is None
     assert until(lambda: [other.get("book:1") for other in others] == [None] * 2, OPTIONS["freshness"] + 0.1)
-    while not cache.set("book:1", "new"):
-        assert cache.get("book:1") is None and cache.get_or_set("book:1", lambda: "loaded") == "loaded"
-        assert not cache.add("book:1", "new") or time.monotonic() - began > HOLD - OPTIONS["freshness"]
-        cache.delete("book:1")
-        assert time.monotonic() - began < HOLD + OPTIONS["freshness"] + 1
-    assert time.monotonic() - began > HOLD - OPTIONS["freshness"]
+    assert cache.set("book:1", "new") and cache.get("book:1") == "new"
     assert [other.get("book:1") for other in others] == ["new"] * 2
     assert until(lambda: cache.get("book:1") and process(nodes, 9).set("book:2", 2), 5)
     assert cache.incr("book:2") == 3 and cache.touch("book:2", 60) and cache.delete("book:2")
 
 
 def test_async(nodes: LocalFleet) -> None:
-    """On an event loop the same: gone at once here, then stored again under the new name."""
+    """On an event loop the same: gone at once here, and stored again."""
 
     async def main() -> None:
         ours = process(nodes, 1)
@@ -90,13 +84,65 @@ def test_async(nodes: LocalFleet) -> None:
         give_up = time.monotonic() + OPTIONS["freshness"] + 0.1
         while await ours.aget_many(["book:1", "book:2", "author:1"]) != {"author:1": 3}:
             assert time.monotonic() < give_up
-        assert not await ours.aadd("book:1", 1)
-        while not await ours.aset("book:1", "new"):
-            assert time.monotonic() < give_up + HOLD + 1
+        assert await ours.aadd("book:2", 7) and await ours.aincr("book:2") == 8
+        assert await ours.aset("book:1", "new")
         assert await ours.aget("book:1") == await ours.aget_or_set("book:1", "x") == "new"
         assert await ours.adelete("book:1") and await ours.aget("book:1") is None
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_created_at_once(fleet: Callable[..., LocalFleet], replicas: int) -> None:
+    """Right after an invalidation counters, locks, sessions and loaded values come anew, whatever was there before."""
+    ours = process(fleet(3), 3, replicas=replicas)
+    keys = [f"book:{number}" for number in range(40)]
+    for before in (1, "text", {"a": "pickle"}):
+        assert ours.set_many(dict.fromkeys(keys, before)) == []
+        ours.fleet.run(bump_prefix, ":1:book:")
+        for number, key in enumerate(keys):
+            assert ours.get(key) is None and not ours.has_key(key) and not ours.touch(key, 60)
+            if number % 4 == 0:
+                assert ours.add(key, 1, 60) and ours.incr(key) == 2 and ours.decr(key, 5) == -3
+            elif number % 4 == 1:
+                assert not ours.delete(key) and ours.get_or_set(key, lambda: "loaded") == "loaded"
+                assert ours.get(key) == "loaded" and ours.touch(key, 60)
+            elif number % 4 == 2:
+                with pytest.raises(ValueError, match="not found"):
+                    ours.incr(key)
+                assert ours.set(key, [1]) and ours.get(key) == [1] and ours.delete(key)
+            else:
+                assert ours.get_many([key, "book:0"]) == {"book:0": -3} and ours.add(key, None)
+    assert ours.set_many({key: number for number, key in enumerate(keys)}) == []
+    assert ours.get_many(keys) == {key: number for number, key in enumerate(keys)}
+
+
+def test_behind_the_times(nodes: LocalFleet) -> None:
+    """A process that has not heard of an invalidation yet reads what is newer, adds and counts beside the others, and
+    what it stores is a miss for them: a delete by it is heard by all."""
+    ours, late = process(nodes, 4), process(nodes, 5)
+    assert ours.set("book:1", "old") and late.get("book:1") == "old"
+    late.fleet.renew_at = late.fleet.plain_until = float("inf")  # It proves nothing any more.
+    ours.fleet.run(bump_prefix, ":1:book:")
+    assert ours.get("book:1") is None and late.get("book:1") == "old"
+    assert ours.add("book:1", 1) and late.get("book:1") == 1 and not late.add("book:1", 2)
+    assert late.incr("book:1") == 2 and ours.incr("book:1") == 3
+    assert late.delete("book:1") and ours.get("book:1") is None
+    assert ours.set("book:1", "new") and late.set("book:1", "late") and ours.get("book:1") is None
+    assert ours.get_or_set("book:1", lambda: "loaded") == late.get("book:1") == "loaded"
+
+
+def test_names_change(nodes: LocalFleet) -> None:
+    """Every 512th invalidation changes names: nothing is stored for a while then, and nothing old is read."""
+    ours = process(nodes, 6)
+    for _ in range(STAMPS - 1):
+        ours.fleet.run(bump_prefix, ":1:book:")
+    assert ours.set("book:1", "old") and ours.get("book:1") == "old"
+    ours.fleet.run(bump_prefix, ":1:book:")
+    assert ours.get("book:1") is None and not ours.set("book:1", "new") and not ours.add("book:1", "new")
+    assert until(lambda: ours.set("book:1", "new")) and ours.get("book:1") == "new"
+    ours.fleet.run(bump_prefix, ":1:book:")
+    assert ours.get("book:1") is None and ours.set("book:1", "newer") and ours.get("book:1") == "newer"
 
 
 def test_no_majority(nodes: LocalFleet) -> None:
@@ -117,13 +163,12 @@ def owner(key: str) -> str:
 
 
 def test_tools(fleet: Callable[..., LocalFleet]) -> None:
-    """A sweep of another prefix leaves renamed keys alone, one of a shorter one takes them; verify finds no stray."""
+    """A sweep of another prefix leaves invalidated keys alone, one of a shorter one takes them; no key is a stray."""
     nodes = fleet(3)
     ours = process(nodes, 2, replicas=2)
     ours.set("book:0", 1)
     ours.fleet.run(bump_prefix, ":1:book:")
-    assert until(lambda: ours.set("book:1", 1))
-    ours.set("author:1", 1)
+    assert ours.set("book:1", 1) and ours.set("author:1", 1)
     assert Verification(ours.fleet, time.sleep).run().clean
     assert sweep(ours.fleet, ":1:author:").complete and ours.get_many(["book:1", "author:1"]) == {"book:1": 1}
     assert sweep(ours.fleet, ":1:").complete and ours.get("book:1") is None
@@ -173,4 +218,4 @@ def test_nothing_stale(nodes: LocalFleet) -> None:
         thread.join()
     print(f"{dict(events)}, worst lag {max(lags):.3f} s")
     assert max(lags) <= OPTIONS["freshness"] + OPTIONS["timeout"]
-    assert events["hit"] > 100 and events["stored"] and events["held back"] and events["bumps"] > 2
+    assert events["hit"] > 100 and events["stored"] and not events["held back"] and events["bumps"] > 2

@@ -78,6 +78,7 @@ class World:
         self.nodes = {n: node(self) for n in self.names}
         self.generation, self.bumped = dict.fromkeys(self.names, 0), {}  # (node, generation) -> time
         self.wrong, self.hits, self.reads, self.clients = [], 0, 0, []
+        self.lags = bool(hang or restart)  # a read may be as old as the reader's last look at the fleet state
 
     def bump(self, names):
         for n in names:
@@ -195,7 +196,7 @@ def fill(c, target, sources):
 
 def read(c):
     w = c.world
-    since = c.seen if w.hang or w.restart else w.now
+    since = c.seen if w.lags else w.now
     order = w.old if c.running <= PREPARE else w.new
     if w.random.random() < 0.5:
         order = order[::-1]
@@ -224,12 +225,12 @@ def move(c):
             yield from fill(c, n, c.world.old)
 
 
-def run(seed, case, rule, steps=600, hang=0.0, evict=0.03, restart=0.0, cast=(), node=Node):
+def run(seed, case, rule, steps=600, hang=0.0, evict=0.03, restart=0.0, cast=(), node=Node, world=World):
     """One random schedule; returns the world, whose `wrong` lists what a reader should not have seen.
 
     `cast`: the scripts of the clients; default: two writers, three readers and a mover.
     """
-    w = World(seed, case, rule, hang, evict, restart, node)
+    w = world(seed, case, rule, hang, evict, restart, node)
     clients = w.clients = [Client(w, script) for script in cast or (write, write, read, read, read, move)]
     net = []  # messages: [node, commands, next, replies, incarnation, outcome]; outcome: None, (replies,) or (None,)
     for w.now in range(1, steps):

@@ -1,4 +1,4 @@
-"""Prefix generations: names that never come twice, and the time in which nothing may be stored under a new one."""
+"""Prefix generations: stamps and names that never come twice, and when nothing may be stored under a new name."""
 
 from dataclasses import replace
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from django_dcache.errors import TooManyPrefixes
 from django_dcache.flows.consensus import bump_prefix, prove
 from django_dcache.model.keys import MAX_NAME_BYTES, name, parse_wire_key, plain, position, wire_key
-from django_dcache.model.state import MAX_PREFIXES, FleetState, prefix_slot
+from django_dcache.model.stamps import STAMPS, StampedName, stamped, unstamped, with_stamp
+from django_dcache.model.state import MAX_PREFIXES, FleetState, prefix_slot, settled_slot
 from django_dcache.model.view import Standing
 from support.played_flows import HOLD, Keepers, Play, topology, view_of
 
@@ -42,46 +43,73 @@ def test_names(one, number, other, other_number):
 
 
 def test_only_below_the_prefix():
-    """A bump renames the keys that begin with the prefix, and no other."""
+    """A bump stamps the keys that begin with the prefix, and no other; their names and places stay."""
     view, after = view_of(ABC), bumped(1)
-    assert after.name(":1:book:7") != view.name(":1:book:7")
+    assert after.name(":1:book:7") == view.name(":1:book:7") and after.name(":1:book:7").stamp == 1
     for key in (":1:bookshop", ":2:book:7", "book:7"):
-        assert after.name(key) == name(key) and not after.young(key)
+        assert after.name(key) == name(key) and not isinstance(after.name(key), StampedName) and not after.young(key)
 
 
 def test_prefixes_within_prefixes():
-    """A key below several prefixes is renamed by a bump of any of them, and never gets a name it had before."""
+    """A key below several prefixes is changed by a bump of any of them, and never gets a name and stamp twice."""
     state, seen = ABC, set()
-    for prefix in (":1:", ":1:book:7:", ":1:", ":1:book:", ":1:book:7:"):
+    for prefix in (":1:", ":1:book:7:", ":1:", ":1:book:", ":1:book:7:") * 110:
         slot = prefix_slot(prefix)
-        state = state.bumped({slot: state.generation(*slot) + 2})
-        seen.add(view_of(state).name(":1:book:7:title"))
-    assert len(seen) == 5
+        state = state.bumped({slot: state.generation(*slot) + 1})
+        named = view_of(state).name(":1:book:7:title")
+        seen.add((bytes(named), named.stamp))
+    assert len(seen) == 5 * 110 > STAMPS and max(stamp for _, stamp in seen) == STAMPS - 1
 
 
-def test_time_of_a_bump():
-    """Nothing is stored until nobody can hold the older name; settling then changes neither that nor the name."""
-    view = bumped(1)
-    young_name = view.name(":1:book:7")
-    assert view.young(":1:book:7") and not view.ripe()
+@given(st.integers(0, 2**20 - 1), st.integers(0, STAMPS - 1), st.integers(0, STAMPS - 1))
+def test_stamps(flags, one, other):
+    """An item says whether it was stored under an older generation, its flags are what they were, and copies agree."""
+    stored = stamped(b"k", one).flags(flags)
+    assert unstamped(stored) == flags < 2**29 and stored < 10**9
+    assert stamped(b"k", other).outdated(stored) == (one < other)
+    assert not one or stamped(b"k", other).flags(stored) == stored
+    assert with_stamp(b"k", flags) == flags and with_stamp(stamped(b"k", one), flags) == stored
+
+
+@pytest.mark.parametrize("flags", [2**29, 2**31 + 7, 2**32 - 1])
+def test_foreign_flags(flags):
+    """Flags that no release of ours stores are left as they are: nothing is taken for a value by a part of them."""
+    assert unstamped(flags) == flags and not stamped(b"k", STAMPS - 1).outdated(flags)
+
+
+def test_stored_at_once():
+    """What was invalidated can be stored at once; only when its name changes nothing is, until no process can use the
+    one before."""
+    assert not bumped(1).young(":1:book:7") and not bumped(STAMPS - 1).young(":1:book:7")
+    view = bumped(STAMPS)
+    assert view.young(":1:book:7") and view.name(":1:book:7") == name(":1:book:7", 1)
     view.clock.advance(HOLD)
-    assert not view.young(":1:book:7") and view.ripe() == {BOOK: 2}
-    settled = bumped(2, view)
-    assert settled.name(":1:book:7") == young_name
-    assert not settled.young(":1:book:7") and not settled.ripe()
+    assert not view.young(":1:book:7") and view.ripe() == {settled_slot(*BOOK): STAMPS}
+
+
+def test_invalidated_all_the_time():
+    """A prefix that is invalidated more often than every hold still settles, a hold behind."""
+    view = bumped(STAMPS)
+    for number in range(1, 20):
+        view.clock.advance(HOLD / 4)
+        view = view.learn(ABC.bumped({BOOK: STAMPS + number}), view.clock.now)
+        assert view.young(":1:book:7") is (number < 4)
+        assert view.ripe() == ({settled_slot(*BOOK): STAMPS + number - 4} if number >= 4 else {})
 
 
 def test_newcomer():
-    """A process that starts after a bump has settled may store at once; one that starts before waits."""
-    for generation, young in ((2, False), (1, True)):
-        assert bumped(generation, view_of(ABC, proven_at=float("-inf"))).young(":1:book:7") is young
+    """A process that starts after a change of names has settled may store at once; one that starts before waits."""
+    for settled, young in ((STAMPS - 1, True), (STAMPS, False), (STAMPS + 1, False)):
+        state = ABC.bumped({BOOK: STAMPS + 1, settled_slot(*BOOK): settled})
+        view = view_of(ABC, proven_at=float("-inf"))
+        assert view.learn(state, view.clock.now).young(":1:book:7") is young
 
 
 def test_told_to_few():
-    """A bump that only some keeper was seen to hold stays young, however long."""
-    view = view_of(ABC).learn(ABC.bumped({BOOK: 1}), held=False)
+    """A change of names that only some keeper was seen to hold stays young, however long."""
+    view = view_of(ABC).learn(ABC.bumped({BOOK: STAMPS}), held=False)
     view.clock.advance(1000)
-    assert view.young(":1:book:7") and not view.ripe() and not view.untouched(BOOK)
+    assert view.young(":1:book:7") and not view.ripe()
 
 
 def test_bump():
@@ -90,7 +118,7 @@ def test_bump():
     keepers = Keepers(view, silent="a")
     play = Play(bump_prefix(view, ":1:book:"), keepers=keepers)
     assert play.result and keepers.state("b").generation(*BOOK) == 1
-    assert view.learn(play.learned[-1].state, play.learned[-1].proven_at).name(":1:book:7") != name(":1:book:7")
+    assert view.learn(play.learned[-1].state, play.learned[-1].proven_at).name(":1:book:7").stamp == 1
 
 
 def test_no_majority():
@@ -100,26 +128,23 @@ def test_no_majority():
     assert play.result is False and not any(step.state.prefixes for step in play.learned)
 
 
-@pytest.mark.parametrize(("generation", "seconds", "wanted"), [(1, 0, None), (1, HOLD, 3), (2, 0, 3), (2, HOLD, 3)])
-def test_bump_again(generation, seconds, wanted):
-    """A second bump is left out only while nobody can have stored anything since the first."""
-    view = bumped(generation)
-    view.clock.advance(seconds)
-    keepers = Keepers(view)
-    play = Play(bump_prefix(view, ":1:book:"), keepers=keepers)
-    assert play.result and len(keepers.asked) == (2 if wanted else 0)
-    assert keepers.state("a").generation(*BOOK) == (wanted or generation)
+def test_bump_again():
+    """Each bump counts from what the keepers hold: something may have been stored since another process's bump."""
+    view = view_of(ABC)
+    keepers = Keepers(bumped(7))
+    assert Play(bump_prefix(view, ":1:book:"), keepers=keepers).result
+    assert keepers.state("a").generation(*BOOK) == 8
 
 
 def test_settling():
-    """Whoever proves the state once everybody has learned of a bump says so to the keepers."""
+    """A process that proves the state once every other has learned of a bump says so to the keepers."""
     view = bumped(1)
     keepers = Keepers(view)
     Play(prove(view), keepers=keepers)
-    assert keepers.state("a").generation(*BOOK) == 1
+    assert not keepers.state("a").settled(*BOOK)
     view.clock.advance(HOLD)
     Play(prove(view), keepers=keepers)
-    assert {keepers.state(node).generation(*BOOK) for node in "abc"} == {2}
+    assert all(keepers.state(node).settled(*BOOK) for node in "abc")
 
 
 def test_bounded():
@@ -129,7 +154,9 @@ def test_bounded():
     with pytest.raises(TooManyPrefixes, match="':1:book:'"):
         Play(bump_prefix(view, ":1:book:"), keepers=Keepers(view))
     assert Play(bump_prefix(view, ":7:"), keepers=Keepers(view)).result
-    assert len(full.encode()) < 32_000
+    settled = full.bumped({settled_slot(*prefix_slot(f":{number}:")): 2 for number in range(MAX_PREFIXES)})
+    assert len(settled.encode()) < 32_000
+    assert FleetState.decode(ABC.bumped({BOOK: 10**9}).encode()).generation(*BOOK) == 10**9
 
 
 def test_states_with_prefixes():
