@@ -16,6 +16,7 @@ from ..errors import ConnectionLost, NodeFailure, NodeUnreachable, NotGreeted, P
 from ..model.topology import Node
 from .dial import dial
 from .limits import Limits
+from .tls import TlsStream
 
 CHUNK_BYTES = 64 * 1024
 _serials = itertools.count(1)
@@ -46,8 +47,9 @@ class Connection:
         # Far from any other connection's, of this process or another: what was meant for another is no reply here.
         self.opaque = int.from_bytes(os.urandom(4), "big") >> 2
         self.used_at = float("-inf")
-        # TLS can't be read without its own buffer, and a greenlet's socket must go through its hub.
-        self.direct = type(stream) is socket.socket and type(stream).__module__ == "socket"
+        # A greenlet's socket must go through its hub.
+        plain = type(stream.plain if isinstance(stream, TlsStream) else stream)
+        self.direct = plain is socket.socket and plain.__module__ == "socket"
         self._flags = (socket.MSG_DONTWAIT,) if self.direct else ()
         if self.direct:
             wait = struct.pack("ll", int(timeout), int(timeout % 1 * 1_000_000))

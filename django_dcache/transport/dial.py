@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import NodeUnreachable
 from .names import resolver
+from .tls import TlsStream
 
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds of silence until the first question, between two, and how many: firewalls forget what is silent for minutes,
@@ -33,13 +34,13 @@ def dial(
     failure: Exception = NodeUnreachable("no address")
     addresses = resolver.addresses(*endpoint, seconds)
     for left, (family, where) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        stream = None
+        stream: Any = None
         try:
             stream = _connected(family, where, (until - monotonic()) / left)
             _keep(stream, undelivered)
             if tls is not None:
-                stream.settimeout(max(0.001, until - monotonic()))
-                stream = tls.wrap_socket(stream, server_hostname=endpoint[0])
+                stream = TlsStream(stream, tls, endpoint[0])
+                stream.shake_hands(until)
         except OSError as error:
             failure = error
             if stream is not None:

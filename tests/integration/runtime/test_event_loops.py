@@ -2,17 +2,15 @@
 
 import asyncio
 import os
-import shutil
 import ssl
-import subprocess
 import threading
-import time
 
 import pytest
 from asgiref.sync import async_to_sync
 
 from django_dcache.runtime import aio_loop as runner
-from django_dcache.testing import LocalNode, dial
+from django_dcache.testing import LocalNode
+from support.certificates import Authority
 from support.waiting import turn
 
 uvloop = pytest.importorskip("uvloop")
@@ -139,44 +137,12 @@ def test_a_unix_socket(run, make_cache):
         assert run(main()) == 20
 
 
-class TlsNode(LocalNode):
-    """It is ready when it shakes hands."""
-
-    def await_ready(self, deadline=10.0):
-        until = time.monotonic() + deadline
-        context = ssl._create_unverified_context()
-        while True:
-            try:
-                with dial(self.address) as stream, context.wrap_socket(stream):
-                    return
-            except OSError:
-                if not self.running or time.monotonic() > until:
-                    raise
-
-
 @pytest.fixture
 def tls_node(tmp_path):
     """A node that speaks TLS, and the certificate to trust."""
-    memcached = os.environ.get("DCACHE_MEMCACHED", "memcached")
-    if b"--enable-ssl" not in subprocess.check_output([memcached, "-h"]) or not shutil.which("openssl"):
-        pytest.skip("this memcached has no TLS, or there is no openssl to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    ask = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-subj",
-        "/CN=n",
-    ]
-    ask += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(ask, check=True, capture_output=True)
-    with TlsNode(extra=["-Z", "-o", f"ssl_chain_cert={certificate},ssl_key={key}"]) as node:
-        yield node, str(certificate)
+    authority = Authority(tmp_path)
+    with authority.node(*authority.sign("node")) as node:
+        yield node, authority.certificate
 
 
 def test_tls(run, make_cache, tls_node):
