@@ -91,20 +91,32 @@ class NodeFailure(DCacheError):
 
     sent = True
     """Whether bytes may have left: if so, the command may have happened, or may happen later."""
+    cause = "it failed"
+    """What is the matter with the node, in a few words that repeat: for logs and metrics."""
+
+    def __init__(self, detail: str = "", *, node: str | None = None, epoch: int | None = None, cause: str = ""):
+        super().__init__(detail, node=node, epoch=epoch)
+        if cause:
+            self.cause = cause
 
 
 class NodeUnreachable(NodeFailure):
     """No connection to the node could be made."""
 
     sent = False
+    cause = "it can't be reached"
 
 
 class NodeUnresolved(NodeUnreachable):
     """The node's name has no address: none was found in time, and none was known from before."""
 
+    cause = "its name has no address"
+
 
 class NotGreeted(NodeUnreachable):
     """The node took the connection and can't be used: it hangs, is full, wants a login or is no memcached ≥ 1.6."""
+
+    cause = "it takes connections and does not answer"
 
 
 class NodeDown(NodeFailure):
@@ -116,13 +128,19 @@ class NodeDown(NodeFailure):
 class NodeTimeout(NodeFailure):
     """The node did not answer within the deadline."""
 
+    cause = "it does not answer in time"
+
 
 class ConnectionLost(NodeFailure):
     """The connection closed before the reply was complete."""
 
+    cause = "it closes connections"
+
 
 class ProtocolViolation(NodeFailure):
     """The node sent something that is no reply to what was asked; the connection was closed."""
+
+    cause = "its replies make no sense"
 
 
 class NotServed(NodeFailure):

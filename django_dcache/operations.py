@@ -75,7 +75,7 @@ class Operations(BaseCache):
                 return Item(flags, data, ttl)
             return large_values.large(self.fleet.options, flags, data, ttl)
         except ValueTooLarge:
-            self.fleet.counters["too_large"] += 1
+            self.fleet.reports.value_too_large(value)
             return None
 
     def _decoded(self, made_key: str, flags: int, data: bytes) -> Any:
@@ -86,8 +86,8 @@ class Operations(BaseCache):
             return self._unreadable(error, ABSENT)
 
     def _unreadable(self, error: UnreadableValue, otherwise: Any) -> Any:
-        """Count a value that can't be read; `otherwise`, or the error by `on_error`."""
-        self.fleet.counters["unreadable"] += 1
+        """Report a value that can't be read; `otherwise`, or the error by `on_error`."""
+        self.fleet.reports.value_unreadable(error)
         if self._raises:
             raise error
         return otherwise
@@ -100,8 +100,8 @@ class Operations(BaseCache):
         if flags & IN_CHUNKS:
             try:
                 flags, data = yield from large_values.load(self.fleet, made_key, value)
-            except UnreadableValue:
-                self.fleet.counters["unreadable"] += 1
+            except UnreadableValue as error:
+                self.fleet.reports.value_unreadable(error)
                 return ABSENT
         return self._decoded(made_key, flags, data)
 
@@ -223,6 +223,8 @@ class Operations(BaseCache):
 
         outcomes: dict[bytes, Outcome] = yield Run(named)
         written = {made_key: outcomes[name] for made_key, name in names.items()}
+        if refused := [item for key, item in changes.items() if item is not None and written[key].refused]:
+            self.fleet.reports.values_refused([len(item.data) for item in refused])
         if failed := sum(outcome.failed(changes[made_key] is not None) for made_key, outcome in written.items()):
             self._failed(failed)
         return written

@@ -32,13 +32,11 @@ from ..values import READ_BYTES, codec_for
 from ..values.signature import TAG_BYTES
 from .deadline import Deadline, spend
 from .plans import Plans
+from .reports import Reports
 
 log = logging.getLogger("django_dcache")
 SOON = 0.1
 """Seconds between two looks at the keepers while it is being decided whether a node is taken out."""
-
-REMINDER_SECONDS = 60.0
-"""Between two lines of the log about one keeper whose document is left alone."""
 
 
 class Fleet:
@@ -58,7 +56,10 @@ class Fleet:
             options.max_connections,
             max(options.max_value + TAG_BYTES, READ_BYTES),
         )
-        self.transport = Transport(limits, clock)
+        self.counters: Counter[str] = Counter()
+        """What happened in this process, for metrics: unproven, failures, …"""
+        self.reports = Reports(configuration, self.counters, clock)
+        self.transport = Transport(limits, clock, self.reports)
         seed = Topology(0, configuration.layout)
         self.view = View(
             configuration.fleet,
@@ -75,10 +76,6 @@ class Fleet:
         )
         self.transport.serve(seed.nodes)
         self.rules, self.watch = Rules(options.eject_after, options.max_ejected), Watch()
-        self.counters: Counter[str] = Counter()
-        """What happened in this process, for metrics: unproven, failures, …"""
-        self._refused: dict[str, float] = {}
-        """When the log last said of a keeper that its document is left alone."""
         self.plans = Plans(self.view, self.transport)
         self.spare_seconds = options.request_budget - options.timeout
         """What a request may have spent before the time of its operations gets shorter."""
@@ -178,6 +175,7 @@ class Fleet:
         if proven:
             # Only here: a process that bumps all the time has a proof all the time, and must look at its nodes too.
             self._renew(self.view.proven_at + self.options.freshness / 2, True)
+            self.reports.proven()
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
         # One that has never proven anything has nothing to go by, and tries again soon.
@@ -185,13 +183,9 @@ class Fleet:
         self._renew(began + pause if self.view.epoch else self.clock() + self.options.timeout / 5, False)
         self.counters["unproven"] += 1
         if self.counters["unproven"] == 1 or not self.proven:
-            log.warning(
-                "Too few keepers of fleet %r answered to prove its state; going on by epoch %d (on_unproven=%r).",
-                self.configuration.fleet,
-                self.view.epoch,
-                self.options.on_unproven,
-                extra={"action": "state_unproven", "fleet": self.configuration.fleet, "epoch": self.view.epoch},
-            )
+            keepers = {keeper for group in self.view.state.topology.keepers for keeper in group}
+            failures = self.transport.failures()
+            self.reports.unproven(self.view.epoch, {k: failures[k].cause for k in keepers & failures.keys()})
 
     def _drive(
         self,
@@ -273,7 +267,7 @@ class Fleet:
                 view = view.avoiding(self.transport.slow_nodes())
             self._take(view)
         for keeper, error in step.refused.items():
-            self._refuse(keeper, error)
+            self.reports.state_refused(keeper, error)
         if view.state.accused and view.state is not before.state:
             self._renew(float("-inf"), False)  # This process has to refute it, or to stop counting on that node.
         if view.epoch != before.epoch:
@@ -284,13 +278,6 @@ class Fleet:
                 view.state.topology.phase,
                 extra={"action": "epoch_learned", "fleet": self.configuration.fleet, "epoch": view.epoch},
             )
-
-    def _refuse(self, keeper: str, error: UnknownFormat) -> None:
-        self.counters["refused_states"] += 1
-        if self.clock() - self._refused.get(keeper, float("-inf")) >= REMINDER_SECONDS:
-            self._refused[keeper] = self.clock()
-            extra = {"action": "state_refused", "fleet": self.configuration.fleet, "node": keeper}
-            log.error("Keeper %s counts as silent: %s", keeper, error, extra=extra)
 
     def owe(self, step: Owe) -> None:
         with self._learning:
@@ -340,6 +327,7 @@ class Fleet:
         """In a child: the parent's sockets and locks are not ours; what was learned stays, its proof too."""
         self._learning, self._proving = threading.Lock(), threading.Lock()
         self.transport.forget()
+        self.reports.after_fork()
 
 
 _fleets: "weakref.WeakSet[Fleet]" = weakref.WeakSet()

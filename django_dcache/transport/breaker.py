@@ -24,6 +24,8 @@ class Breaker:
         self.state, self.since = State.UP, clock()
         self.clock, self._chance = clock, chance
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
+        self._down_since: float | None = None
+        """When it went down, until it is up again: it may be suspect in between, and go down once more."""
         self._lock = threading.Lock()  # protects everything above; never held while anything waits
 
     def admits(self) -> bool:
@@ -43,9 +45,10 @@ class Breaker:
         """Whether no caller would be admitted now."""
         return self.state is State.DOWN and self.clock() < self._probe_at
 
-    def succeeded(self) -> None:
+    def succeeded(self) -> float | None:
+        """The seconds it was down, if that is over now."""
         if self.state is State.UP:
-            return
+            return None
         with self._lock:
             if self.state is State.DOWN:
                 # Hysteresis: a node that just came back is one failure away from being down again.
@@ -54,18 +57,25 @@ class Breaker:
             else:
                 self._become(State.UP)
                 self._failures, self._pause = 0, FIRST_PROBE
+                since, self._down_since = self._down_since, None
+                return None if since is None else self.since - since
+        return None
 
-    def failed(self, absent: bool = False) -> None:
-        """`absent`: nothing listens there, so asking again at once is pointless."""
+    def failed(self, absent: bool = False) -> bool:
+        """Whether it is down now and was up. `absent`: nothing listens there, so asking again at once is pointless."""
         with self._lock:
             self._failures += 1
             if self.state is State.DOWN:
-                return
+                return False
             if absent or self._failures >= FAILURES:
                 self._become(State.DOWN)
                 self._probe_at = self.clock() + self._next_pause()
-            else:
-                self._become(State.SUSPECT)
+                fresh = self._down_since is None
+                if fresh:
+                    self._down_since = self.since
+                return fresh
+            self._become(State.SUSPECT)
+            return False
 
     def after_fork(self) -> None:
         """In a child: a thread that held the lock does not exist here."""

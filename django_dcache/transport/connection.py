@@ -79,7 +79,7 @@ class Connection:
             if isinstance(error, NodeFailure):
                 error.node = node.name
             elif isinstance(error, (OSError, ValueError)):  # ssl's errors are both
-                raise NodeUnreachable(f"{type(error).__name__}: {error}", node=node.name) from error
+                raise _unreachable(error, node.name) from error
             raise
         try:
             connection.greet(until - monotonic())
@@ -103,9 +103,9 @@ class Connection:
                     raise NotGreeted("no answer", node=self.node)
                 greeted = data is not None and greeting.feed(data)
         except ProtocolViolation as failure:
-            raise NotGreeted(failure.detail, node=self.node) from failure
+            raise NotGreeted(failure.detail, node=self.node, cause=failure.cause) from failure
         except ConnectionLost as failure:
-            raise NotGreeted(str(failure)) from failure
+            raise NotGreeted(str(failure), node=self.node) from failure
 
     def fileno(self) -> int:
         return int(self.socket.fileno())
@@ -160,3 +160,15 @@ class Connection:
         closed, self._closed = self._closed, None
         if closed:
             closed()
+
+
+def _unreachable(error: Exception, node: str) -> NodeUnreachable:
+    """That no connection could be made, and why."""
+    cause = ""
+    if isinstance(error, ssl.SSLError):
+        cause = "TLS fails"
+    elif isinstance(error, ConnectionRefusedError | FileNotFoundError):
+        cause = "nothing listens there"
+    elif isinstance(error, TimeoutError):
+        cause = "it does not answer in time"
+    return NodeUnreachable(f"{type(error).__name__}: {error}", node=node, cause=cause)

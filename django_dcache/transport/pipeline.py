@@ -55,7 +55,7 @@ class Exchange:
     def finish(self, now: float) -> None:
         assert self.parser is not None
         self.done = True
-        self._pool.breaker.succeeded()
+        self._pool.succeeded()
         self._pool.answered(now - self._sent_at)
         self._answered(self.node, self.parser.replies)
 

@@ -16,6 +16,7 @@ from ..model.topology import Node
 from .breaker import Breaker, State
 from .connection import Connection
 from .limits import Limits
+from .observer import Observer
 from .outliers import mean
 
 TRUSTED_SECONDS = 1.0
@@ -44,9 +45,12 @@ class Pool:
     One that does not come back, for whatever reason, is closed by its last reference going away: nothing to leak.
     """
 
-    def __init__(self, node: Node, limits: Limits, breaker: Breaker):
+    def __init__(self, node: Node, limits: Limits, breaker: Breaker, observer: Observer = Observer()):
         self.node, self.breaker, self.engine = node, breaker, engine_of(node)
         self.opened = 0
+        self.failure: NodeFailure | None = None
+        """The last that counted against it."""
+        self._observer = observer
         self.latency = 0.0
         """Running mean of its answers, in seconds; 0 before the first."""
         self._limits, self._clock = limits, breaker.clock
@@ -100,7 +104,9 @@ class Pool:
         until = self._clock() + seconds
         try:
             return self._connect(max(0.001, min(seconds, self._limits.connect_timeout)))
-        except NodeUnresolved:
+        except NodeUnresolved as failure:
+            self.failure = failure
+            self._observer.node_unresolved(self.node, failure)
             raise
         except NodeUnreachable as failure:
             late = self._clock() > until + LATE_SECONDS
@@ -109,7 +115,7 @@ class Pool:
             if connection:
                 return connection
             if not (late or isinstance(failure, Full)):
-                self.breaker.failed(absent=not isinstance(failure, NotGreeted))
+                self.failed(failure, absent=not isinstance(failure, NotGreeted))
             raise
 
     def _connect(self, seconds: float) -> Connection:
@@ -125,6 +131,7 @@ class Pool:
             self._opening.discard(token)
         connection.used_at = self._clock()
         self.opened += 1
+        self.failure = None
         return connection
 
     def _next_idle(self, until: float) -> Connection | None:
@@ -153,7 +160,18 @@ class Pool:
         `waited`: seconds since the request was sent. `allowed`: how many it had.
         """
         if not isinstance(failure, NodeTimeout) or self._limits.timeout / 4 <= waited <= allowed + LATE_SECONDS:
-            self.breaker.failed()
+            self.failed(failure)
+
+    def failed(self, failure: NodeFailure, absent: bool = False) -> None:
+        """It counts against the node."""
+        self.failure = failure
+        if self.breaker.failed(absent):
+            self._observer.node_down(self.node, failure)
+
+    def succeeded(self) -> None:
+        """The node has answered a batch."""
+        if self.breaker.state is not State.UP and (seconds := self.breaker.succeeded()) is not None:
+            self._observer.node_up(self.node, seconds)
 
     def give_back(self, connection: Connection) -> None:
         if connection.process != getpid():

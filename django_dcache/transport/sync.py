@@ -13,12 +13,13 @@ from os import getpid
 from time import monotonic
 
 from ..commands import Command, Reply
-from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
+from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NodeUnresolved, NotServed, ProtocolViolation
 from ..model.topology import Node, server_of
 from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late
 from .breaker import Breaker, State
 from .connection import CHUNK_BYTES, Connection
 from .limits import Limits
+from .observer import Observer
 from .outliers import FORGIVENESS, slow
 from .pool import LATE_SECONDS, Pool, half
 
@@ -31,8 +32,8 @@ Clock = Callable[[], float]
 class Transport:
     """The pools of a fleet's nodes, for one process."""
 
-    def __init__(self, limits: Limits = Limits(), clock: Clock = monotonic):
-        self.limits, self.clock = limits, clock
+    def __init__(self, limits: Limits = Limits(), clock: Clock = monotonic, observer: Observer = Observer()):
+        self.limits, self.clock, self._observer = limits, clock, observer
         self._pools: dict[str, Pool] = {}
 
     def serve(self, nodes: Mapping[str, Node]) -> None:
@@ -42,7 +43,7 @@ class Transport:
             known = self._pools.get(name)
             # Weight, zone and state may change under a connection; another address is another process.
             same = known is not None and known.node.address == node.address
-            pools[name] = known if known and same else Pool(node, self.limits, Breaker(self.clock))
+            pools[name] = known if known and same else Pool(node, self.limits, Breaker(self.clock), self._observer)
         gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
         self._pools = pools
         for pool in gone:
@@ -59,6 +60,15 @@ class Transport:
         """The nodes that are not up, and for how many seconds."""
         now, up = self.clock(), State.UP
         return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
+
+    def failures(self) -> dict[str, NodeFailure]:
+        """What failed last, for each node that can't be used as any other."""
+        up = State.UP
+        return {
+            name: pool.failure
+            for name, pool in self._pools.items()
+            if pool.failure and (pool.breaker.state is not up or isinstance(pool.failure, NodeUnresolved))
+        }
 
     @property
     def unreachable(self) -> bool:
@@ -299,7 +309,7 @@ class Exchange:
 
     def _finish(self) -> None:
         self.done = True
-        self._pool.breaker.succeeded()
+        self._pool.succeeded()
         now = self._session._transport.clock()
         self._pool.answered(now - self._sent_at)
         self._session.finished_at(now)

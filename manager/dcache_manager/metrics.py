@@ -45,7 +45,9 @@ def take(seconds: float = LOOK_SECONDS) -> int:
         try:
             count += len(NodeSample.objects.bulk_create(samples))
         except DatabaseError as error:
-            log.warning("Samples of fleet %r could not be written: %s", target.configuration.fleet, error)
+            fleet = target.configuration.fleet
+            extra = {"action": "samples_failed", "fleet": fleet}
+            log.warning("Samples of fleet %r could not be written: %s", fleet, error, extra=extra)
     return count
 
 
@@ -57,7 +59,7 @@ def expire() -> int:
         count += _drop(Job.objects.filter(heard__lt=moment - JOBS_KEPT))
         count += _drop(invalidation.old())
     except DatabaseError as error:
-        log.warning("What is old could not be dropped: %s", error)
+        log.warning("What is old could not be dropped: %s", error, extra={"action": "expire_failed"})
     return count
 
 
@@ -80,7 +82,8 @@ def _samples(target: Target, seconds: float) -> Iterator[NodeSample]:
     except NothingReachable:
         rows = [{"name": node.name, "state": "down"} for node in target.configuration.layout.nodes]
     except DCacheError as error:
-        log.warning("Fleet %r could not be looked at: %s", fleet, error)
+        extra = {"action": "samples_failed", "fleet": fleet}
+        log.warning("Fleet %r could not be looked at: %s", fleet, error, extra=extra)
         return
     for row in rows:
         facts = {name: value for name, value in row.items() if name not in ("name", "state")}

@@ -1,5 +1,6 @@
 """What the documentation says: its commands are run, its settings used, its links followed, its figures drawn anew."""
 
+import ast
 import doctest
 import re
 import subprocess
@@ -111,14 +112,40 @@ def test_settings_are_settings(page):
             conf.parse("default", entry["LOCATION"], entry.get("OPTIONS"))
 
 
+SOURCES = [
+    file.read_text()
+    for folder in ("django_dcache", "manager/dcache_manager")
+    for file in (CHECKOUT / folder).rglob("*.py")
+]
+
+
 def test_every_log_line_is_explained():
-    """The page on monitoring explains every action that a log record names, and no other."""
-    sources = [
-        file for folder in ("django_dcache", "manager/dcache_manager") for file in (CHECKOUT / folder).rglob("*.py")
+    """The page on monitoring explains every action that a log record names, and the reference lists it; no other."""
+    actions = {action for source in SOURCES for action in re.findall(r'"action": "(\w+)"', source)}
+    for page in ("docs/howto/monitor.md", "docs/reference/logging.md"):
+        rows = re.findall(r"^\| `(\w+)` \|(?:[^|]*\|){3}$", (CHECKOUT / page).read_text(), re.MULTILINE)
+        assert set(rows) == actions, page
+
+
+def test_every_log_record_has_an_action():
+    """No line is logged without an action by which it can be found."""
+    calls = [
+        ast.unparse(node)
+        for source in SOURCES
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and re.match(r"log\.(debug|info|warning|error|exception)\(", ast.unparse(node))
     ]
-    actions = {action for file in sources for action in re.findall(r'"action": "(\w+)"', file.read_text())}
-    page = (CHECKOUT / "docs/howto/monitor.md").read_text()
-    assert set(re.findall(r"^\| `(\w+)` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)) == actions
+    assert calls and [call for call in calls if "extra=" not in call] == []
+
+
+def test_log_attributes():
+    """The reference names the attributes that a record of each action has, and no other."""
+    page = (CHECKOUT / "docs/reference/logging.md").read_text()
+    for action, said in re.findall(r"^\| `(\w+)` \|[^|]*\|[^|]*\|([^|]*)\|$", page, re.MULTILINE):
+        given = [source for source in SOURCES if f'"action": "{action}"' in source]
+        dictionaries = [found for source in given for found in re.findall(rf'\{{"action": "{action}"[^}}]*\}}', source)]
+        named = {name for found in dictionaries for name in re.findall(r'"(\w+)":', found)} - {"action"}
+        assert set(re.findall(r"`(\w+)`", said)) == named, action
 
 
 def test_every_check_is_listed():

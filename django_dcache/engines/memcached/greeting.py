@@ -10,6 +10,17 @@ from ...model.topology import Node
 QUESTION = b"mn\r\n"
 ANSWER = b"MN\r\n"
 
+_MATTERS = {
+    b"ERROR Too many open connections": "it takes no more connections",
+    b"CLIENT_ERROR unauth": "it wants a login",
+    b"ERROR\r\n": "it is too old",
+}
+
+
+def _matter(said: bytes) -> str:
+    """What is wrong with a server that said this instead of the answer."""
+    return next((words for start, words in _MATTERS.items() if said.startswith(start)), "another service answers there")
+
 
 class Greeting:
     """One exchange of greetings."""
@@ -22,5 +33,5 @@ class Greeting:
         """Take the next bytes; True once the node has greeted. Raises ProtocolViolation."""
         self._said += chunk
         if not ANSWER.startswith(self._said):
-            raise ProtocolViolation(f"it said {self._said[:80]!r}")
+            raise ProtocolViolation(f"it said {self._said[:80]!r}", cause=_matter(self._said))
         return self._said == ANSWER

@@ -167,7 +167,8 @@ def _spread(number: int, order: Order, known: Regions) -> None:
         try:
             acknowledge(number, known.here)
         except DatabaseError:
-            log.warning("Entry %d was applied, and will be again.", number, exc_info=True)
+            extra = {"action": "not_acknowledged"}
+            log.warning("Entry %d was applied, and will be again.", number, exc_info=True, extra=extra)
 
 
 def _claims(number: int, region: str) -> QuerySet[Acknowledgement]:

@@ -64,12 +64,12 @@ class NodeBatch:
         failure.node = self.node
         self.failure = failure
         self.abandon()
-        self._pool.breaker.failed()
+        self._pool.failed(failure)
 
     def close(self) -> None:
         """Give the connection back: whatever was said over it was answered."""
         if self._connection:
-            self._pool.breaker.succeeded()
+            self._pool.succeeded()
             self._pool.give_back(self._connection)
             self._connection = None
 
