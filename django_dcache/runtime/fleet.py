@@ -14,7 +14,6 @@ from typing import Any
 
 from ..commands import Arithmetic
 from ..conf import Configuration
-from ..errors import UnknownFormat
 from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun, Wait
 from ..flows.consensus import prove
 from ..flows.healing import Rules, Watch, heal

@@ -3,7 +3,7 @@
 No lock: a deque's append and pop are atomic.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import partial
 from os import getpid
@@ -50,6 +50,8 @@ class Pool:
         self.opened = 0
         self.failure: NodeFailure | None = None
         """The last that counted against it."""
+        self.failures: Counter[str] = Counter()
+        """How often it failed, by cause."""
         self._observer = observer
         self.latency = 0.0
         """Running mean of its answers, in seconds; 0 before the first."""
@@ -59,6 +61,11 @@ class Pool:
         self._open: set[object] = set()
         self._opening: set[object] = set()
         """A token for each connection there is, idle or in use, and for each that is being made."""
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
 
     def parser(self, commands: Sequence[Command], first: int, connection: Connection) -> Parser:
         """What reads the replies to these commands, the first of which has that opaque number."""
@@ -106,6 +113,7 @@ class Pool:
             return self._connect(max(0.001, min(seconds, self._limits.connect_timeout)))
         except NodeUnresolved as failure:
             self.failure = failure
+            self.failures[failure.cause] += 1
             self._observer.node_unresolved(self.node, failure)
             raise
         except NodeUnreachable as failure:
@@ -165,6 +173,7 @@ class Pool:
     def failed(self, failure: NodeFailure, absent: bool = False) -> None:
         """It counts against the node."""
         self.failure = failure
+        self.failures[failure.cause] += 1
         if self.breaker.failed(absent):
             self._observer.node_down(self.node, failure)
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "invalidate": "Make cached values unreadable, here and in every other region.",
     "warm": "Fill the cache before visitors ask.",
     "jobs": "List and steer resizes and runs of warmers.",
+    "metrics": "Print what nodes and jobs say of themselves, as Prometheus reads it.",
     "watch": "Take nodes that stay away out of service, and let them in again.",
     "doctor": "Check the fleet, its nodes and the broker for problems.",
     "local": "Start and stop memcached processes on this machine, for trying things.",

@@ -19,6 +19,16 @@ def jobs(fleet: str) -> list[dict[str, Any]]:
     return [*_waiting(fleet), *reversed(last.values())]
 
 
+def unfinished(fleet: str) -> list[dict[str, Any]]:
+    """The jobs of the fleet of this name that are not over, as they were last heard of."""
+    over = ("done", "cancelled", "failed", "partial")
+    if not installed():
+        return [job for job in jobs(fleet) if job["state"] not in over]
+    from ..models import Job  # Late: a project without dcache_manager can't import it.
+
+    return [last_word(job) for job in Job.objects.filter(fleet=fleet).exclude(state__in=over)]
+
+
 def events(fleet: str, name: str) -> list[dict[str, Any]]:
     """What happened to the one job whose name begins with `name`. Raises ConfigurationError."""
     found = [_item(entry) for entry in entries(fleet) if str(entry.get("job")).startswith(name)]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 
+import click
 from django.conf import settings
 from rich.console import Group
 from rich.live import Live
@@ -13,11 +14,13 @@ from rich.text import Text
 from ...doctor import broker_check
 from ...doctor.fleet_checks import examine
 from ...errors import NothingReachable
+from ...exposition import exposition
 from ...formatting import age, count, names, printable, share, size
 from ...inspection import repair as mending
 from ...inspection.fleet_report import look
 from ...inspection.target import Target
 from ...inspection.verify import Verification
+from ...jobs.history import unfinished
 from ..exit_codes import Exit
 from ..options import Choices
 from ..output import Answer, Column, table, telling, write
@@ -63,6 +66,13 @@ def status(choices: Choices, target: Target) -> int:
     answer = _status(choices, target)
     write(answer, status_columns, choices)
     return _code(answer)
+
+
+def metrics(choices: Choices, target: Target) -> int:
+    """Print text for Prometheus. Exit 3 if a node does not answer."""
+    seen = look(target, choices.timeout)
+    click.echo(exposition(seen, unfinished(target.name)), nl=False)
+    return Exit.PARTIAL if seen.errors() else Exit.OK
 
 
 def watch_status(choices: Choices, target: Target, every: float) -> int:
