@@ -7,10 +7,12 @@ A number is handed out once every copy that has the counter agreed to it (count_
     copy, flip, settle  only `route.truth`, and the others are voided. In flip it is pulled from O's first to N's first
 """
 
+from ..commands import Arithmetic
 from ..errors import NoReplica
+from ..model.state import Slot
 from ..model.view import Standing, View
 from ..values.plain import MOST
-from . import Flow
+from . import Flow, Owe
 from .count_agree import Count, Undecided
 from .count_pull import pull
 
@@ -69,3 +71,15 @@ def _alone(this: Count) -> Flow[int | None]:
             if number is None:
                 return None
     return number
+
+
+def broken_off(view: View, step: object) -> Owe | None:
+    """What to disown where an interrupt broke this step off: it may have counted on one copy and not on another. Once
+    the first is lost the others would hand out numbers again."""
+    wanted: dict[Slot, int] = {}
+    for commands in step.values() if isinstance(step, dict) else ():
+        for command in commands:
+            if type(command) is Arithmetic:
+                route, slot = view.place(command.name)
+                wanted |= {(node, slot): view.generation(node, slot) + 1 for node in route.first.write[1:]}
+    return Owe(wanted) if wanted else None

@@ -112,7 +112,9 @@ class Placement:
     @cached_property
     def cuts(self) -> list[int]:
         """Points in rising order. Keys between two have the route of the second; past the last, of the first."""
-        return sorted({*self._old.ring.points, *self._new.ring.points})
+        old, new = self._old.ring.points, self._new.ring.points
+        # Rising already, or two rising runs, which sorted() merges; a set would have to be sorted from the beginning.
+        return list(dict.fromkeys(old if self._old is self._new else sorted([*old, *new])))
 
     def _route(self, old: tuple[str, ...], new: tuple[str, ...]) -> Route:
         phase = self.topology.phase

@@ -140,12 +140,8 @@ class Running:
                     if not self._ask(step):
                         return
                     answer = self._answer
-                elif isinstance(step, Learn):
-                    self._fleet.learn(step)
-                elif isinstance(step, Owe):
-                    self._fleet.owe(step)
-                elif isinstance(step, Shun):
-                    self._fleet.shun(step)
+                elif isinstance(step, Learn | Owe | Shun):
+                    self._fleet.note(step)
                 elif isinstance(step, Pause):
                     get_running_loop().call_later(step.seconds, self._resume)
                     return

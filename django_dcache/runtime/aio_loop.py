@@ -9,7 +9,6 @@ from contextvars import Context
 from typing import Any, cast
 
 from ..flows import Flow, Result
-from ..flows.consensus import prove
 from ..flows.lateness import confirmed
 from ..flows.stamps import stamped
 from ..transport import forks
@@ -28,7 +27,7 @@ async def run(
 ) -> Result:
     """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies.
 
-    `began` and `rounds` are of an operation whose first rounds were carried already, by the short cut.
+    `rounds`: those of the flow that the short cut has carried already, in an operation that `began` then.
     """
     runner = runner_of(fleet)
     if began is None:
@@ -69,16 +68,10 @@ class Runner:
 
     async def _prove(self) -> None:
         self.transport.sweep()
-        began = self.fleet.clock()
+        fleet = self.fleet
         try:
-            proven = await Running(self, prove(self.fleet.view), began).outcome()
-            self.fleet.tried_to_prove(proven, began)
-            if proven and self.fleet.has_patients:
-                await Running(self, self.fleet.healing(), self.fleet.clock()).outcome()
-                self.fleet.healed()
-        except Exception:
-            self.fleet.tried_to_prove(False, began)
-            raise
+            if await Running(self, fleet.attempt(), fleet.clock()).outcome():
+                await Running(self, fleet.look(), fleet.clock()).outcome()
         finally:
             self._proof = None
 

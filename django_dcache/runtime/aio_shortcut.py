@@ -24,10 +24,11 @@ Replies = Mapping[str, Answers]
 
 
 class AsyncNeedsFlow(Exception):
-    """Not plain. `began`: when the operation did. `rounds`: the replies to the rounds that were carried already."""
+    """Not plain. `rounds`: the replies to the rounds that were carried already.
+    `began`: when the operation did; None if there are no rounds, so that it begins anew."""
 
     def __init__(self, began: float, rounds: Sequence[Replies] = ()):
-        self.began, self.rounds = began, rounds
+        self.began, self.rounds = (began if rounds else None), rounds
 
 
 class Gathering:

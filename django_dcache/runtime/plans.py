@@ -15,8 +15,8 @@ from ..model.stamps import StampedName
 from ..model.state import NONE, WHOLE_NODE, Generations
 from ..model.topology import server_of
 from ..model.view import Standing, View
+from ..transport.nodes import Transport
 from ..transport.pool import Pool
-from ..transport.sync import Transport
 from . import speed
 from .speed import locate
 

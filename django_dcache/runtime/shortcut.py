@@ -33,10 +33,11 @@ Reply = TypeVar("Reply")
 
 
 class NeedsFlow(Exception):
-    """Not plain. `began`: when the operation did. `rounds`: those of the flow that were carried already."""
+    """Not plain. `rounds`: those of the flow that were carried already.
+    `began`: when the operation did; None if there are no rounds, so that it begins anew."""
 
     def __init__(self, began: float, rounds: Rounds = ()):
-        self.began, self.rounds = began, rounds
+        self.began, self.rounds = (began if rounds else None), rounds
 
 
 def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:

@@ -14,9 +14,9 @@ from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServe
 from .batch import NO_TIME, bound_to, too_late
 from .breaker import State
 from .connection import Connection
+from .nodes import Transport
 from .pipeline import Answers, Exchange, Pipeline
 from .pool import TRUSTED_SECONDS, Pool, half
-from .sync import Transport
 
 
 class LoopPool:

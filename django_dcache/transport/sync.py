@@ -8,83 +8,18 @@ left or was done after the deadline may have been decided by an outdated view (f
 """
 
 import select
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import getpid
-from time import monotonic
 
 from ..commands import Command, Reply
-from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NodeUnresolved, NotServed, ProtocolViolation
-from ..model.topology import Node, server_of
+from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
 from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late
-from .breaker import Breaker, State
 from .connection import CHUNK_BYTES, Connection
-from .limits import Limits
-from .observer import Observer
-from .outliers import FORGIVENESS, slow
+from .nodes import Transport
 from .pool import LATE_SECONDS, Pool, half
 
 LOOK_SECONDS = 0.02
 """How long a process that comes late waits for what is still on its way through its own kernel."""
-
-Clock = Callable[[], float]
-
-
-class Transport:
-    """The pools of a fleet's nodes, for one process."""
-
-    def __init__(self, limits: Limits = Limits(), clock: Clock = monotonic, observer: Observer = Observer()):
-        self.limits, self.clock, self._observer = limits, clock, observer
-        self._pools: dict[str, Pool] = {}
-
-    def serve(self, nodes: Mapping[str, Node]) -> None:
-        """Speak to these nodes from now on. Connections of others are closed; one assignment swaps the set."""
-        pools = {}
-        for name, node in nodes.items():
-            known = self._pools.get(name)
-            # Weight, zone and state may change under a connection; another address is another process.
-            same = known is not None and known.node.address == node.address
-            pools[name] = known if known and same else Pool(node, self.limits, Breaker(self.clock), self._observer)
-        gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
-        self._pools = pools
-        for pool in gone:
-            pool.clear()
-
-    def pool(self, name: str) -> Pool | None:
-        """The one of the node that is spoken to under this name."""
-        return self._pools.get(name) or self._pools.get(server_of(name))
-
-    def pools(self) -> Mapping[str, Pool]:
-        return self._pools
-
-    def silent_nodes(self) -> dict[str, float]:
-        """The nodes that are not up, and for how many seconds."""
-        now, up = self.clock(), State.UP
-        return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
-
-    def failures(self) -> dict[str, NodeFailure]:
-        """What failed last, for each node that can't be used as any other."""
-        up = State.UP
-        return {
-            name: pool.failure
-            for name, pool in self._pools.items()
-            if pool.failure and (pool.breaker.state is not up or isinstance(pool.failure, NodeUnresolved))
-        }
-
-    @property
-    def unreachable(self) -> bool:
-        """Whether every node is down and none is due for a probe: to ask would be in vain."""
-        return all(pool.breaker.refuses for pool in self._pools.values())
-
-    def slow_nodes(self) -> frozenset[str]:
-        """Those to avoid for reads. One that is avoided is forgiven a little at each look."""
-        names = slow({name: pool.latency for name, pool in self._pools.items()})
-        for name in names:
-            self._pools[name].latency *= FORGIVENESS
-        return names
-
-    def forget(self) -> None:
-        for pool in self._pools.values():
-            pool.forget()
 
 
 class Session:

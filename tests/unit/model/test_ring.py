@@ -8,7 +8,7 @@ from hashlib import md5
 import pytest
 
 from django_dcache.errors import InvalidTopology
-from django_dcache.model.ring import MODES, Ring
+from django_dcache.model.ring import MODES, Ring, points_of
 
 POINTS = [int.from_bytes(md5(b":1:session:%d" % i).digest()[:4], "little") for i in range(20_000)]
 TEN = [(f"10.0.0.{i}", 1) for i in range(1, 11)]
@@ -79,6 +79,18 @@ def test_adding_a_node(mode: str) -> None:
     moved = moves(Ring.build(TEN, mode), Ring.build([*TEN, ("10.0.0.11", 1)], mode))
     assert {new for _, new in moved} == {"10.0.0.11"}
     assert len(moved) / len(POINTS) == pytest.approx(1 / 11, rel=0.15)
+
+
+def test_only_new_nodes_are_hashed() -> None:
+    """To add a node costs the points of that node; the ring is the one that is built of nothing known."""
+    points_of.cache_clear()
+    Ring.build(TEN)
+    known = points_of.cache_info().misses
+    grown = Ring.build([*TEN, ("10.0.0.11", 1)])
+    assert points_of.cache_info().misses == known + 1
+    points_of.cache_clear()
+    anew = Ring.build([*TEN, ("10.0.0.11", 1)])
+    assert (anew.points, anew.names) == (grown.points, grown.names)
 
 
 def test_changing_a_weight() -> None:

@@ -1,0 +1,34 @@
+"""One process's part in taking nodes out and taking them back: when it looks at them, and what it remembers
+(flows/healing.py)."""
+
+from ..conf import Options
+from ..flows import Flow
+from ..flows.healing import Rules, Watch, heal
+from ..model.topology import Phase
+from ..model.view import View
+from ..transport.nodes import Transport
+
+SOON = 0.1
+"""Seconds between two looks at the keepers while it is being decided whether a node is taken out."""
+
+
+class Healer:
+    def __init__(self, options: Options, transport: Transport):
+        self._rules, self._watch = Rules(options.eject_after, options.max_ejected), Watch()
+        self._transport = transport
+
+    def needed(self, view: View) -> bool:
+        """Whether a node needs a look: it is silent, accused, out, or joining again."""
+        topology = view.state.topology
+        moving = topology.phase is not Phase.STABLE
+        return bool(moving or topology.layout.out or view.state.accused or self._transport.silent_nodes())
+
+    def look(self, view: View) -> Flow[None]:
+        """For a view that has just been proven."""
+        return heal(view, self._watch, self._rules, self._transport.silent_nodes())
+
+    def next_look(self, view: View, usual: float, now: float) -> float:
+        """When to look again (monotonic); as `usual` where nothing is wrong."""
+        if view.state.accused:
+            return now + SOON
+        return min(usual, now + 2 * SOON) if self._transport.silent_nodes() else usual

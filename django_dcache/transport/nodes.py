@@ -1,0 +1,72 @@
+"""How one process speaks to the nodes of a fleet: a pool for each, whether threads or event loops use it."""
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+from ..errors import NodeFailure, NodeUnresolved
+from ..model.topology import Node, server_of
+from .breaker import Breaker, State
+from .limits import Limits
+from .observer import Observer
+from .outliers import FORGIVENESS, slow
+from .pool import Pool
+
+
+class Transport:
+    """The pools of a fleet's nodes, for one process."""
+
+    def __init__(
+        self, limits: Limits = Limits(), clock: Callable[[], float] = monotonic, observer: Observer = Observer()
+    ):
+        self.limits, self.clock, self._observer = limits, clock, observer
+        self._pools: dict[str, Pool] = {}
+
+    def serve(self, nodes: Mapping[str, Node]) -> None:
+        """Speak to these nodes from now on. Connections of others are closed; one assignment swaps the set."""
+        pools = {}
+        for name, node in nodes.items():
+            known = self._pools.get(name)
+            # Weight, zone and state may change under a connection; another address is another process.
+            same = known is not None and known.node.address == node.address
+            pools[name] = known if known and same else Pool(node, self.limits, Breaker(self.clock), self._observer)
+        gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
+        self._pools = pools
+        for pool in gone:
+            pool.clear()
+
+    def pool(self, name: str) -> Pool | None:
+        """The one of the node that is spoken to under this name."""
+        return self._pools.get(name) or self._pools.get(server_of(name))
+
+    def pools(self) -> Mapping[str, Pool]:
+        return self._pools
+
+    def silent_nodes(self) -> dict[str, float]:
+        """The nodes that are not up, and for how many seconds."""
+        now, up = self.clock(), State.UP
+        return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
+
+    def failures(self) -> dict[str, NodeFailure]:
+        """What failed last, for each node that can't be used as any other."""
+        up = State.UP
+        return {
+            name: pool.failure
+            for name, pool in self._pools.items()
+            if pool.failure and (pool.breaker.state is not up or isinstance(pool.failure, NodeUnresolved))
+        }
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether every node is down and none is due for a probe: to ask would be in vain."""
+        return all(pool.breaker.refuses for pool in self._pools.values())
+
+    def slow_nodes(self) -> frozenset[str]:
+        """Those to avoid for reads. One that is avoided is forgiven a little at each look."""
+        names = slow({name: pool.latency for name, pool in self._pools.items()})
+        for name in names:
+            self._pools[name].latency *= FORGIVENESS
+        return names
+
+    def forget(self) -> None:
+        for pool in self._pools.values():
+            pool.forget()
