@@ -295,9 +295,9 @@ class Operations(BaseCache):
         value = yield from self._get(made_key, ABSENT)
         if value is ABSENT:
             raise ValueError(f"Key {key!r} not found")
-        if (ttl := self._ttl(DEFAULT_TIMEOUT)) != OVER:
-            yield from self._set(target, self._item(target, value, ttl))
-        yield from self._remove(made_key)
+        # In one operation, so that the call lasts two timeouts at most.
+        ttl, changes = self._ttl(DEFAULT_TIMEOUT), {made_key: None}
+        yield from self._set_many(changes if ttl == OVER else {target: self._item(target, value, ttl)} | changes)
         return version + delta
 
     def _clear(self) -> Operation:

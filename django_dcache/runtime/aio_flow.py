@@ -48,15 +48,15 @@ class Running:
 
     __slots__ = (
         *("_host", "_fleet", "_flow", "_deadline", "_carried", "_answer", "_missing"),
-        *("_late", "_promised", "_load", "_caller", "_left", "_ended", "_result", "_error"),
+        *("_answered_at", "_load", "_caller", "_left", "_ended", "_result", "_error"),
     )
 
     def __init__(self, host: Host, flow: Flow[Any], began: float, rounds: Sequence[Mapping[str, Answers]] = ()):
         self._host, self._fleet, self._flow = host, host.fleet, flow
         self._deadline, self._carried = host.fleet.deadline(began), iter(rounds)
         self._answer: dict[str, Answers] = {}
-        self._late, self._promised = False, 0.0
-        """Whether an answer of this round came later than was promised."""
+        self._answered_at = 0.0
+        """When the last answer of this round came; 0: none did."""
         self._missing = 0
         """How many nodes have yet to answer in this round."""
         self._load: Load | Wait | None = None
@@ -164,8 +164,7 @@ class Running:
         if carried := next(self._carried, None):
             self._answer = {**carried}
             return True
-        self._promised = deadline = self._deadline.of(round)
-        self._late = False
+        deadline, self._answered_at = self._deadline.of(round), 0.0
         self._answer = dict.fromkeys(round, ())
         # One more than there are: an answer that comes at once must not resume the flow from within.
         self._missing = len(round) + 1
@@ -177,7 +176,7 @@ class Running:
     def _answered(self, name: str, replies: Answers) -> None:
         self._answer[name] = replies
         if not isinstance(replies[-1], NodeFailure):
-            self._late |= self._fleet.clock() > self._promised
+            self._answered_at = self._fleet.clock()
         self._missing -= 1
         if self._all_answered():
             self._advance(self._flow.send, self._answer)
@@ -185,7 +184,7 @@ class Running:
     def _all_answered(self) -> bool:
         if self._missing:
             return False
-        if self._deadline.carried(self._late):
+        if self._deadline.carried(self._answered_at):
             self._answer = Late(self._answer)
         return True
 

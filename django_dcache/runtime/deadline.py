@@ -78,7 +78,7 @@ def spend(seconds: float) -> None:
 class Deadline:
     """Until when one operation may last, and each of its rounds."""
 
-    __slots__ = ("ends", "_clock", "_timeout", "_budget", "_urgent_ends", "_seen", "_late")
+    __slots__ = ("ends", "_clock", "_timeout", "_budget", "_urgent_ends", "_counts_until", "_seen", "_late")
 
     def __init__(self, clock: Callable[[], float], began: float, timeout: float, request_budget: float):
         self._clock, self._timeout, self._budget = clock, timeout, request_budget
@@ -87,7 +87,7 @@ class Deadline:
     def restart(self, began: float) -> None:
         """The application has loaded something meanwhile: what follows has the time of an operation."""
         self.ends = began + self._allowance()
-        self._urgent_ends = 0.0
+        self._urgent_ends, self._counts_until = 0.0, self.ends
         self._seen, self._late = began, False
 
     def of(self, batches: Batches, sent_at: float | None = None) -> float:
@@ -97,20 +97,21 @@ class Deadline:
             # This process stood still in between, or was busy: no node had any of the time.
             self.restart(now)
             self._late = True
-        ends = self.ends
+        ends = self._counts_until = self.ends
         if isinstance(batches, Urgent):
             if not self._urgent_ends:
                 self._urgent_ends = now + self._allowance()
-            ends = self._urgent_ends
+            ends = self._counts_until = self._urgent_ends
         elif isinstance(batches, Brief):
             ends = now + half(self.ends, now)
         return ends if now < ends or sent_at is not None else NO_TIME
 
-    def carried(self, late: bool = False) -> bool:
-        """A round was carried, or something waited for. Whether it is a late one (flows/lateness.py): if so, what
-        follows has the time of an operation."""
+    def carried(self, answered_at: float = 0.0) -> bool:
+        """A round was carried, whose last reply came then, or something waited for. Whether it is a late one
+        (flows/lateness.py), which one that is brief is not before the operation is: if so, what follows has the time of
+        an operation."""
         now = self._clock()
-        late |= self._late
+        late = self._late or answered_at > self._counts_until
         if late:
             self.restart(now)
         self._seen = now

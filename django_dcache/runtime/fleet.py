@@ -6,6 +6,7 @@ It proves the view, gives the flow its deadline, carries its rounds, and decides
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ class Fleet(Knowledge):
         rounds: Sequence[Mapping[str, Sent]] = (),
     ) -> Result:
         session, deadline = Session(self.transport), self.deadline(began)
-        carried = iter(rounds)
+        carried = deque(rounds)
         advance: Callable[[Any], Any] = flow.send
         step: Any = None
         answer: Any = None
@@ -102,10 +103,11 @@ class Fleet(Knowledge):
                 step = advance(answer)
                 advance, answer = flow.send, None
                 if isinstance(step, dict):
-                    sent = next(carried, None)
+                    sent = carried.popleft() if carried else None
                     at = min(batch.at for batch in sent.values()) if sent else None
                     answer = session.carry(step, deadline.of(step, at), sent)
-                    if deadline.carried(session.late):
+                    # What the short cut has carried is judged as a whole: its next round comes next.
+                    if not carried and deadline.carried(session.answered_at):
                         answer = Late(answer)
                 elif isinstance(step, Learn | Owe | Shun):
                     self.note(step)

@@ -25,14 +25,14 @@ LOOK_SECONDS = 0.02
 class Session:
     """The connections of one running flow: one a node, kept until the flow ends, because tokens are bound to them."""
 
-    __slots__ = ("deadline", "late", "_transport", "_connections", "_promised")
+    __slots__ = ("deadline", "answered_at", "_transport", "_connections")
 
     def __init__(self, transport: Transport):
         self._transport = transport
-        self.deadline = self._promised = 0.0
-        """Of the present round: as it was promised, and with the time that its bytes take."""
-        self.late = False
-        """Whether a reply of the last round came later than was promised."""
+        self.deadline = 0.0
+        """Of the present round, with the time that its bytes take."""
+        self.answered_at = 0.0
+        """When the last reply of the last round came; 0: none did."""
         self._connections: dict[str, tuple[Pool, Connection]] = {}
 
     def carry(
@@ -44,8 +44,7 @@ class Session:
         """
         exchanges = [Exchange(self, name, commands) for name, commands in batches.items()]
         clock = self._transport.clock
-        self.deadline = self._promised = deadline
-        self.late = False
+        self.deadline, self.answered_at = deadline, 0.0
         if sent is not None:
             assert sent.keys() == batches.keys(), f"sent to {[*sent]}, the flow asks {[*batches]}"
             for exchange in exchanges:
@@ -64,10 +63,6 @@ class Session:
         elif waiting:
             self._gather(waiting)
         return {exchange.name: exchange.result() for exchange in exchanges}
-
-    def finished_at(self, now: float) -> None:
-        """All replies of one node are there."""
-        self.late |= now > self._promised
 
     def _connects(self, exchange: "Exchange") -> bool:
         pool = self._transport.pool(exchange.name)
@@ -247,7 +242,7 @@ class Exchange:
         self._pool.succeeded()
         now = self._session._transport.clock()
         self._pool.answered(now - self._sent_at)
-        self._session.finished_at(now)
+        self._session.answered_at = now
         if self._parser.tainted:
             self._session.drop(self.name)
 

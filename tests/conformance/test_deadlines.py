@@ -169,9 +169,7 @@ def bad_cells() -> Iterator[Any]:
                 cases = CASES if FULL else [CASES[next(turn) % len(CASES)]]
                 for case in cases:
                     name = f"{state}, {case}, {'warm' if warm else 'cold'}, {'awaited' if loop else 'called'}"
-                    late = state == "200 ms late" and case.method == "incr_version"
-                    marks = [pytest.mark.xfail(reason="issue 11")] * late
-                    yield pytest.param(state, case, warm, loop, id=name, marks=marks)
+                    yield pytest.param(state, case, warm, loop, id=name)
 
 
 @pytest.mark.parametrize(("state", "case", "warm", "loop"), [*bad_cells()])

@@ -1,12 +1,9 @@
-"""One road: whichever way an operation takes, it answers, counts and asks the same; and a failure means one thing.
-
-The cells in issue_11.txt are known to fail. To see how far they are: pytest --runxfail tests/conformance/test_roads.py
-"""
+"""One road: whichever way an operation takes, it answers, counts and asks the same; and a failure means one thing."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ from django_dcache.errors import NoReplica
 from support.method_cases import CASES
 from support.roads import ROADS, STATES, Network
 
-KNOWN = {line for line in Path(__file__).with_name("issue_11.txt").read_text().splitlines() if line}
 REPLICAS = (1, 2)
 ON_ERROR = ("miss", "raise")
 DISOWNED = ("delete", "delete_many", "clear")
@@ -41,22 +37,12 @@ def played() -> Iterator[Any]:
         yield play
 
 
-def cells(test: str, *axes: Any) -> Any:
-    """Every combination of the axes; those that are known to fail are expected to."""
-    found: list[tuple[Any, ...]] = [()]
-    for axis in axes:
-        found = [(*cell, value) for cell in found for value in axis]
-    return [
-        pytest.param(
-            *cell,
-            id=(name := ", ".join(str(value) for value in cell)),
-            marks=[pytest.mark.xfail(strict=True, reason="issue 11")] if f"{test}: {name}" in KNOWN else [],
-        )
-        for cell in found
-    ]
+def cells(*axes: Any) -> Any:
+    """Every combination of the axes."""
+    return [pytest.param(*cell, id=", ".join(map(str, cell))) for cell in product(*axes)]
 
 
-@pytest.mark.parametrize(("state", "replicas", "on_error", "case"), cells("same", STATES, REPLICAS, ON_ERROR, CASES))
+@pytest.mark.parametrize(("state", "replicas", "on_error", "case"), cells(STATES, REPLICAS, ON_ERROR, CASES))
 def test_every_road_is_the_same(played, state, replicas, on_error, case):
     """The short cut, the flow and an event loop answer, count and ask the same of each node."""
     first, *others = (played(case, road, state, replicas, on_error) for road in ROADS)
@@ -64,7 +50,7 @@ def test_every_road_is_the_same(played, state, replicas, on_error, case):
         assert other.did == first.did
 
 
-@pytest.mark.parametrize(("state", "replicas", "case", "road"), cells("on_error", STATES, REPLICAS, CASES, ROADS))
+@pytest.mark.parametrize(("state", "replicas", "case", "road"), cells(STATES, REPLICAS, CASES, ROADS))
 def test_a_failure_is_a_miss_or_raised(played, state, replicas, case, road):
     """What is counted as a failure is NoReplica with on_error="raise"; what is not is the same with both."""
     missed = played(case, road, state, replicas, "miss")
@@ -74,7 +60,7 @@ def test_a_failure_is_a_miss_or_raised(played, state, replicas, case, road):
     assert raised.failures == missed.failures
 
 
-@pytest.mark.parametrize(("state", "replicas", "case", "road"), cells("answer", STATES, REPLICAS, CASES, ROADS))
+@pytest.mark.parametrize(("state", "replicas", "case", "road"), cells(STATES, REPLICAS, CASES, ROADS))
 def test_the_answer(played, state, replicas, case, road):
     """With a copy that works, an operation does what it says; without one it fails, and is counted as a failure."""
     result = played(case, road, state, replicas, "miss")

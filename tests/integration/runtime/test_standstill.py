@@ -66,6 +66,21 @@ def test_nothing_is_lost(addresses, kind):
     cache.fleet.close()
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_read_is_answered(fleet, replicas):
+    """Wherever it stands still between one copy and the next, what is missing is loaded, and nothing is raised."""
+    clock = Sleeper()
+    cache = a_cache(fleet(3).addresses, clock, replicas=replicas)
+    for reading in count(1):
+        cache.get("another")
+        clock.left = reading
+        assert cache.get_or_set(f"key{reading}", 5) == 5, reading
+        if clock.left > 0:
+            break
+    assert reading > 5
+    cache.fleet.close()
+
+
 @pytest.mark.parametrize("kind", WRITES)
 def test_what_was_decided_by_an_outdated_view_counts_for_nothing(node, proxy, kind):
     """If the fleet changes while a write is on its way, what arrives late is not acknowledged, wherever the process
