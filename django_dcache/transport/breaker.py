@@ -2,13 +2,15 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from time import monotonic
 
 FAILURES = 3
 FIRST_PROBE, LAST_PROBE = 0.5, 8.0
 """Seconds until the first probe of a node that went down, and the most that later ones are apart."""
+LAST_PROBE_OF_ALL = 2.0
+"""The same while no node answers: that is the network of this process, more likely, and to ask costs nothing else."""
 
 
 class State(StrEnum):
@@ -20,9 +22,15 @@ class State(StrEnum):
 class Breaker:
     """Whether a node may be asked now. Every caller that was admitted says how it went."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic, chance: Callable[[], float] = random.random):
+    def __init__(
+        self,
+        clock: Callable[[], float] = monotonic,
+        chance: Callable[[], float] = random.random,
+        siblings: Callable[[], Iterable["Breaker"]] = tuple,
+    ):
+        """`siblings`: those of all nodes that this process speaks to."""
         self.state, self.since = State.UP, clock()
-        self.clock, self._chance = clock, chance
+        self.clock, self._chance, self._siblings = clock, chance, siblings
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
         self._down_since: float | None = None
         """When it went down, until it is up again: it may be suspect in between, and go down once more."""
@@ -50,16 +58,24 @@ class Breaker:
         if self.state is State.UP:
             return None
         with self._lock:
-            if self.state is State.DOWN:
-                # Hysteresis: a node that just came back is one failure away from being down again.
-                self._become(State.SUSPECT)
-                self._failures = FAILURES - 1
-            else:
+            if self.state is not State.DOWN:
                 self._become(State.UP)
                 self._failures, self._pause = 0, FIRST_PROBE
                 since, self._down_since = self._down_since, None
                 return None if since is None else self.since - since
+            # Hysteresis: a node that just came back is one failure away from being down again.
+            self._become(State.SUSPECT)
+            self._failures = FAILURES - 1
+        # It may have been this process that was cut off: from the others, too.
+        for breaker in self._siblings():
+            breaker.hurry()
         return None
+
+    def hurry(self) -> None:
+        """If the node is down, a probe is due at once."""
+        with self._lock:
+            if self.state is State.DOWN:
+                self._probe_at, self._pause = self.clock(), FIRST_PROBE
 
     def failed(self, absent: bool = False) -> bool:
         """Whether it is down now and was up. `absent`: nothing listens there, so asking again at once is pointless."""
@@ -87,5 +103,7 @@ class Breaker:
 
     def _next_pause(self) -> float:
         # Processes that saw the node fail together must not probe it together.
-        pause, self._pause = self._pause, min(self._pause * 2, LAST_PROBE)
+        states = {breaker.state for breaker in self._siblings()}
+        most = LAST_PROBE_OF_ALL if states == {State.DOWN} else LAST_PROBE
+        pause, self._pause = min(self._pause, most), min(self._pause * 2, LAST_PROBE)
         return pause * (0.75 + self._chance() / 2)

@@ -28,11 +28,14 @@ class Transport:
             known = self._pools.get(name)
             # Weight, zone and state may change under a connection; another address is another process.
             same = known is not None and known.node.address == node.address
-            pools[name] = known if known and same else Pool(node, self.limits, Breaker(self.clock), self._observer)
+            pools[name] = known if known and same else Pool(node, self.limits, self._breaker(), self._observer)
         gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
         self._pools = pools
         for pool in gone:
             pool.clear()
+
+    def _breaker(self) -> Breaker:
+        return Breaker(self.clock, siblings=lambda: [pool.breaker for pool in self._pools.values()])
 
     def pool(self, name: str) -> Pool | None:
         """The one of the node that is spoken to under this name."""

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from django_dcache.testing import ManualClock
-from django_dcache.transport.breaker import FAILURES, FIRST_PROBE, LAST_PROBE, Breaker, State
+from django_dcache.transport.breaker import FAILURES, FIRST_PROBE, LAST_PROBE, LAST_PROBE_OF_ALL, Breaker, State
 
 
 @pytest.fixture
@@ -130,6 +130,41 @@ def test_probes_begin_anew(breaker, clock):
     fail(breaker)
     clock.advance(FIRST_PROBE)
     assert breaker.admits()
+
+
+def two_breakers(clock):
+    """Of the two nodes that a process speaks to."""
+    siblings = []
+    siblings += [Breaker(clock, lambda: 0.5, lambda: siblings) for _ in range(2)]
+    return siblings
+
+
+def test_the_process_was_cut_off(clock):
+    """When one of several nodes that were down answers, the others are probed at once: it may have been the network."""
+    first, second = two_breakers(clock)
+    fail(first)
+    fail(second)
+    for _ in range(9):
+        clock.advance(LAST_PROBE)
+        assert first.admits() and second.admits()
+    assert not second.admits()
+    first.succeeded()
+    assert second.admits() and not second.admits()
+
+
+@pytest.mark.parametrize(("nodes_down", "most"), [(1, LAST_PROBE), (2, LAST_PROBE_OF_ALL)])
+def test_no_node_answers(clock, nodes_down, most):
+    """While no node answers at all, probes are two seconds apart at most."""
+    breakers = two_breakers(clock)
+    for breaker in breakers[:nodes_down]:
+        fail(breaker)
+    for _ in range(9):
+        clock.advance(LAST_PROBE)
+        assert breakers[0].admits()
+    clock.advance(most - 0.125)
+    assert not breakers[0].admits()
+    clock.advance(0.125)
+    assert breakers[0].admits()
 
 
 def test_since(breaker, clock):
