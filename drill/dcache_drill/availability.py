@@ -16,8 +16,9 @@ from .history import WRITES, Kind, Outcome
 from .schedule import Phase
 
 WINDOW_SECONDS = 0.5
-MOST_IN_VAIN = 0.01
-"""The part of the reads of one window that may miss what was there, and of the writes that may fail."""
+MOST_MISSING, MOST_FAILED = 0.01, 0.2
+"""The part of the reads of one window that may miss what was there, and of the writes that may fail: where one client
+has lost a batch no process stores for a moment, as long as another may read there what was before."""
 FEWEST_IN_VAIN, FEWEST_CALLS = 5, 50
 """Fewer failures than this may be of one hot key; a window with fewer calls is of a machine that has no time."""
 MEMORY_SECONDS = 60.0
@@ -97,13 +98,13 @@ class Availability:
         """(moment, what happened) for each window in which too many reads missed what was there, or writes failed."""
         missed = chain.from_iterable(register.missing() for register in self._registers.values())
         missing = Counter(map(self._window, missed))
-        for in_vain, calls, what in (
-            (missing, self._reads, "reads missed what was there"),
-            (self._failed, self._writes, "writes failed"),
+        for in_vain, calls, most, what in (
+            (missing, self._reads, MOST_MISSING, "reads missed what was there"),
+            (self._failed, self._writes, MOST_FAILED, "writes failed"),
         ):
             for window, count in sorted(in_vain.items()):
                 moment = self._origin + window * WINDOW_SECONDS
-                many = count >= max(FEWEST_IN_VAIN, MOST_IN_VAIN * calls[window]) and calls[window] >= FEWEST_CALLS
+                many = count >= max(FEWEST_IN_VAIN, most * calls[window]) and calls[window] >= FEWEST_CALLS
                 if many and not self._is_excused(moment):
                     yield moment, f"{count} of {calls[window]} {what} within half a second, and no node was ill"
 

@@ -140,9 +140,8 @@ def check(
         findings.blame(Violation("I12 availability", text, moment, phase=findings.phase(moment)))
     for number, (phase, tally) in enumerate(zip(phases, findings.tallies, strict=False)):
         slow = tally.percentile(0.999)
-        # A process that was stopped is not slow.
-        # Nor is one on a machine that has no time for it, at any of the few times that a call waits.
-        if slow > bounds.latency + 4 * tally.stall and "worker" not in phase.name and tally.calls >= 1000:
+        # A process is not slow on a machine that has no time for it, at any of the few times that a call waits.
+        if slow > bounds.latency + 4 * tally.stall and tally.calls >= 1000:
             text = f"99.9 % of the calls took up to {slow:.2f} s in phase {number} ({phase.name})"
             findings.blame(Violation("I10 latency", text, phase.began, phase=number))
         if phase.name == "calm" and tally.unproven > MOST_UNPROVEN * tally.hits:
@@ -155,6 +154,7 @@ def check(
 
 def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Counters, calm: Calm) -> None:
     starts = array("d", [phase.began for phase in findings.phases])
+    stopped = ["worker" in phase.name for phase in findings.phases] or [False]
     tallies, seconds, lags, origin = findings.tallies, findings.seconds, findings.lags, findings.began
     stale = findings.bounds.stale
     for kind, outcome, writer, key, version, began, ended, loading, epoch in read_all(paths):
@@ -166,7 +166,9 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
         if kind == Kind.LEARN or kind == Kind.STALL:
             continue
         tally.calls += 1
-        tally.latency[int((ended - began - loading * 1e-6) / BUCKET_SECONDS)] += 1
+        # A process that was stopped is not slow, in a call that began before either.
+        if not stopped[max(0, bisect_right(starts, ended) - 1)]:
+            tally.latency[int((ended - began - loading * 1e-6) / BUCKET_SECONDS)] += 1
         if outcome == Outcome.RAISED:
             findings.blame(Violation("I10 exceptions", f"process {writer} met an exception", began, key or None, phase))
         counter = key >> FAMILY_SHIFT == Family.COUNTER

@@ -59,7 +59,9 @@ class Plan:
     def options(self) -> dict[str, Any]:
         """OPTIONS of the alias."""
         times = {"freshness": self.freshness, "timeout": self.timeout, "connect_timeout": self.timeout}
-        return {"replicas": self.replicas, "fleet": ALIAS, "on_unproven": self.on_unproven, **times}
+        # Waiting for another process's loader is no time of the cache's, and shows nothing when it is long.
+        more = {"on_unproven": self.on_unproven, "load_wait": self.timeout}
+        return {"replicas": self.replicas, "fleet": ALIAS, **more, **times}
 
     @property
     def hold(self) -> float:

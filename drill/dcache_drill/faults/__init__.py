@@ -23,8 +23,8 @@ def _faults(*modules: ModuleType) -> dict[str, Fault]:
 
 FAULTS = _faults(networks, nodes, processes, resizes)
 """By name, for `--faults`."""
-BY_NAME_ONLY = ("cut-off", "dead-in-turn", "map-evicted-while-idle", "split")
-"""Faults after which values are missing, or come back, as they must not: injected only when they are named, as yet."""
+BY_NAME_ONLY = ("cut-off",)
+"""Faults after which values are missing as they must not: injected only when they are named, as yet."""
 DEFAULT = tuple(name for name in FAULTS if name not in BY_NAME_ONLY)
 HARMLESS = tuple(name for name in _faults(networks, processes) if name in DEFAULT)
 """Those that break only what is the drill's own: its networks and its processes."""
