@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from django_dcache.backend import DistributedCache
-from support.async_twins import METHODS, twins
+from support.async_twins import METHODS, contract_twins
 
-globals().update(twins(Path(__file__).with_name("test_contract.py"), asyncio.new_event_loop, __name__))
+globals().update(contract_twins(Path(__file__).parent, asyncio.new_event_loop, __name__))
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

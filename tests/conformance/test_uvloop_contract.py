@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.async_twins import twins
+from support.async_twins import contract_twins
 
 uvloop = pytest.importorskip("uvloop")
-globals().update(twins(Path(__file__).with_name("test_contract.py"), uvloop.new_event_loop, __name__))
+globals().update(contract_twins(Path(__file__).parent, uvloop.new_event_loop, __name__))

@@ -33,6 +33,19 @@ class Twin(ast.NodeTransformer):
         return node
 
 
+CONTRACT = ("test_contract.py", "test_contract_many.py")
+
+
+def contract_twins(
+    folder: Path, new_event_loop: Callable[[], asyncio.AbstractEventLoop], module: str
+) -> dict[str, Any]:
+    """The whole contract in `folder`, asynchronous."""
+    made: dict[str, Any] = {}
+    for name in CONTRACT:
+        made |= twins(folder / name, new_event_loop, module)
+    return made
+
+
 def twins(file: Path, new_event_loop: Callable[[], asyncio.AbstractEventLoop], module: str) -> dict[str, Any]:
     """The tests in a file, asynchronous, with all else that is there: the contents of `module`, which asks for them."""
     tree = ast.parse(file.read_text())

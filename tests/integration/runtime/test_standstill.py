@@ -36,9 +36,9 @@ class Sleeper:
 
 
 def a_cache(addresses, clock=monotonic, **options):
-    """A cache whose process has a clock of its own."""
+    """A cache whose process has a clock of its own, and patience with a machine that really is busy."""
     cache = DistributedCache(addresses, {})
-    cache.fleet = Fleet(parse("default", addresses, options), clock)
+    cache.fleet = Fleet(parse("default", addresses, {"timeout": 10.0, "freshness": 10.0} | options), clock)
     return cache
 
 

@@ -6,7 +6,7 @@ world     time, threads and faults; exchange: a round on its way
 history   who wrote and read what, when; what must never be read
 roles     what the processes do all day: write, read, load, count, lock, move, conduct
 cases     fleets before and after a resize, and the faults that strike meanwhile
-broken    the rules of the protocol, each broken on purpose
+broken    the rules of the protocol, each broken on purpose: by wrappers (broken_flows), by views (broken_views)
 orders    every order of a few operations (parts), instead of a random one
 
 python -m tests.support.simulation                        every case under every kind of fault

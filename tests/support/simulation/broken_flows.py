@@ -1,0 +1,97 @@
+"""Rules that are broken by a wrapper around the real flows."""
+
+from collections.abc import Callable, Iterable
+
+from django_dcache.commands import Answer, Arithmetic, Command, Get, Store, Token, Value
+from django_dcache.flows import Flow, Learn, Owe, Urgent, lost
+from django_dcache.flows.consensus import bump
+from django_dcache.flows.fill import fill
+from django_dcache.flows.read import Found
+from django_dcache.model.keys import RESERVED
+from django_dcache.model.view import Place, Standing, View
+
+from .roles import Flows, Operation
+
+
+def altered(flow: Operation, change: Callable[[Command], Command]) -> Operation:
+    """`flow` with each of its commands changed."""
+
+    def run(view: View, *arguments: object) -> Flow[object]:
+        steps, answer = flow(view, *arguments), None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            if isinstance(step, dict):
+                step = type(step)({node: [change(command) for command in batch] for node, batch in step.items()})
+            answer = yield step
+
+    return run
+
+
+def forget_token(command: Command) -> Command:
+    return command._replace(token=None) if type(command) is Store and not command.name.startswith(RESERVED) else command
+
+
+def without_bump(flow: Operation) -> Operation:
+    """`flow`, made believe that its bumps succeed."""
+
+    def run(view: View, *arguments: object) -> Flow[object]:
+        steps, answer = flow(view, *arguments), None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as stop:
+                return stop.value
+            if isinstance(step, Urgent):
+                here = Value(view.state.encode(), token=Token(1, 0))
+                answer = {n: [here if type(c) is Get else Answer.DONE for c in batch] for n, batch in step.items()}
+            elif isinstance(step, Learn | Owe):
+                answer = None
+            else:
+                answer = yield step
+
+    return run
+
+
+def seen_by(view_class: type[View], flow: Operation) -> Operation:
+    """`flow` under another kind of view."""
+
+    def run(view: View, *arguments: object) -> Flow[object]:
+        fields = {name: getattr(view, name) for name, field in View.__dataclass_fields__.items() if field.init}
+        return (yield from flow(view_class(**fields), *arguments))
+
+    return run
+
+
+def repairing(view: View, names: Iterable[bytes]) -> Flow[Found]:
+    """Reads that copy what they find to replicas that lack it."""
+    found = Found()
+    for name in names:
+        route, slot = view.place(name)
+        order = route.read if int(view.clock() * 1000) % 2 else route.read[::-1]
+        for target in order:
+            sources = tuple(node for node in order if node != target)
+            found |= yield from fill(view, {name: Place(route._replace(fill=sources), slot)}, target)
+            if name in found:
+                break
+    return found
+
+
+def counting_side_by_side(view: View, name: bytes, delta: int) -> Flow[int | None]:
+    """Each copy counts, and the first one that answers gives the number."""
+    route, slot = view.place(name)
+    if route.truth:
+        return (yield from Flows().count(view, name, delta))
+    asks = {
+        node: [Arithmetic(name, view.generation(node, slot), delta)]
+        for node in route.write
+        if view.standing(node, slot) is Standing.OPEN
+    }
+    replies = (yield asks) if asks else {}
+    silent = {(node, slot) for node, (reply,) in replies.items() if lost(asks[node][0], reply)}
+    if silent and not (yield from bump(view, silent)):
+        return None
+    numbers = (replies[node][0] for node in asks if isinstance(replies[node][0], Value))
+    return next((int(number.data) for number in numbers), None)
