@@ -71,6 +71,15 @@ def freeze(testbed: Testbed, chance: Random) -> Iterator[str]:
         testbed.node(name).thaw()
 
 
+def long_freeze(testbed: Testbed, chance: Random) -> Iterator[str]:
+    """A node hangs for long enough to be taken out, and comes back with what it held."""
+    with testbed.holding(chance) as name:
+        testbed.node(name).freeze()
+        time.sleep(chance.uniform(4.0, 8.0))
+        testbed.node(name).thaw()
+        yield name
+
+
 def flap(testbed: Testbed, chance: Random) -> Iterator[str]:
     """A node hangs and wakes a few times."""
     with testbed.holding(chance) as name:

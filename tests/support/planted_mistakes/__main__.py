@@ -4,7 +4,7 @@ import sys
 
 from dcache_drill import drill, report
 
-from .mistakes import MISTAKES, plan
+from . import MISTAKES, plan
 
 if __name__ == "__main__":
     name, seconds, seed = [*sys.argv[1:], *("", "30", "1")[len(sys.argv) - 1 :]]
