@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import drill, report
-from .faults import BY_NAME_ONLY, DEFAULT
+from .faults import FAULTS
 from .plan import Plan
 
 
@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=Plan.seed, help="selects what is broken when")
     parser.add_argument("--replicas", type=int, default=Plan.replicas)
     parser.add_argument("--on-unproven", default=Plan.on_unproven, choices=("serve", "miss"))
-    names = f"{', '.join(DEFAULT)}; and by name only: {', '.join(BY_NAME_ONLY)}"
+    names = ", ".join(FAULTS)
     parser.add_argument("--faults", default="", metavar="NAME,…", help=f"inject only these of {names}")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="operations a second of each process")
     parser.add_argument("--plugin", default="", metavar="MODULE:FUNCTION", help="called first in every process")
@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--judge", type=Path, metavar="FOLDER", help="run nothing, judge what is in FOLDER again")
     given = parser.parse_args()
     faults = tuple(filter(None, given.faults.split(",")))
-    if unknown := [name for fault in faults for name in fault.split("+") if name not in (*DEFAULT, *BY_NAME_ONLY)]:
+    if unknown := [name for fault in faults for name in fault.split("+") if name not in FAULTS]:
         parser.error(f"no fault {unknown[0]!r}; choose from {names}")
     plan = Plan(
         seed=given.seed,

@@ -16,7 +16,7 @@ from .history import WRITES, Kind, Outcome
 from .schedule import Phase
 
 WINDOW_SECONDS = 0.5
-MOST_MISSING, MOST_FAILED = 0.01, 0.2
+MOST_MISSING, MOST_FAILED = 0.01, 0.3
 """The part of the reads of one window that may miss what was there, and of the writes that may fail: where one client
 has lost a batch no process stores for a moment, as long as another may read there what was before."""
 FEWEST_IN_VAIN, FEWEST_CALLS = 5, 50

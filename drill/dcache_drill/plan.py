@@ -39,7 +39,7 @@ class Plan:
     memory_mb: int = 64
     """Of each node."""
     faults: tuple[str, ...] = ()
-    """Only these; none named: the default ones. "one+other" is both at once."""
+    """Only these; none named: all. "one+other" is both at once."""
     calm: float = 2.5
     """Seconds between two faults, and three times as long at the end."""
     slow_loader: float = 1.5

@@ -12,8 +12,6 @@ from support.scale import FULL
 
 QUICK = ("short-read", "no-bump", "stub-is-a-value")
 """Each bites within a few seconds, on a busy machine too."""
-AWAITED = {"I12 availability"}
-"""What takes a fleet that heals itself: one client's trouble still costs the others more than one read of a hundred."""
 MISSED = ("never-settled",)
 """These lose values and falsify none."""
 
@@ -34,7 +32,7 @@ def test_nothing_wrong_is_ever_seen(tmp_path, seed, replicas):
     """While nodes, networks, processes and conductors fail, no answer breaks a promise."""
     findings = drill.run(Plan(seed=seed, replicas=replicas, seconds=20, calm=1.2, rate=200), tmp_path)
     assert findings.records > 1000
-    assert not findings.total.keys() - AWAITED, excuse(findings)
+    assert not findings.total, excuse(findings)
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -22,9 +22,6 @@ def _faults(*modules: ModuleType) -> dict[str, Fault]:
 
 
 FAULTS = _faults(networks, nodes, processes, resizes)
-"""By name, for `--faults`."""
-BY_NAME_ONLY = ("cut-off",)
-"""Faults after which values are missing as they must not: injected only when they are named, as yet."""
-DEFAULT = tuple(name for name in FAULTS if name not in BY_NAME_ONLY)
-HARMLESS = tuple(name for name in _faults(networks, processes) if name in DEFAULT)
+"""All that a drill injects, unless some are named (`--faults`)."""
+HARMLESS = tuple(_faults(networks, processes))
 """Those that break only what is the drill's own: its networks and its processes."""

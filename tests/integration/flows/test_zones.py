@@ -18,7 +18,7 @@ def zoned(fleet):
     nodes = fleet(6, memory=16).nodes
     zones = {zone: nodes[2 * index : 2 * index + 2] for index, zone in enumerate("abc")}
     location = [{"address": node.address, "zone": zone} for zone, members in zones.items() for node in members]
-    options = {"replicas": 3, "zone": "b", "timeout": 0.2, "freshness": 0.4}
+    options = {"replicas": 3, "zone": "b", "timeout": 20.0, "freshness": 60.0}  # No node is ever silent here.
     seen = Fleet(parse("default", location, options))
     outcomes = seen.run(write, {name: Item(0, b"value") for name in NAMES})
     assert all(outcome.successful for outcome in outcomes.values())

@@ -16,6 +16,7 @@ from support.waiting import lasts
 
 OPTIONS: dict[str, Any] = {"freshness": 1.0, "timeout": 0.25}
 SECONDS = (0.3, 3.0, 10.0) if FULL else (0.3,)
+pytestmark = pytest.mark.timing
 CALM = 3.0
 """Seconds after a flap, in which everybody finds the node again and quarantines end."""
 

@@ -102,13 +102,13 @@ def test_a_node_that_did_not_answer_in_time_explains_misses(judged):
 
 
 def test_writes_that_fail(judged):
-    """More than one write of five that fails while all nodes are well is told; four in half a second are not."""
+    """More than three writes of ten that fail while all nodes are well are told; fewer are not."""
 
     def writes(outcome, count):
         return [(Kind.WRITE, outcome, REGISTER, n + 9, 2 + n / 200, 2.001 + n / 200) for n in range(count)]
 
-    assert judged(*writes(Outcome.OK, 60), *writes(Outcome.FAIL, 15)) == {"I12 availability": 1}
-    assert not judged(*writes(Outcome.OK, 60), *writes(Outcome.FAIL, 14))
+    assert judged(*writes(Outcome.OK, 60), *writes(Outcome.FAIL, 26)) == {"I12 availability": 1}
+    assert not judged(*writes(Outcome.OK, 60), *writes(Outcome.FAIL, 25))
     assert not judged(*writes(Outcome.OK, 20), *writes(Outcome.FAIL, 5))
 
 
