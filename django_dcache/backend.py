@@ -39,11 +39,12 @@ class DistributedCache(Operations):
             self._unusable = checks.unusable(error)
             return
         self._codec = self.fleet.codec
+        self._decode_bytes = self._codec.decode
         self._item_bytes = item_bytes(self.fleet.options)
 
     def __getattr__(self, name: str) -> Any:
         # `manage.py check` makes every backend, and has to come to its end: what can't be used fails where it is used.
-        if name in ("fleet", "_codec", "_item_bytes"):
+        if name in ("fleet", "_codec", "_decode_bytes", "_item_bytes"):
             raise self._unusable
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -99,7 +100,10 @@ class DistributedCache(Operations):
         made_key = self.make_key(key, version)
         try:
             found = shortcut.get(self.fleet, made_key)
-            return default if found is None else self._codec.decode(made_key, *found)
+            if found is None:
+                return default
+            flags, data = found
+            return self._decode_bytes(made_key, flags, data)
         except (NeedsFlow, InChunks) as needs:
             return self._run(self._get(made_key, default), needs)
         except UnreadableValue as error:
@@ -141,9 +145,9 @@ class DistributedCache(Operations):
 
     def _values(self, found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any]) -> dict[Any, Any]:
         """By Django's keys."""
-        decode = self._codec.decode
+        decode = self._decode_bytes
         try:
-            return {made_keys[made_key]: decode(made_key, *data) for made_key, data in found.items()}
+            return {made_keys[made_key]: decode(made_key, flags, data) for made_key, (flags, data) in found.items()}
         except UnreadableValue:  # One by one, to see which.
             values = ((made_keys[made_key], self._decoded(made_key, *data)) for made_key, data in found.items())
             return {key: value for key, value in values if value is not ABSENT}
@@ -255,7 +259,7 @@ class DistributedCache(Operations):
         item = self._item(made_key, value, ttl)
         if type(item) is Item:
             try:
-                return shortcut.add(self.fleet, made_key, *item, self._codec.certain)
+                return shortcut.add(self.fleet, made_key, *item, self._codec.readable)
             except NeedsFlow as more:
                 needs = more.with_traceback(None)
         return bool(self._run(self._add(made_key, item), needs))

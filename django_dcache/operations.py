@@ -31,6 +31,7 @@ from .values.chunks import IN_CHUNKS
 
 ABSENT = object()
 OVER = 0.0
+new_item = tuple.__new__
 
 
 _loading: ContextVar[frozenset[str]] = ContextVar("dcache_loading", default=frozenset())
@@ -72,7 +73,7 @@ class Operations(BaseCache):
         try:
             flags, data = self._codec.encode(made_key, value)
             if len(data) <= self._item_bytes:
-                return Item(flags, data, ttl)
+                return new_item(Item, (flags, data, ttl))
             return large_values.large(self.fleet.options, flags, data, ttl)
         except ValueTooLarge:
             self.fleet.reports.value_too_large(value)

@@ -1,7 +1,7 @@
 /* The parts of django-dcache's short cut that are done once for every key. Pure functions: no socket, no clock, no lock.
 
    django_dcache/engines/memcached/hot.py says what each of them does, and does it where this module is missing;
-   tests/unit/engines/memcached/test_speed.py proves them equal. Only the stable ABI of Python 3.11 is used, so that one wheel fits all.
+   tests/unit/runtime/test_speed.py proves them equal. Only the stable ABI of Python 3.11 is used, so that one wheel fits all.
 
    References taken out of lists, tuples and dicts are borrowed: nothing in here runs code that could drop them before
    their container goes, because keys of dicts are plain strings or pools, which compare by identity.
@@ -11,8 +11,8 @@
 #include <Python.h>
 #include <string.h>
 
-/* Counted up whenever a function changes; django_dcache/engines/memcached/speed.py takes no other. */
-#define INTERFACE 2
+/* Counted up whenever a function changes; django_dcache/runtime/speed.py takes no other. */
+#define INTERFACE 3
 
 typedef unsigned long long Number;
 
@@ -57,7 +57,7 @@ take_word(Cursor *cursor, const char *word)
     return 1;
 }
 
-/* Whether one to `most` digits come next, `most` so few that nothing overflows; they are passed over then. */
+/* Whether a number of at most `most` digits comes next, `most` so few that nothing overflows; it is passed over then. */
 static int
 take_number(Cursor *cursor, int most, Number *number)
 {
@@ -66,7 +66,7 @@ take_number(Cursor *cursor, int most, Number *number)
     *number = 0;
     while (cursor->at < cursor->end && cursor->at - start < most && *cursor->at >= '0' && *cursor->at <= '9')
         *number = *number * 10 + (Number)(*cursor->at++ - '0');
-    return cursor->at > start;
+    return cursor->at > start && (*start != '0' || cursor->at == start + 1);
 }
 
 /* Whether a line that answers `mg` comes next; it is passed over then. */
@@ -323,16 +323,14 @@ search(const Word *points, Py_ssize_t count, Word point)
 
 typedef struct {
     const char *name;
-    Py_ssize_t length, index;
-    Word slot;
+    Py_ssize_t length;
+    Word point, slot;
 } Place;
 
 /* 1: placed; 0: its name takes more than arithmetic; -1: an exception. */
 static int
-place_key(PyObject *made_key, const Word *points, Py_ssize_t count, Place *found)
+place_key(PyObject *made_key, Place *found)
 {
-    Word point;
-
     found->name = PyUnicode_AsUTF8AndSize(made_key, &found->length);
     if (!found->name) {
         if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
@@ -342,8 +340,7 @@ place_key(PyObject *made_key, const Word *points, Py_ssize_t count, Place *found
     }
     if (!is_own_name(found->name, found->length))
         return 0;
-    place(found->name, (size_t)found->length, &point, &found->slot);
-    found->index = search(points, count, point);
+    place(found->name, (size_t)found->length, &found->point, &found->slot);
     return 1;
 }
 
@@ -361,22 +358,20 @@ as_points(PyObject *object, const Word **points, Py_ssize_t *count)
     return 1;
 }
 
-/* locate(made_key, points) -> (name, index, slot) | None */
+/* locate(made_key) -> (name, point, slot) | None */
 static PyObject *
 locate(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    const Word *points;
-    Py_ssize_t size;
     Place found;
 
-    if (!expect(count, 2) || !as_points(args[1], &points, &size))
+    if (!expect(count, 1))
         return NULL;
-    int placed = place_key(args[0], points, size, &found);
+    int placed = place_key(args[0], &found);
     if (placed < 0)
         return NULL;
     if (!placed)
         Py_RETURN_NONE;
-    return Py_BuildValue("y#nI", found.name, found.length, found.index, found.slot);
+    return Py_BuildValue("y#II", found.name, found.length, found.point, found.slot);
 }
 
 /* Adds an item, whose reference it takes over, to a list. */
@@ -434,8 +429,8 @@ group(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     for (Py_ssize_t i = 0; groups && i < wanted; i++) {
         PyObject *made_key = PyList_GetItem(args[0], i), *pair;
-        int placed = place_key(made_key, points, size, &found);
-        Py_ssize_t owner = placed > 0 ? owners[found.index] : nodes;
+        int placed = place_key(made_key, &found);
+        Py_ssize_t owner = placed > 0 ? owners[search(points, size, found.point)] : nodes;
         if (placed >= 0 && owner >= nodes) {
             Py_DECREF(groups);
             return PyLong_FromSsize_t(i);

@@ -114,7 +114,7 @@ class Addition(Copies):
         """None: that can't be told. Free: the item is there, and is ours."""
         store = self.store(node, self.item, add=True)
         # Brief: another copy may have to decide in its place.
-        stored, there = (yield Brief({node: [store, self._look(node)]}))[node]
+        stored, there = (yield Brief({node: [store, self._look(node, value=True)]}))[node]
         if stored is Answer.DONE:
             return Held(True, there.token if isinstance(there, Value) else None)
         if isinstance(stored, NodeFailure):
@@ -165,6 +165,8 @@ class Addition(Copies):
         """Whether what is there is a value; that takes its bytes."""
         if self._readable is always or self._readable(there):
             return Held(False)
+        if there.data is not None:
+            return Held(True, there.token)
         reply = yield from self.ask(node, self.get(node, token=True))
         if not isinstance(reply, Value):
             return Held(reply is Answer.MISS)
@@ -189,6 +191,6 @@ class Addition(Copies):
         if not (yield from self.disown(nodes)):
             raise NoReplica(epoch=self.view.epoch)
 
-    def _look(self, node: str) -> Get:
+    def _look(self, node: str, value: bool = False) -> Get:
         # To look at what was just added is no use of it: no reader has asked for it yet (docs/adr/0011).
-        return self.get(node, value=False, token=True, peek=True)
+        return self.get(node, value=value, token=True, peek=True)

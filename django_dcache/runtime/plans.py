@@ -5,9 +5,9 @@ A key is placed by arithmetic: its name, a digest, a search among the points. A 
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import NamedTuple
 
 from ..errors import InvalidKey
 from ..model import keys
@@ -18,10 +18,11 @@ from ..model.view import Standing, View
 from ..transport.nodes import Transport
 from ..transport.pool import Pool
 from . import speed
-from .speed import locate
+from .speed import locate, locate_many
 
 
-class CopyPlan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CopyPlan:
     """One copy of the keys at a point."""
 
     node: str
@@ -34,7 +35,8 @@ class CopyPlan(NamedTuple):
         return name if self.generations is None else keys.wire_key(name, self.generations.of(slot))
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """What an operation on a key at this point asks in its first round, if nothing is in doubt."""
 
     read: tuple[CopyPlan, ...]
@@ -45,6 +47,8 @@ class Plan(NamedTuple):
     """There is one copy, and `read` has it: a value that is found is the value, and a miss is a miss."""
     write: tuple[CopyPlan, ...]
     """The copies to write. Empty while the keys move."""
+    written: CopyPlan | None
+    """The copy to write, if there is one."""
     exceptions: frozenset[int]
     """Slots that are bumped, or whose bump is owed: keys in them need the flow."""
 
@@ -53,7 +57,9 @@ Placed = tuple[bytes, int, Plan]
 """Name, slot and plan of a key."""
 Group = tuple[CopyPlan, list[bytes], list[str]]
 """What one node is asked: wire keys, and the made keys they are of."""
-NOWHERE = Plan((), False, False, (), frozenset())
+PARTS = 8
+"""Of the ring, at least, for each of its points."""
+NOWHERE = Plan((), False, False, (), None, frozenset())
 """Of a key that needs the flow."""
 
 
@@ -74,6 +80,9 @@ class Plans:
         """Every key has one copy."""
         # One more than there are points: the ring wraps.
         self._plans: list[Plan | None] = [None] * (len(self._points) + 1)
+        # The ring in equal parts, so many that most of them have one plan: it is found without a search.
+        self._shift = max(0, 32 - (PARTS * len(self._points)).bit_length())
+        self._parts: list[Plan | None] = [None] * (2**32 >> self._shift)
         # For the compiled `group`: the number of each point's reader, and what precedes the names on that node.
         self._owners = bytearray(b"\xff\xff" * len(self._plans))
         self._numbers = {node: number for number, node in enumerate(view.state.topology.nodes)}
@@ -81,12 +90,30 @@ class Plans:
 
     def place(self, made_key: str) -> Placed:
         """(name, slot, plan) of a key. One that is not legal needs the flow, too, which says why."""
-        found = None if self._uncommon_keys else locate(made_key, self._packed)
-        if found is None:
+        located = None if self._uncommon_keys else locate(made_key)
+        if located is None:
             return self._place_uncommon(made_key)
-        name, index, slot = found
-        plan = self._plans[index] or self._work_out(index)
+        name, point, slot = located
+        plan = self._parts[point >> self._shift] or self._plan(point)
         return name, slot, NOWHERE if slot in plan.exceptions else plan
+
+    def place_many(self, made_keys: Collection[str]) -> Iterable[Placed]:
+        """The same for each."""
+        located = None if self._uncommon_keys else locate_many(made_keys)
+        if located is None:
+            return map(self.place, made_keys)
+        parts, shift = self._parts, self._shift
+        plans = [(name, slot, parts[point >> shift] or self._plan(point)) for name, point, slot in located]
+        return [(name, slot, NOWHERE if slot in plan.exceptions else plan) for name, slot, plan in plans]
+
+    def _plan(self, point: int) -> Plan:
+        """That of the keys at this point."""
+        index = bisect_left(self._points, point)
+        plan = self._plans[index] or self._work_out(index)
+        part = point >> self._shift
+        if all(bisect_left(self._points, edge << self._shift) == index for edge in (part, part + 1)):
+            self._parts[part] = plan
+        return plan
 
     def group(self, made_keys: list[str]) -> list[Group] | None:
         """What each node is asked to read first; None if any of the keys needs the flow."""
@@ -97,8 +124,7 @@ class Plans:
             if not self._own(made_keys[groups]):
                 break
         found: dict[str, Group] = {}
-        for made_key in made_keys:
-            name, slot, plan = self.place(made_key)
+        for made_key, (name, slot, plan) in zip(made_keys, self.place_many(made_keys), strict=True):
             if not plan.read or isinstance(name, StampedName):
                 return None
             copy = plan.read[0]
@@ -109,14 +135,14 @@ class Plans:
 
     def _own(self, made_key: str) -> bool:
         """Tell the compiled `group` who is asked for keys at the point of this one; whether that is as simple."""
-        located = locate(made_key, self._packed)
+        located = locate(made_key)
         if located is None:
             return False
-        _, index, _ = located
-        plan = self._plans[index] or self._work_out(index)
+        _, point, _ = located
+        plan = self._plan(point)
         if not plan.read or plan.exceptions or (plan.read[0].generations or NONE).above:
             return False
-        memoryview(self._owners).cast("H")[index] = self._numbers[plan.read[0].node]
+        memoryview(self._owners).cast("H")[bisect_left(self._points, point)] = self._numbers[plan.read[0].node]
         return True
 
     def _place_uncommon(self, made_key: str) -> Placed:
@@ -127,12 +153,11 @@ class Plans:
         except InvalidKey:
             return b"", 0, NOWHERE
         point, slot = keys.position(name, view.hash_tags)
-        index = bisect_left(self._points, point)
-        plan = self._plans[index] or self._work_out(index)
+        plan = self._plan(point)
         if slot in plan.exceptions:
             plan = NOWHERE
         elif isinstance(name, StampedName):  # What is read has to be looked at, and a write is more than one command.
-            plan = plan._replace(single=False, write=())
+            plan = replace(plan, single=False, write=(), written=None)
         return name, slot, plan
 
     def _work_out(self, index: int) -> Plan:
@@ -145,7 +170,8 @@ class Plans:
             write = ()
         complete = 0 < len(read) == len(order)
         exceptions: set[int] = set().union(*(self._exceptions[copy.node] for copy in (*read, *write)))
-        plan = self._plans[index] = Plan(read, complete, complete and len(read) == 1, write, frozenset(exceptions))
+        single, written = complete and len(read) == 1, write[0] if len(write) == 1 else None
+        plan = self._plans[index] = Plan(read, complete, single, write, written, frozenset(exceptions))
         return plan
 
     def _copies(self, nodes: Iterable[str]) -> tuple[CopyPlan, ...]:

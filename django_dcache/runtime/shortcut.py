@@ -5,7 +5,7 @@ raises NeedsFlow, which hands over what was sent and what has come back, and the
 rounds. So no node is asked twice, and what a failure becomes is written in the flow alone.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from socket import MSG_WAITALL
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from ..transport import forks
 from ..transport.batch import Sent
 from ..transport.breaker import State
 from ..transport.connection import Connection
+from ..transport.forks import own
 from ..transport.pool import TRUSTED_SECONDS, Pool
 from .deadline import Account, account, asgi_request, current
 from .fleet import Fleet
@@ -29,7 +30,9 @@ SLOW_PART = 4
 UP = State.UP
 
 Rounds = Sequence[Mapping[str, Sent]]
-Reply = TypeVar("Reply")
+Readable = Callable[[str, int, bytes], bool]
+"""Whether these flags and bytes, under a made key, can be decoded."""
+Reply = TypeVar("Reply", bool, int)
 
 
 class NeedsFlow(Exception):
@@ -46,7 +49,7 @@ def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
     The moment comes before the plans are looked at: a process that stands still in between, and sends what others have
     stopped counting on, finds out by the clock.
     """
-    if not forks.own[0]:
+    if not own[0]:
         forks.look()
     began = fleet.clock()
     if began >= fleet.plain_until:
@@ -153,38 +156,36 @@ def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | Non
     _write(fleet, made_key, lambda key, opaque: hot.store((key, size, flags, expires, opaque, data)), hot.done)
 
 
-def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None, certain: Container[int]) -> bool:
-    """Whether it was absent, and is stored now. `certain`: flags of values that surely can be read: what can't be is as
-    good as absent. Raises NeedsFlow."""
+def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None, readable: Readable) -> bool:
+    """Whether it was absent, and is stored now; what is not `readable` is as good as absent. Raises NeedsFlow."""
     size, expires = len(data), hot.expires(ttl)
 
     def added(data: bytes, opaque: int) -> bool | None:
-        found = hot.added(data, opaque)
-        if found is None:
+        answer = hot.added(data, opaque)
+        if answer is None:
             return None
-        stored, there = found
-        return True if stored else False if there in certain else None
+        stored, flags, there = answer
+        return True if stored else False if readable(made_key, flags, there) else None
 
-    (stored,) = _write(
+    return _write(
         fleet,
         made_key,
         lambda key, opaque: hot.add((key, size, flags, expires, opaque, data, key, opaque + 1)),
         added,
-        copies=1,
+        one_copy=True,
         numbers=2,
     )
-    return stored
 
 
 def remove(fleet: Fleet, made_key: str) -> bool:
     """Whether there was something to delete. Raises NeedsFlow."""
-    return True in _write(fleet, made_key, lambda key, opaque: hot.remove((key, opaque)), hot.done)
+    return _write(fleet, made_key, hot.remove, hot.done)
 
 
 def touch(fleet: Fleet, made_key: str, ttl: float | None) -> bool:
     """Whether there was something that has this TTL now. Raises NeedsFlow."""
     expires = hot.expires(ttl)
-    return True in _write(fleet, made_key, lambda key, opaque: hot.touch((key, expires, opaque)), hot.done)
+    return _write(fleet, made_key, lambda key, opaque: hot.touch((key, expires, opaque)), hot.done)
 
 
 def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
@@ -194,7 +195,7 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
         number = hot.counted(data, opaque)
         return None if number and number < delta else number  # The node counts on from 0.
 
-    (number,) = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), counted, copies=1)
+    number = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), counted, one_copy=True)
     return None if number is False else number
 
 
@@ -203,20 +204,20 @@ def _write(
     made_key: str,
     question: Callable[[bytes, int], bytes],
     answer: Callable[[bytes, int], Reply | None],
-    copies: int = 9,
+    one_copy: bool = False,
     numbers: int = 1,
-) -> list[Reply]:
-    """What each copy answered, if there are no more than `copies`. Raises NeedsFlow unless all of it is plain.
+) -> Reply:
+    """What the copies answered; of several the greatest. Raises NeedsFlow unless all of it is plain.
 
-    `numbers`: how many opaque numbers a question to a single copy takes.
+    `one_copy`: several take the flow. `numbers`: how many opaque numbers a question to a single copy takes.
     """
     began, charged, plans = begin(fleet)
     name, slot, plan = plans.place(made_key)
-    if not 0 < len(plan.write) <= copies:
-        raise NeedsFlow(began)
-    if len(plan.write) > 1:
+    copy = plan.written
+    if copy is None:
+        if one_copy or not plan.write:
+            raise NeedsFlow(began)
         return _write_each(fleet, began, charged, name, slot, plan.write, question, answer)
-    (copy,) = plan.write
     connection = idle(copy.pool, began)
     if connection is None:
         raise NeedsFlow(began)
@@ -238,7 +239,7 @@ def _write(
     copy.pool.idle.append(connection)
     if charged is not None:
         charged.spent += lasted
-    return [reply]
+    return reply
 
 
 def _write_each(
@@ -250,7 +251,7 @@ def _write_each(
     copies: Sequence[CopyPlan],
     question: Callable[[bytes, int], bytes],
     answer: Callable[[bytes, int], Reply | None],
-) -> list[Reply]:
+) -> Reply:
     """The same for several copies, which are written at once."""
     connections = _connect(copies, began)
     unsent: dict[str, bytes] = {}
@@ -283,8 +284,7 @@ def _write_each(
             copy.pool.idle.append(connection)
         if charged is not None:
             charged.spent += lasted
-        replies.reverse()
-        return replies
+        return max(replies)
     received += [b""] * (len(connections) - len(received))
     sent = {
         copy.node: Sent(copy.pool, connection, connection.opaque - 1, began, unsent.get(copy.node, b""), data)

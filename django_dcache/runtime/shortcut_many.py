@@ -157,9 +157,7 @@ def _collect(batches: Batches, batch: Batch, found: hot.Found, missed: list[str]
 def store_many(fleet: Fleet, items: Mapping[str, object]) -> None:
     """Store all of them, by made key. Raises NeedsFlow, too where one is no plain Item."""
     batches = Batches(fleet)
-    place = batches.plans.place
-    for made_key, item in items.items():
-        name, slot, plan = place(made_key)
+    for item, (name, slot, plan) in zip(items.values(), batches.plans.place_many(items), strict=True):
         if not plan.write or type(item) is not Item:
             raise NeedsFlow(batches.began)
         flags, data, ttl = item
@@ -172,9 +170,7 @@ def store_many(fleet: Fleet, items: Mapping[str, object]) -> None:
 def remove_many(fleet: Fleet, made_keys: Collection[str]) -> None:
     """Delete all of them. Raises NeedsFlow."""
     batches = Batches(fleet)
-    place = batches.plans.place
-    for made_key in made_keys:
-        name, slot, plan = place(made_key)
+    for name, slot, plan in batches.plans.place_many(made_keys):
         if not plan.write:
             raise NeedsFlow(batches.began)
         for copy in plan.write:

@@ -17,7 +17,7 @@ try:
 except ImportError:
     dcache_speed = None
 
-INTERFACE = 2
+INTERFACE = 3
 """Counted up whenever a function that is compiled changes: another number is another interface."""
 UNKNOWN = 2**16 - 1
 """In place of the number of a node: it takes Python to find out."""
@@ -47,11 +47,12 @@ _hot: Any = compiled or hot
 questions: Callable[[Sequence[bytes], int], bytes] = _hot.questions
 answers: Callable[[bytes, Sequence[str], int, int, hot.Found, list[str]], tuple[int, int]] = _hot.answers
 found: Callable[[bytes, int], tuple[int, int, int] | None] = _hot.found
-locate: Callable[[str, Any], tuple[bytes, int, int] | None] = (compiled or placing).locate
+locate: Callable[[str], tuple[bytes, int, int] | None] = (compiled or placing).locate
+locate_many = placing.locate_many
 group: Callable[[list[str], Any, bytearray, list[bytes]], Groups | int] | None = compiled and compiled.group
 """Keys by the node that owns each, or the place of the first one whose owner is UNKNOWN."""
 
 
-def packed(points: list[int]) -> Any:
-    """Points as `locate` and `group` take them."""
-    return array("I", points).tobytes() if compiled else points
+def packed(points: list[int]) -> bytes:
+    """Points as `group` takes them."""
+    return array("I", points).tobytes()

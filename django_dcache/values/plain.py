@@ -60,11 +60,12 @@ def decoder(loads: Mapping[int, Load], beyond: Decode) -> Decode:
     """By flags; what has others goes `beyond`."""
 
     def decode(made_key: str, flags: int, data: bytes) -> Any:
-        if flags not in loads:
+        load = loads.get(flags)
+        if load is None:
             kind = unstamped(flags)
             return beyond(made_key, flags, data) if kind == flags else decode(made_key, kind, data)
         try:
-            return loads[flags](data)
+            return load(data)
         except (Exception, SystemExit) as error:
             # Unpickling runs the class's own code: anything may come out of it.
             raise UnreadableValue(f"{type(error).__name__}: {error}") from error

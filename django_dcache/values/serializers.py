@@ -27,7 +27,7 @@ class Serializer(NamedTuple):
 def find(name: str, pickle_protocol: int = pickle.HIGHEST_PROTOCOL) -> Serializer:
     """The serializer called so, or the object at that dotted path. Raises ConfigurationError."""
     if name == "pickle":
-        return Serializer(PICKLE, partial(pickle.dumps, protocol=pickle_protocol), pickle.loads)
+        return Serializer(PICKLE, lambda value: pickle.dumps(value, pickle_protocol), pickle.loads)
     if name == "json":
         return Serializer(JSON, _json, _from_json)
     if name == "msgpack":

@@ -6,6 +6,7 @@ engine's parser. Every question has an opaque number that its answer echoes.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import count as numbers
 from time import time
 
@@ -20,23 +21,29 @@ OUT_OF_STEP = -1
 """In place of a position: what is there is no answer to what was asked."""
 
 # What is longer than this, in digits or in bytes, is left to the parser.
-_header = re.compile(rb"VA (\d{1,8}) f(\d{1,9}) O(\d{1,10})\r\n").match
-_answer = re.compile(rb"(?:VA (\d{1,8}) f(\d{1,9})|EN) O(\d{1,10})( Z)?\r\n").match
-_added = re.compile(rb"(HD|NS) O(\d{1,10})\r\nHD s\d{1,10} c\d{1,19} f(\d{1,9}) O(\d{1,10})\r\n").fullmatch
-_counted = re.compile(rb"VA (\d{1,2}) O(\d{1,10})\r\n(\d{1,20})( *)\r\n").fullmatch
+_header = re.compile(rb"VA (0|[1-9]\d{0,7}) f(0|[1-9]\d{0,8})").fullmatch
+_header_bytes = 40
+"""More than the longest first line of a value has."""
+_answer = re.compile(rb"(?:VA (0|[1-9]\d{0,7}) f(0|[1-9]\d{0,8})|EN) O(0|[1-9]\d{0,9})( Z)?\r\n").match
+_added = re.compile(rb"(HD|NS) O(\d{1,10})\r\nVA (\d{1,8}) c\d{1,19} f(\d{1,9}) O(\d{1,10})\r\n").match
+_number = re.compile(rb"\d{1,20} *\r\n").fullmatch
 
 # Each takes one tuple: what its places stand for, in this order.
 get = b"mg %b v f O%d\r\n".__mod__
 store = b"ms %b %d F%d T%d O%d\r\n%b\r\n".__mod__
-remove = b"md %b O%d\r\n".__mod__
 touch = b"mg %b T%d O%d\r\n".__mod__
 count = b"ma %b D%d v O%d\r\n".__mod__
-add = b"ms %b %d F%d T%d O%d ME\r\n%b\r\nmg %b s c u f O%d\r\n".__mod__
+add = b"ms %b %d F%d T%d O%d ME\r\n%b\r\nmg %b v c u f O%d\r\n".__mod__
 quiet_store = b"ms %b %d F%d T%d q\r\n%b\r\n".__mod__
 # The classic form takes a node a third less time.
 quiet_remove = b"delete %b noreply\r\n".__mod__
 closing = b"md %b O%%d\r\n" % RESERVED
 """After quiet commands: its answer says that the node is through with them."""
+
+
+def remove(key: bytes, opaque: int) -> bytes:
+    """Delete it."""
+    return b"md %b O%d\r\n" % (key, opaque)
 
 
 def expires(ttl: float | None) -> int:
@@ -46,9 +53,20 @@ def expires(ttl: float | None) -> int:
 
 def found(data: bytes, opaque: int) -> tuple[int, int, int] | None:
     """The flags of the one value that `data` begins with, and where it starts and stops; None if it is not that."""
-    if (match := _header(data)) and int(match[3]) == opaque:
-        return int(match[2]), match.end(), match.end() + int(match[1])
-    return None
+    echo = b" O%d\r\n" % opaque
+    end = data.find(echo, 0, _header_bytes)
+    if end < 0 or (value := _flags_and_size(data[:end])) is None:
+        return None
+    flags, size = value
+    start = end + len(echo)
+    return flags, start, start + size
+
+
+@lru_cache(1024)
+def _flags_and_size(header: bytes) -> tuple[int, int] | None:
+    """Values of a site have few sizes: most of the time this is one look-up."""
+    match = _header(header)
+    return (int(match[2]), int(match[1])) if match else None
 
 
 def missed(data: bytes, opaque: int) -> bool:
@@ -58,26 +76,29 @@ def missed(data: bytes, opaque: int) -> bool:
 
 def done(data: bytes, opaque: int) -> bool | None:
     """The answer to `store`, `remove` and `touch`: False if there was nothing to remove or to touch."""
-    if data[2:] != b" O%d\r\n" % opaque:
-        return None
-    return True if data.startswith(b"HD") else False if data[:2] in (b"NF", b"EN") else None
+    echo = b" O%d\r\n" % opaque
+    return True if data == b"HD" + echo else False if data == b"NF" + echo or data == b"EN" + echo else None
 
 
 def counted(data: bytes, opaque: int) -> int | bool | None:
     """The new number, as the node has it; False if there is none."""
-    match = _counted(data)
-    # Counting down may leave spaces behind the digits.
-    if match and int(match[2]) == opaque and int(match[1]) == len(match[3]) + len(match[4]):
-        return int(match[3])
-    return False if data == b"NF O%d\r\n" % opaque else None
-
-
-def added(data: bytes, opaque: int) -> tuple[bool, int] | None:
-    """The answer to `add`: whether it was stored, and the flags of what is there now. None where a stub is, too."""
-    match = _added(data)
-    if match is None or int(match[2]) != opaque or int(match[4]) != opaque + 1:
+    echo = b" O%d\r\n" % opaque
+    header, found, number = data.partition(echo)
+    if not found:
         return None
-    return match[1] == b"HD", int(match[3])
+    # Counting down may leave spaces behind the digits.
+    if header == b"VA %d" % (len(number) - 2) and _number(number):
+        return int(number)
+    return False if data == b"NF" + echo else None
+
+
+def added(data: bytes, opaque: int) -> tuple[bool, int, bytes] | None:
+    """The answer to `add`: whether it was stored, and what is there now (flags, data). None where a stub is, too."""
+    match = _added(data)
+    if match is None or int(match[2]) != opaque or int(match[5]) != opaque + 1:
+        return None
+    end = match.end() + int(match[3])
+    return (match[1] == b"HD", int(match[4]), data[match.end() : end]) if data[end:] == b"\r\n" else None
 
 
 def questions(keys: Sequence[bytes], first: int) -> bytes:
@@ -95,24 +116,34 @@ def answers(
     """
     position = 0
     while number < len(made_keys):
-        match = _answer(data, position)
-        if match is None:
-            return (position if data.find(b"\n", position) < 0 else OUT_OF_STEP), number
-        size, flags, echo, stub = match.groups()
-        if int(echo) != first + number:
-            return OUT_OF_STEP, number
-        start = end = match.end()
-        if size is not None:
-            end = start + int(size) + 2
-            if len(data) < end:
-                return position, number
-            if not data.startswith(b"\r\n", end - 2):
+        echo = b" O%d\r\n" % (first + number)
+        end = data.find(echo, position, position + _header_bytes)
+        header = data[position:end] if end > 0 else b""
+        start, stub = end + len(echo), None
+        value = None if header == b"EN" else _flags_and_size(header)
+        if value is None and header != b"EN":
+            match = _answer(data, position)
+            if match is None:
+                return (position if data.find(b"\n", position) < 0 else OUT_OF_STEP), number
+            size, flags, opaque, stub = match.groups()
+            if int(opaque) != first + number:
                 return OUT_OF_STEP, number
-        if size is None or stub:
+            start, value = match.end(), (int(flags), int(size)) if size else None
+        if value is None:
             missed.append(made_keys[number])
+            position = start
         else:
-            found[made_keys[number]] = int(flags), data[start : end - 2]
-        position = end
+            flags, size = value
+            end = start + size
+            if len(data) < end + 2:
+                return position, number
+            if data[end : end + 2] != b"\r\n":
+                return OUT_OF_STEP, number
+            if stub:
+                missed.append(made_keys[number])
+            else:
+                found[made_keys[number]] = flags, data[start:end]
+            position = end + 2
         number += 1
     return position, number
 

@@ -51,7 +51,7 @@ OURS = Value(None, 16, None, MINE)
 
 def decides(reply, there=OURS, name=K, node="a"):
     """The round in which the first copy decides."""
-    return {node: {adds(name): reply, Get(name, value=False, token=True, peek=True): there}}
+    return {node: {adds(name): reply, Get(name, token=True, peek=True): there}}
 
 
 def asks(reply, name=K2, node="b"):
