@@ -1,0 +1,129 @@
+"""Django's cache API for event loops: the same operations, and a short cut for what is only read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+from ..flows import Operation
+from ..operations import ABSENT, OVER
+from ..runtime import aio_loop, aio_shortcut
+from ..runtime.aio_shortcut import AsyncNeedsFlow
+from ..values.chunks import InChunks
+from .common import ManyKeys
+
+
+class AsyncMethods(ManyKeys):
+    """Those that are awaited."""
+
+    async def _arun(self, operation: Operation, needs: AsyncNeedsFlow | InChunks | None = None) -> Any:
+        resume, answer = operation.send, None
+        while True:
+            try:
+                flow, arguments = resume(answer)
+            except StopIteration as stop:
+                return stop.value
+            began, rounds = (needs.began, needs.rounds) if needs else (None, ())
+            needs = None
+            try:
+                answer = await aio_loop.run(self.fleet, flow, *arguments, began=began, rounds=rounds)
+                resume = operation.send
+            except Exception as error:
+                resume, answer = operation.throw, error
+
+    async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        made_key = self.make_key(key, version)
+        try:
+            found = await aio_shortcut.get(self.fleet, made_key)
+            if found is None:
+                return default
+            value = self._decoded(made_key, *found)
+        except (AsyncNeedsFlow, InChunks) as needs:
+            return await self._arun(self._get(made_key, default), needs)
+        return default if value is ABSENT else value
+
+    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        values: dict[Any, Any] = {}
+        for made_keys in self._parts(self._made_keys(keys, version)):
+            try:
+                values |= self._values(await aio_shortcut.get_many(self.fleet, made_keys), made_keys)
+            except (AsyncNeedsFlow, InChunks) as needs:
+                values |= await self._arun(self._get_many(made_keys), needs)
+        return values
+
+    async def ahas_key(self, key: Any, version: int | None = None) -> bool:
+        return await self.aget(key, ABSENT, version) is not ABSENT
+
+    async def aget_or_set(
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Any:
+        """`get_or_set`; what `default` returns may also be awaitable."""
+        made_key, needs = self.make_key(key, version), None
+        try:
+            found = await aio_shortcut.get(self.fleet, made_key, loads=True)
+            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+                return value
+        except (AsyncNeedsFlow, InChunks) as more:
+            needs = more.with_traceback(None)
+        operation = self._get_or_set(made_key, default, self._ttl(timeout), self._arun, may_await=True)
+        return await self._arun(operation, needs)
+
+    async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return not await self._arun(self._remove_many((made_key,)))
+        return bool(await self._arun(self._set(made_key, self._item(made_key, value, ttl))))
+
+    async def aset_many(
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[Any]:
+        made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
+        failed: list[str] = []
+        if ttl == OVER:
+            failed += await self._adelete_many(made_keys)
+        else:
+            for items in self._parts(self._items(data, made_keys, ttl)):
+                failed += await self._arun(self._set_many(items))
+        return [made_keys[made_key] for made_key in failed]
+
+    async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return await self.aget(key, ABSENT, version) is ABSENT
+        return bool(await self._arun(self._add(made_key, self._item(made_key, value, ttl))))
+
+    async def atouch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return await self.adelete(key, version)
+        return bool(await self._arun(self._touch(made_key, ttl)))
+
+    async def adelete(self, key: Any, version: int | None = None) -> bool:
+        return bool(await self._arun(self._remove(self.make_key(key, version))))
+
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        await self._adelete_many(self._made_keys(keys, version))
+
+    async def _adelete_many(self, made_keys: Iterable[str]) -> list[str]:
+        failed: list[str] = []
+        for part in self._parts(dict.fromkeys(made_keys)):
+            failed += await self._arun(self._remove_many(part))
+        return failed
+
+    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return int(await self._arun(self._incr(key, self.make_key(key, version), delta)))
+
+    async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return await self.aincr(key, -delta, version)
+
+    async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return int(await self._arun(self._incr_version(key, delta, version)))
+
+    async def adecr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return await self.aincr_version(key, -delta, version)
+
+    async def aclear(self) -> bool:
+        return bool(await self._arun(self._clear()))
+
+    async def aclose(self, **kwargs: Any) -> None:
+        """Nothing, without the thread that Django would do it in."""

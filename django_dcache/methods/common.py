@@ -1,0 +1,57 @@
+"""The keys of one call: Django's by what they are called in the cache, in parts that one operation has time for."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.core.cache.backends.base import default_key_func
+
+from ..errors import UnreadableValue
+from ..flows import Item
+from ..large_values import Large
+from ..operations import ABSENT, Operations
+from ..values.plain import Decode
+
+KEYS_OF_AN_OPERATION = 500
+"""The keys of one call that have the time of one operation: a hundredth of it is enough for them."""
+Value = TypeVar("Value")
+Items = dict[str, Item | Large | None]
+
+
+class ManyKeys(Operations):
+    """What methods for threads and for event loops do with many keys."""
+
+    _decode_bytes: Decode
+
+    def make_key(self, key: Any, version: int | None = None) -> str:
+        if self.key_func is default_key_func:  # The same in one call.
+            return f"{self.key_prefix}:{self.version if version is None else version}:{key!s}"
+        return str(super().make_key(key, version))
+
+    def _made_keys(self, keys: Iterable[Any], version: int | None) -> dict[str, Any]:
+        """Django's keys by their made keys."""
+        if self.key_func is default_key_func:
+            head = f"{self.key_prefix}:{self.version if version is None else version}:"
+            return {f"{head}{key!s}": key for key in keys}
+        return {self.make_key(key, version): key for key in keys}
+
+    def _values(self, found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any]) -> dict[Any, Any]:
+        """By Django's keys."""
+        decode = self._decode_bytes
+        try:
+            return {made_keys[made_key]: decode(made_key, flags, data) for made_key, (flags, data) in found.items()}
+        except UnreadableValue:  # One by one, to see which.
+            values = ((made_keys[made_key], self._decoded(made_key, *data)) for made_key, data in found.items())
+            return {key: value for key, value in values if value is not ABSENT}
+
+    def _parts(self, items: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
+        """As few at a time as have the time that one operation has. None is sent unless every key is legal."""
+        if len(items) <= KEYS_OF_AN_OPERATION:
+            return (items,) if items else ()
+        for made_key in items:
+            self.validate_key(made_key)
+        pairs = iter(items.items())
+        return iter(lambda: dict(islice(pairs, KEYS_OF_AN_OPERATION)), {})
+
+    def _items(self, data: Mapping[Any, Any], made_keys: Mapping[str, Any], ttl: float | None) -> Items:
+        return {made_key: self._item(made_key, data[key], ttl) for made_key, key in made_keys.items()}

@@ -1,0 +1,183 @@
+"""Django's cache API for threads: each method by the short cut, and by its operation where that needs the flow."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+from ..errors import UnreadableValue
+from ..flows import Item, Operation
+from ..operations import ABSENT, OVER
+from ..runtime import shortcut, shortcut_many, shortcut_write
+from ..runtime.shortcut import NeedsFlow
+from ..values.chunks import InChunks
+from ..values.plain import MOST
+from .common import ManyKeys
+
+
+class SyncMethods(ManyKeys):
+    """Those that block."""
+
+    def _run(self, operation: Operation, needs: NeedsFlow | InChunks | None = None) -> Any:
+        """The result of an operation; `needs`: its first rounds, as far as the short cut carried them."""
+        resume, answer = operation.send, None
+        while True:
+            try:
+                flow, arguments = resume(answer)
+            except StopIteration as stop:
+                return stop.value
+            began, rounds = (needs.began, needs.rounds) if needs else (None, ())
+            needs = None
+            try:
+                resume, answer = operation.send, self.fleet.run(flow, *arguments, began=began, rounds=rounds)
+            except Exception as error:
+                resume, answer = operation.throw, error
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        made_key = self.make_key(key, version)
+        try:
+            found = shortcut.get(self.fleet, made_key)
+            if found is None:
+                return default
+            flags, data = found
+            return self._decode_bytes(made_key, flags, data)
+        except (NeedsFlow, InChunks) as needs:
+            return self._run(self._get(made_key, default), needs)
+        except UnreadableValue as error:
+            return self._unreadable(error, default)
+
+    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+        wanted = self._made_keys(keys, version)
+        if len(wanted) == 1:
+            (key,) = wanted.values()
+            value = self.get(key, ABSENT, version)
+            return {} if value is ABSENT else {key: value}
+        values: dict[Any, Any] = {}
+        for made_keys in self._parts(wanted):
+            try:
+                values |= self._values(shortcut_many.get_many(self.fleet, made_keys), made_keys)
+            except (NeedsFlow, InChunks) as needs:
+                values |= self._run(self._get_many(made_keys), needs)
+        return values
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        return self.get(key, ABSENT, version) is not ABSENT
+
+    def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
+        """The value, or what `default` is or returns, stored for next time.
+
+        The right to store is leased before `default` is called and lost to any write meanwhile: a slow loader never
+        overwrites something newer. While one caller loads, others wait briefly instead of loading too.
+        """
+        made_key, needs = self.make_key(key, version), None
+        try:
+            found = shortcut.get(self.fleet, made_key, loads=True)
+            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+                return value
+        except (NeedsFlow, InChunks) as more:
+            needs = more.with_traceback(None)  # A cycle would keep its connections open until it is collected.
+        return self._run(self._get_or_set(made_key, default, self._ttl(timeout), self._run), needs)
+
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        """True if the value can be read now; False if it could not be stored (the old one is gone then)."""
+        made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
+        if ttl == OVER:
+            return not self._delete_many((made_key,))
+        item = self._item(made_key, value, ttl)
+        if type(item) is Item:
+            try:
+                shortcut_write.store(self.fleet, made_key, *item)
+                return True
+            except NeedsFlow as more:
+                needs = more.with_traceback(None)
+        return bool(self._run(self._set(made_key, item), needs))
+
+    def set_many(
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> list[Any]:
+        """The keys that could not be stored."""
+        if len(data) == 1:
+            ((key, value),) = data.items()
+            return [] if self.set(key, value, timeout, version) else [key]
+        made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
+        failed: list[str] = []
+        if ttl == OVER:
+            failed += self._delete_many(made_keys)
+        else:
+            for items in self._parts(self._items(data, made_keys, ttl)):
+                try:
+                    shortcut_many.store_many(self.fleet, items)
+                except NeedsFlow as needs:
+                    failed += self._run(self._set_many(items), needs)
+        return [made_keys[made_key] for made_key in failed]
+
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
+        if ttl == OVER:
+            return self.get(key, ABSENT, version) is ABSENT
+        item = self._item(made_key, value, ttl)
+        if type(item) is Item:
+            try:
+                return shortcut_write.add(self.fleet, made_key, *item, self._codec.readable)
+            except NeedsFlow as more:
+                needs = more.with_traceback(None)
+        return bool(self._run(self._add(made_key, item), needs))
+
+    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if ttl == OVER:
+            return self.delete(key, version)
+        try:
+            return shortcut_write.touch(self.fleet, made_key, ttl)
+        except NeedsFlow as needs:
+            return bool(self._run(self._touch(made_key, ttl), needs))
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        """True if there was something to delete. No client reads it afterwards, whatever its nodes do."""
+        made_key = self.make_key(key, version)
+        try:
+            return shortcut_write.remove(self.fleet, made_key)
+        except NeedsFlow as needs:
+            return bool(self._run(self._remove(made_key), needs))
+
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+        self._delete_many(self._made_keys(keys, version))
+
+    def _delete_many(self, made_keys: Iterable[str]) -> list[str]:
+        """The made keys that may still be read."""
+        failed: list[str] = []
+        for part in self._parts(dict.fromkeys(made_keys)):
+            try:
+                shortcut_many.remove_many(self.fleet, part)
+            except NeedsFlow as needs:
+                failed += self._run(self._remove_many(part), needs)
+        return failed
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """The new number; the TTL stays. Raises ValueError if there is none, TypeError if it is no whole number."""
+        made_key, needs = self.make_key(key, version), None
+        if isinstance(delta, int) and 0 <= delta <= MOST:
+            try:
+                number = shortcut_write.count(self.fleet, made_key, delta)
+                if number is None:
+                    raise ValueError(f"Key {key!r} not found")
+                return number
+            except NeedsFlow as more:
+                needs = more.with_traceback(None)
+        return int(self._run(self._incr(key, made_key, delta), needs))
+
+    def decr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.incr(key, -delta, version)
+
+    def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return int(self._run(self._incr_version(key, delta, version)))
+
+    def decr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self.incr_version(key, -delta, version)
+
+    def clear(self) -> bool:
+        """Empty the fleet, for everybody who shares it."""
+        return bool(self._run(self._clear()))
+
+    def close(self, **kwargs: Any) -> None:
+        """Nothing: Django calls this after every request, and connections survive requests."""

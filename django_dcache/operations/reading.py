@@ -1,0 +1,55 @@
+"""get and get_many."""
+
+from collections.abc import Collection, Generator, Mapping
+from typing import Any
+
+from ..commands import Value
+from ..flows import Operation, Run
+from ..flows.read import fetch
+from ..model.view import View
+from .common import ABSENT, Common, name
+
+
+class Reading(Common):
+    """Operations that change nothing."""
+
+    def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value]]:
+        names: dict[str, bytes] = {}
+        if self.fleet.transport.unreachable:
+            # Django's `cache` sessions look for a free key ten thousand times: each look must cost next to nothing.
+            self._failed(len(made_keys))
+            return {}
+
+        def named(view: View) -> Any:
+            names.update((made_key, name(view, made_key)) for made_key in made_keys)
+            return fetch(view, names.values())
+
+        found = yield Run(named)
+        if found.unanswered:
+            self._failed(found.unanswered)
+        if found and self._doubted(len(found)):
+            return {}
+        return {made_key: found[name] for made_key, name in names.items() if name in found}
+
+    def _doubted(self, found: int) -> bool:
+        """Whether the values that were found have to be misses, because the state can't be proven."""
+        fleet = self.fleet
+        if fleet.options.on_unproven != "miss" or fleet.proven:
+            return False
+        fleet.counters["unproven_misses"] += found
+        return True
+
+    def _get(self, made_key: str, default: Any) -> Operation:
+        found = yield from self._fetch((made_key,))
+        value = yield from self._decode(made_key, found.get(made_key))
+        return default if value is ABSENT else value
+
+    def _get_many(self, made_keys: Mapping[str, Any]) -> Operation:
+        """Values by what `made_keys` has for each made key."""
+        found = yield from self._fetch(made_keys)
+        values: dict[Any, Any] = {}
+        for made_key, key in made_keys.items():
+            value = yield from self._decode(made_key, found.get(made_key))
+            if value is not ABSENT:
+                values[key] = value
+        return values

@@ -1,0 +1,126 @@
+"""set, delete, add, touch, incr and clear."""
+
+from collections.abc import Collection, Generator, Mapping
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+from .. import large_values
+from ..commands import Value
+from ..errors import NoReplica
+from ..flows import Flow, Item, Operation, Run
+from ..flows.add import add
+from ..flows.consensus import clear
+from ..flows.count import count
+from ..flows.count_agree import NotANumber
+from ..flows.write import Outcome, touch, write
+from ..large_values import Large
+from ..model.view import View
+from ..values.chunks import IN_CHUNKS
+from .common import ABSENT, OVER, name
+from .reading import Reading
+
+
+class Writing(Reading):
+    """Operations that change values."""
+
+    def _write(self, changes: Mapping[str, Item | None]) -> Generator[Run, Any, dict[str, Outcome]]:
+        """By made key. Where nothing may be stored yet, what is there is deleted."""
+        names: dict[str, bytes] = {}
+
+        def named(view: View) -> Any:
+            names.update((made_key, name(view, made_key)) for made_key in changes)
+            return write(view, {names[key]: None if view.young(key) else item for key, item in changes.items()})
+
+        outcomes: dict[bytes, Outcome] = yield Run(named)
+        written = {made_key: outcomes[name] for made_key, name in names.items()}
+        if refused := [item for key, item in changes.items() if item is not None and written[key].refused]:
+            self.fleet.reports.values_refused([len(item.data) for item in refused])
+        if failed := sum(outcome.failed(changes[made_key] is not None) for made_key, outcome in written.items()):
+            self._failed(failed)
+        return written
+
+    def _set_many(self, items: Mapping[str, Any]) -> Operation:
+        """The made keys of those that could not be stored."""
+        if any(isinstance(item, Large) for item in items.values()):
+            list(map(self.validate_key, items))
+            outcomes = yield from large_values.replace(self.fleet, items, self._write)
+        else:
+            outcomes = yield from self._write(items)
+        return [made_key for made_key in items if not outcomes[made_key].successful]
+
+    def _remove_many(self, made_keys: Collection[str]) -> Operation:
+        """The made keys that may still be read."""
+        outcomes = yield from self._write(dict.fromkeys(made_keys))
+        return [made_key for made_key in made_keys if not outcomes[made_key].acknowledged]
+
+    def _set(self, made_key: str, item: Item | Large | None) -> Operation:
+        return not (yield from self._set_many({made_key: item}))
+
+    def _remove(self, made_key: str) -> Operation:
+        """Whether there was something to delete."""
+        return (yield from self._write({made_key: None}))[made_key].existed
+
+    def _add(self, made_key: str, item: Item | Large | None) -> Operation:
+        if isinstance(item, Large):
+            self.validate_key(made_key)
+            return (yield from large_values.add(self.fleet, made_key, item, self._add))
+
+        def readable(there: Value) -> bool:
+            return bool(there.flags & IN_CHUNKS) or self._codec.readable(made_key, there.flags, there.data)
+
+        def named(view: View) -> Any:
+            if not view.trusted:
+                return _unproven(view)
+            if item is None or view.young(made_key):
+                return _refuse()
+            return add(view, name(view, made_key), item, readable)
+
+        return (yield from self._settled(Run(named), False))
+
+    def _touch(self, made_key: str, ttl: float | None) -> Operation:
+        return (yield from self._settled(Run(lambda view: touch(view, name(view, made_key), ttl)), False))
+
+    def _incr(self, key: Any, made_key: str, delta: int) -> Operation:
+        if not isinstance(delta, int):
+            raise TypeError(f"delta is {type(delta).__name__}, want a whole number")
+        try:
+            run = Run(lambda view: count(view, name(view, made_key), delta) if view.trusted else _unproven(view))
+            number = yield from self._settled(run, None)
+        except NotANumber as error:
+            found = yield from self._decode(made_key, error.value)
+            if type(found) is int:
+                raise OverflowError(f"Key {key!r} holds {found}, which takes more than 64 bits") from None
+            if found is not ABSENT:
+                raise TypeError(f"Key {key!r} does not hold a whole number") from None
+            number = None  # It can't be read.
+        except OverflowError as error:
+            raise OverflowError(f"Key {key!r}: {error}") from None
+        if number is None:
+            raise ValueError(f"Key {key!r} not found")
+        return number
+
+    def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation:
+        version = self.version if version is None else version
+        made_key, target = self._made(key, version), self._made(key, version + delta)
+        value = yield from self._get(made_key, ABSENT)
+        if value is ABSENT:
+            raise ValueError(f"Key {key!r} not found")
+        # In one operation, so that the call lasts two timeouts at most.
+        ttl, changes = self._ttl(DEFAULT_TIMEOUT), {made_key: None}
+        yield from self._set_many(changes if ttl == OVER else {target: self._item(target, value, ttl)} | changes)
+        return version + delta
+
+    def _clear(self) -> Operation:
+        return (yield Run(clear)) or self._failed(1)
+
+
+def _refuse() -> Flow[bool]:
+    yield from ()
+    return False
+
+
+def _unproven(view: View) -> Flow[Any]:
+    """By a map that may be old no write is acknowledged."""
+    yield from ()
+    raise NoReplica("too few keepers answered to prove the fleet's state", epoch=view.epoch)
