@@ -24,20 +24,25 @@ class DistributedCache(SyncMethods, AsyncMethods):
             self.fleet = registry.fleet(fleet_alias(location), location, options, owners(options))
         except ConfigurationError as error:
             self._unusable = checks.unusable(error)
+            self.__class__ = UnusableCache
             return
         self._codec = self.fleet.codec
         self._decode_bytes = self._codec.decode
         self._item_bytes = item_bytes(self.fleet.options)
 
-    def __getattr__(self, name: str) -> Any:
-        # `manage.py check` makes every backend, and has to come to its end: what can't be used fails where it is used.
-        if name in ("fleet", "_codec", "_decode_bytes", "_item_bytes"):
-            raise self._unusable
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     def staleness_bound(self) -> float:
         """Seconds by which what is read now may lag an acknowledged write, at most (see `Fleet.staleness_bound`)."""
         return self.fleet.staleness_bound()
+
+
+class UnusableCache(DistributedCache):
+    """One that is configured wrongly. `manage.py check` makes every backend, and has to come to its end: what can't be
+    used fails where it is used. A class of its own, since `__getattr__` makes every other look-up slower."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("fleet", "_codec", "_decode_bytes", "_item_bytes"):
+            raise self._unusable
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 @receiver(request_started, dispatch_uid="django_dcache.budget")
