@@ -10,7 +10,7 @@ class LibMCCache(BaseMemcachedCache):
     """libmc: C++, ketama, pickles by itself."""
 
     def __init__(self, server: Any, params: dict[str, Any]):
-        import libmc
+        import libmc  # Here, as below: a client that is not installed is left out.
 
         super().__init__(server, params, library=libmc, value_not_found_exception=ValueError)
 
@@ -39,7 +39,7 @@ class MetaMemcacheCache(BaseCache):
     """meta-memcache with its Rust socket. It reads many keys at once; writes of many go one by one."""
 
     def __init__(self, server: Any, params: dict[str, Any]):
-        from meta_memcache import CacheClient, ServerAddress, connection_pool_factory_builder
+        from meta_memcache import CacheClient, ServerAddress, connection_pool_factory_builder  # Here: see above.
 
         super().__init__(params)
         addresses = [ServerAddress(host, int(port)) for host, port in (node.split(":") for node in server)]

@@ -9,9 +9,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # Settings may import this package: what needs Django comes when it is asked for.
     if name == "invalidate":
-        from .invalidation import invalidate
+        from .invalidation import invalidate  # Here: settings may import this package, and it needs them.
 
         return invalidate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,6 @@ class CacheConfig(AppConfig):
     verbose_name = "Distributed cache"
 
     def ready(self) -> None:
-        from .checks import register
+        from .checks import register  # Here: it needs the settings.
 
         register()

@@ -102,7 +102,7 @@ class Value(NamedTuple):
     won: bool = False
     """A miss, and the right to fill it is the asker's."""
     stub: bool = False
-    """A miss that somebody is about to fill (or the asker, if `won`)."""
+    """A miss that a client is about to fill (the asker, if `won`)."""
 
 
 class Refused(NamedTuple):

@@ -199,7 +199,7 @@ class Configuration:
     layout: Layout
     options: Options = field(default_factory=Options)
     owners: tuple[str, ...] = ()
-    """By what the project is known that the fleet belongs to, as it is now and as it was; empty: anybody's."""
+    """By what the project is known that the fleet belongs to, as it is now and as it was; empty: no project owns it."""
 
     @property
     def fleet(self) -> str:

@@ -7,7 +7,7 @@
     │   └── UnknownFormat       … because a newer release wrote it
     │       ├── NotOurs         … because it is another project's
     │       └── UntrustedState  … because we did not sign it, or it can't be true
-    ├── Conflict                somebody else holds or has moved what this call wanted to change
+    ├── Conflict                another process holds or has moved what this call wanted to change
     ├── TooManyPrefixes         the fleet state has no room for another prefix generation
     ├── UnreadableValue         stored bytes that are no value, or not one that may be decoded here
     ├── ValueTooLarge           above OPTIONS["max_value"]; nothing was sent

@@ -88,7 +88,7 @@ def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
 
 
 def delete(order: Order) -> list[str]:
-    """Delete the keys of `order` on the local fleet; those that somebody may still read, because too few nodes and
+    """Delete the keys of `order` on the local fleet; those that a process may still read, because too few nodes and
     keepers could be told."""
     fleet, made = _cache(order.alias).fleet, order.made
     failed: list[str] = []
@@ -120,7 +120,7 @@ def immediate(order: Order) -> bool:
 
 
 def carry_out(order: Order) -> bool:
-    """Carry out what is immediate; whether nobody can read any of it now, or within `freshness` if it is a prefix.
+    """Carry out what is immediate; whether no process reads any of it now, or after `freshness` if it is a prefix.
 
     Raises TooManyPrefixes.
     """
@@ -140,7 +140,7 @@ def carry_out(order: Order) -> bool:
 
 
 def just_here(order: Order) -> Callable[[], None]:
-    """The recorder without a manager: nobody else is told."""
+    """The recorder without a manager: no other region is told."""
     if not immediate(order):
         raise ConfigurationError("invalidating a prefix that is not in OPTIONS needs dcache_manager in INSTALLED_APPS")
     return partial(_carry_out, order)

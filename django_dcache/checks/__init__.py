@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 
@@ -25,14 +26,10 @@ def register() -> None:
 
 
 def check_caches(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    from django.conf import settings
-
     return messages(settings.CACHES)
 
 
 def check_production(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    from django.conf import settings
-
     return production.messages(entries_of(settings.CACHES))
 
 
@@ -49,7 +46,6 @@ def unusable(error: ConfigurationError) -> ImproperlyConfigured:
     """
     if _registered:
         return ImproperlyConfigured(error.detail)
-    from django.conf import settings
     from django.core.management.base import SystemCheckError  # Here: it is slow to import, and seldom needed.
 
     class Misconfigured(ImproperlyConfigured, SystemCheckError):

@@ -111,9 +111,8 @@ def _doubts(entry: Entry, options: Options) -> Messages:
     layout = entry.configuration.layout
     if layout.replicas > len(layout.nodes):
         hint = f"Name more nodes in LOCATION, or write 'replicas': {len(layout.nodes)}."
-        said = (
-            f"replicas is {layout.replicas}, but LOCATION names {len(layout.nodes)} node(s): so many copies there are"
-        )
+        nodes = len(layout.nodes)
+        said = f"replicas is {layout.replicas}, but LOCATION names {nodes} node(s): each key has {nodes} copies at most"
         yield entry.warning("W001", said, hint)
     for name, most in MOST_SECONDS.items():
         if (seconds := getattr(options, name)) > most:

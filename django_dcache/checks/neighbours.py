@@ -28,7 +28,7 @@ def _common_keys(one: Entry, other: Entry) -> Messages:
     try:
         same = one.key() == other.key()
     except Exception:
-        return  # It is said of the alias.
+        return  # The check of the alias reports it.
     if same:
         said = f"it shares its keys with cache {other.alias!r}: the same nodes, KEY_PREFIX and VERSION"
         yield one.warning("W004", said, "Give each alias a KEY_PREFIX of its own.")

@@ -33,7 +33,7 @@ class Parser(Protocol):
 
 
 class Question(Protocol):
-    """What is said over a connection, and what reads the answer."""
+    """Bytes to be sent over a connection, and what reads the answer."""
 
     @property
     def request(self) -> bytes: ...
@@ -53,8 +53,8 @@ class Engine:
     """What reads the replies, from the commands, the opaque number of the first, the serial number of the connection
     that tokens are bound to, and the most bytes of a value: a larger one is not kept while it comes, and is a miss."""
     greeting: Callable[[Node], Question]
-    """What is said first on a connection to a node, and once more on one that was idle for long: a node that can't be
-    used says so before anything is at stake."""
+    """The first command on a connection to a node, sent once more on one that was idle for long: a node that can't be
+    used shows it before anything is at stake."""
     numbered: bool
     """Each reply says which command it answers."""
     hot: ModuleType | None = None

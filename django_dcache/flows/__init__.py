@@ -54,7 +54,7 @@ class Shun:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait a little: somebody else is about to change what was just seen."""
+    """Wait a little: another process is about to change what was just seen."""
 
     seconds: float
 
@@ -103,7 +103,7 @@ Operation = Generator[Run, Any, Any]
 def lost(command: Command, reply: Reply | NodeFailure, purge: bool = False) -> bool:
     """Whether the copy may be out of step now. A refused delete or addition is as bad as a silent one.
 
-    `purge`: the copy is one that joins or leaves. If its node is in the fleet no more, nobody reads it either.
+    `purge`: the copy is one that joins or leaves. If its node has left the fleet, no process reads it either.
     """
     if purge and isinstance(reply, NotServed):
         return False

@@ -11,7 +11,8 @@ from zlib import crc32
 from ..commands import Answer, Flush, Get, Store, Value
 from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
 from ..model.documents import TRACE
-from ..model.state import MAX_PREFIXES, WHOLE_NODE, FleetState, Slot, prefix_slot, state_key, trace_key
+from ..model.generations import WHOLE_NODE
+from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key, trace_key
 from ..model.topology import Topology, server_of
 from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Replies, Urgent
@@ -121,7 +122,7 @@ def _planted_anew(state: FleetState) -> FleetState:
 
 
 def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
-    """Make whatever `lost` slots hold unreachable, for everybody, before a write is acknowledged.
+    """Make what the `lost` slots hold unreachable, for every process, before a write is acknowledged.
 
     False: no majority could be told, and the bump is a debt of this process now; or the fleet is more than one epoch
     ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
@@ -252,7 +253,7 @@ def _stores(view: View, state: FleetState, document: bytes, reply: object) -> li
 
 
 def _digest(state: FleetState) -> int:
-    """What the flags of its document are, whoever signed it."""
+    """The flags of its document, whichever process signed it."""
     return crc32(state.encode())
 
 

@@ -21,11 +21,11 @@ class Filled(dict[bytes, Value]):
     size = 0
     """Bytes of them."""
     gone = 0
-    """Nobody had it any more."""
+    """No copy had it any more."""
     failed = 0
-    """Not on the target, because a node did not answer or somebody else holds the lease."""
+    """Not on the target, because a node did not answer or another client holds the lease."""
     busy = 0
-    """Of these, how many somebody else fills, or has just written."""
+    """Of these, how many another client fills, or has just written."""
     silent: Collection[bytes] = ()
     """The names for which no source answered."""
 
@@ -38,7 +38,7 @@ def fill(
     Without `value` the caller doesn't care what is on the target already, and only its existence is asked for. With
     `share` it fills under leases of others too, who seem to be dead: the token of their stub, seen before the source is
     read, is as good as theirs. Of two who fill with one token the second finds it void. A view that is not proven fills
-    nothing: what it finds at a source may have been disowned, and everybody would read it on the target.
+    nothing: what it finds at a source may have been disowned, and every process would read it on the target.
     """
     found = Filled()
     tokens: dict[bytes, Token] = {}

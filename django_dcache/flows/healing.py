@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from ..commands import Get
 from ..errors import NodeFailure, UnknownFormat
-from ..model.state import WHOLE_NODE, FleetState, Note, Slot, note_slot, settled_slot, state_key
+from ..model.generations import WHOLE_NODE
+from ..model.state import FleetState, Note, Slot, note_slot, settled_slot, state_key
 from ..model.topology import Layout, Phase, Topology
 from ..model.view import View
 from . import Brief, Flow, Shun
@@ -137,7 +138,7 @@ def _eject(view: View, node: str, number: int) -> Flow[bool]:
             floor = state.generation(name, WHOLE_NODE)
             state = state.bumped({note_slot(name, Note.EJECTED): floor}) if ours else state
         told = {note_slot(node, Note.REFUTED): number, note_slot(node, Note.SERIES): _series(state, node, minute)}
-        if layout.replicas == 1:  # Every process shuns it, so nobody can be heard under an older generation.
+        if layout.replicas == 1:  # Every process shuns it, so none can be heard under an older generation.
             told[settled_slot(node, WHOLE_NODE)] = state.generation(node, WHOLE_NODE)
         return replace(state.bumped(told), topology=after)
 

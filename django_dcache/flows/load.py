@@ -63,7 +63,7 @@ def fetch_or_load(
     try:
         item, view = yield Load(load)
     except GeneratorExit:
-        raise  # Nobody carries our rounds any more: others take the stubs over.
+        raise  # Our rounds are carried no more: others take the stubs over.
     except BaseException:
         yield from _release(view, name, lease.own)
         raise

@@ -46,7 +46,7 @@ class Moved(NamedTuple):
     failed: int = 0
     """Not there yet: to be tried again."""
     busy: int = 0
-    """Of these, how many somebody else fills, or has just written. The others' nodes did not answer."""
+    """Of these, how many another process fills, or has just written. The others' nodes did not answer."""
 
     @property
     def complete(self) -> bool:
@@ -63,7 +63,7 @@ def hold_lease(view: View, owner: bytes) -> Flow[bytes | None]:
     keepers = sorted(set(chain(*view.state.topology.keepers)))
     replies = yield {name: [Get(key, token=True)] for name in keepers}
     ours: set[str] = set()
-    other = b"nobody that answers"
+    other = b"no keeper that answers"
     stores: dict[str, list[Store]] = {}
     lease = view.documents.seal(LEASE, owner, view.wall_clock() + LEASE_TTL)
     for name, (reply,) in replies.items():
@@ -98,7 +98,7 @@ def drop_lease(view: View, owner: bytes) -> Flow[None]:
 
 
 def _holder(view: View, reply: Value) -> bytes | None:
-    """Who holds this lease; None: nobody, whatever it says."""
+    """The conductor that holds this lease; None if no conductor of ours signed it."""
     return view.documents.unseal(LEASE, reply.data or b"", view.wall_clock()) or None
 
 
@@ -137,7 +137,7 @@ def publish(view: View, topology: Topology, fence: int, bump: Iterable[str] = ()
 
 
 def ask(view: View, wish: str) -> Flow[None]:
-    """Tell whoever conducts to "run", "pause" or "cancel". Raises NoMajority."""
+    """Tell the conductor to "run", "pause" or "cancel". Raises NoMajority."""
 
     def change(state: FleetState) -> FleetState:
         if state.control.wish == wish:

@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def acknowledged(self) -> bool:
-        """For a delete: nobody will read what was there before."""
+        """For a delete: no process will read what was there before."""
         return not self.broken
 
     @property
@@ -173,5 +173,5 @@ def _bring(view: View, name: bytes, place: Place) -> Flow[bool]:
             if not (yield from fill(view, {name: place}, target, share=attempt == FILLS - 2)).failed:
                 arrived = True
                 break
-            yield Pause(FILL_WAIT)  # Somebody else is about to fill it, or died before.
+            yield Pause(FILL_WAIT)  # Another client is about to fill it, or died before.
     return arrived

@@ -176,7 +176,7 @@ class SyncMethods(ManyKeys):
         return self.incr_version(key, -delta, version)
 
     def clear(self) -> bool:
-        """Empty the fleet, for everybody who shares it."""
+        """Empty the fleet, for every alias, project and process that shares its nodes."""
         return bool(self._run(self._clear()))
 
     def close(self, **kwargs: Any) -> None:

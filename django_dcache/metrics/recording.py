@@ -37,7 +37,7 @@ METHODS: dict[str, Callable[[Any, int], Judged]] = {
     "set_many": lambda failed, count: ("no" if failed else "ok", 0, 0),
     "get_many": lambda found, count: ("ok", len(found), max(0, count - len(found))),
 }
-"""What a result, for so many keys, comes to. `get` apart, which has to be quick."""
+"""What a result comes to, for this number of keys. `get` apart, which has to be quick."""
 MANY = ("get_many", "set_many", "delete_many")
 
 

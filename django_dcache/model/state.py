@@ -11,7 +11,8 @@ from enum import IntEnum
 from typing import Any
 
 from ..errors import InvalidTopology, UnknownFormat
-from .keys import RESERVED, SLOTS
+from .generations import NONE, WHOLE_NODE, Generations
+from .keys import RESERVED
 from .topology import Topology, strict
 
 FORMAT = 1
@@ -24,8 +25,6 @@ MAX_COUNT = 2**53
 """A note may be a time, and a prefix may be invalidated many times a second for years."""
 MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
-WHOLE_NODE = -1
-"""In place of a slot number: every slot of the node."""
 Slot = tuple[str, int]
 """(node name, slot number)"""
 
@@ -33,41 +32,6 @@ Slot = tuple[str, int]
 # releases like any node's generations (docs/adr/0010, 0016).
 _PREFIX, _SETTLED, _NOTES, _OWNER = " ", "=", "!", "@"
 _DROPPED = _SETTLED
-_slots = frozenset(map(str, range(SLOTS)))
-
-
-@dataclass(frozen=True, slots=True)
-class Generations:
-    """The generations of one node's slots: `floor` for all of them, `above` for those bumped since."""
-
-    floor: int = 0
-    above: dict[int, int] = field(default_factory=dict)
-
-    def of(self, slot: int) -> int:
-        """Of one slot; of `WHOLE_NODE`, the floor."""
-        return self.above.get(slot, self.floor)
-
-    @property
-    def highest(self) -> int:
-        return max([self.floor, *self.above.values()])
-
-    def merge(self, other: "Generations") -> "Generations":
-        floor = max(self.floor, other.floor)
-        slots = self.above.keys() | other.above.keys()
-        above = {slot: max(self.of(slot), other.of(slot)) for slot in slots}
-        if len(above) == SLOTS:
-            floor = max(floor, min(above.values()))
-        return Generations(floor, {slot: value for slot, value in above.items() if value > floor})
-
-    def at_least(self, slot: int, value: int) -> "Generations":
-        return self.merge(Generations(value) if slot == WHOLE_NODE else Generations(0, {slot: value}))
-
-    def bump_all(self, at_least: int = 0) -> "Generations":
-        """Every slot is new."""
-        return Generations(max(self.highest + 1, at_least))
-
-
-NONE = Generations()
 
 
 def prefix_slot(made_prefix: str) -> Slot:
@@ -97,7 +61,7 @@ class Note(IntEnum):
     SERIES = 3
     """When that was, in minutes, and how often in a row (healing.py)."""
     OUT = 4
-    """The node's generation when it was taken out of service, by whomever."""
+    """The node's generation when it was taken out of service, by an operator or by the processes."""
 
 
 def note_slot(node: str, note: Note) -> Slot:
@@ -149,7 +113,7 @@ class FleetState:
         return {node: number for node, number in numbers.items() if number > self.note(node, Note.REFUTED)}
 
     def ejected(self, node: str) -> bool:
-        """Whether the processes took this node out by themselves, and nobody has decided anything about it since."""
+        """Whether the processes took this node out by themselves, and no operator has changed that since."""
         out = any(node in layout.out for layout in self.topology.layouts)
         return out and self.note(node, Note.EJECTED) == self.generation(node, WHOLE_NODE) > 0
 
@@ -215,17 +179,14 @@ class FleetState:
         return state.bumped({note_slot(node, Note.OUT): state.generation(node, WHOLE_NODE)})
 
     def empty(self, node: str) -> bool:
-        """Whether `node` was taken out, and nobody can have stored anything on it in its present generation."""
+        """Whether `node` was taken out, and no process can have stored anything on it in its present generation."""
         return self.note(node, Note.OUT) == self.generation(node, WHOLE_NODE) > 0
 
     def encode(self) -> bytes:
         document = {
             "format": STAND_INS if self.topology.has_stand_ins else FORMAT,
             "topology": self.topology.to_json(),
-            "generations": {
-                node: {"floor": g.floor, "above": {str(slot): value for slot, value in sorted(g.above.items())}}
-                for node, g in sorted(self.generations.items())
-            },
+            "generations": {node: generations.to_json() for node, generations in sorted(self.generations.items())},
             "fence": self.fence,
             "control": {"serial": self.control.serial, "wish": self.control.wish},
         }
@@ -247,7 +208,7 @@ class FleetState:
             raise InvalidTopology("a fence or a serial out of range")
         if control["wish"] not in ("run", "pause", "cancel"):
             raise InvalidTopology(f"unknown wish {control['wish']!r}")
-        generations = {node: _generations(entry, _limit(node)) for node, entry in want["generations"].items()}
+        generations = {node: Generations.from_json(entry, _limit(node)) for node, entry in want["generations"].items()}
         return cls(Topology.from_json(want["topology"]), generations, want["fence"], Control(**control))
 
 
@@ -271,15 +232,6 @@ def _without_leavers(generations: dict[str, Generations], topology: Topology) ->
 
 def _limit(node: str) -> int:
     return MAX_COUNT if node.startswith((_PREFIX, _SETTLED + _PREFIX, _NOTES)) else MAX_GENERATION
-
-
-def _generations(entry: Any, limit: int) -> Generations:
-    want = strict(entry, {"floor": int, "above": dict})
-    if not all(slot in _slots and type(value) is int for slot, value in want["above"].items()):
-        raise InvalidTopology("a slot that is none, or whose generation is no number")
-    if not all(0 <= value < limit for value in (want["floor"], *want["above"].values())):
-        raise InvalidTopology("a generation out of range")
-    return Generations(want["floor"]).merge(Generations(0, {int(slot): v for slot, v in want["above"].items()}))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 from . import keys
 from .documents import UNSIGNED, Documents
+from .generations import WHOLE_NODE
 from .keys import Position, position
 from .placement import Placement, Route
 from .stamps import Generation, stamped
-from .state import WHOLE_NODE, FleetState, Slot, is_prefix, prefix_slot, settled_slot
+from .state import FleetState, Slot, is_prefix, prefix_slot, settled_slot
 from .topology import absent_nodes, server_of
 
 
@@ -59,7 +60,7 @@ SLOTS_IN_A_MINUTE = 4
 class Allowance:
     """How many slots of a node this process may bump in a minute because it could send nothing there.
 
-    A client that is cut off from one node goes on writing to it. By bumping a slot for each of these writes it would
+    A client that is cut off from one node keeps writing to it. By bumping a slot for each of these writes it would
     empty a node that serves all the others.
     """
 
@@ -97,7 +98,7 @@ class View:
     freshness: float = FOR_EVER
     """Seconds for which a proof is good."""
     serves: bool = True
-    """Whether this process goes on without a proof (`on_unproven`)."""
+    """Whether this process continues without a proof (`on_unproven`)."""
     owners: tuple[str, ...] = ()
     """By what this process's project is known; documents of others are left alone. Empty: all are read."""
     documents: Documents = UNSIGNED

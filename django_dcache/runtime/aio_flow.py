@@ -1,7 +1,7 @@
 """A flow that is carried on by the replies that arrive, not by the task that asked for it.
 
 A task that is cancelled leaves at once. What it began is brought to its end all the same, because a write that may have
-happened has to be bumped when its reply is lost, whoever was waiting for it.
+happened has to be bumped when its reply is lost, whether or not its caller still waits.
 """
 
 from asyncio import CancelledError, Future, ensure_future, get_running_loop, sleep

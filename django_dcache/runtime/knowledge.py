@@ -86,7 +86,7 @@ class Knowledge:
         return proven and self._healer.needed(self.view)
 
     def tried_to_prove(self, proven: bool, began: float) -> None:
-        """What came of an attempt. Said after it: whoever comes meanwhile has to find its view too old, and to wait."""
+        """What came of an attempt. Told after it: a caller that comes meanwhile finds its view too old, and waits."""
         if proven:
             # Only here: a process that bumps all the time has a proof all the time, and must look at its nodes too.
             self._renew(self.view.proven_at + self.options.freshness / 2, True)

@@ -11,8 +11,8 @@ from itertools import takewhile
 
 from ..errors import InvalidKey
 from ..model import keys
+from ..model.generations import NONE, WHOLE_NODE, Generations
 from ..model.stamps import StampedName
-from ..model.state import NONE, WHOLE_NODE, Generations
 from ..model.topology import server_of
 from ..model.view import Standing, View
 from ..transport.nodes import Transport
@@ -80,7 +80,7 @@ class Plans:
         """Every key has one copy."""
         # One more than there are points: the ring wraps.
         self._plans: list[Plan | None] = [None] * (len(self._points) + 1)
-        # The ring in equal parts, so many that most of them have one plan: it is found without a search.
+        # The ring in equal parts, small enough that most of them have one plan: it is found without a search.
         self._shift = max(0, 32 - (PARTS * len(self._points)).bit_length())
         self._parts: list[Plan | None] = [None] * (2**32 >> self._shift)
         # For the compiled `group`: the number of each point's reader, and what precedes the names on that node.

@@ -85,7 +85,7 @@ class Reports(Observer):
             )
 
     def values_refused(self, sizes: Sequence[int]) -> None:
-        """Nodes took none of these values, of so many bytes."""
+        """Nodes took none of these values; `sizes` in bytes."""
         self._counters["refused"] += len(sizes)
         if count := self._due("value_refused"):
             extra = {"action": "value_refused", "fleet": self._fleet, "bytes": max(sizes), "count": count}

@@ -14,7 +14,7 @@ def socket_address(address: str) -> tuple[socket.AddressFamily, Any]:
 
 
 class HeldPort:
-    """A port picked by the kernel, and ours until `close()` whether anybody listens on it or not.
+    """A port picked by the kernel, and ours until `close()` whether a server listens on it or not.
 
     A port that is only known to be free may be given away while its node is down: to another process, or to a client
     as its *own* end, and a client that then dials the dead node meets itself and hears its commands come back as

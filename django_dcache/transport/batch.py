@@ -14,7 +14,7 @@ NO_TIME = float("-inf")
 """The deadline of a round that comes too late to be sent. Any other is looked at only once it has been sent: what
 passes until then is the slowness of this process (flows/lateness.py)."""
 BYTES_PER_SECOND = 10_000_000
-"""A round has a second more for so many bytes that it sends: a slow link, or a large batch, is no slow node."""
+"""A round has one more second for each of these that it sends: a slow link, or a large batch, is no slow node."""
 
 
 class Sent(NamedTuple):

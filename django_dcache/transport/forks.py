@@ -11,7 +11,7 @@ from collections.abc import Callable
 from os import getpid
 
 MADV_WIPEONFORK = 18
-"""Linux: a child gets the page filled with zeros, whoever forks."""
+"""Linux: a child gets the page filled with zeros, whichever library forks."""
 
 
 def _own_page() -> mmap.mmap | bytes:

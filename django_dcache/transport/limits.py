@@ -16,7 +16,7 @@ class Limits:
     idle_connections: int = 64
     tls: ssl.SSLContext | None = None
     address_remap: Callable[[str], str] | None = None
-    """From a node's address, which is the same for everybody, to where this process reaches it."""
+    """From a node's address, which is the same for every process, to where this process reaches it."""
     max_connections: int = 256
     most_bytes: int = 2**30
     """Of a value in a reply: a larger one is a miss."""

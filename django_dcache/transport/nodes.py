@@ -60,7 +60,7 @@ class Transport:
 
     @property
     def unreachable(self) -> bool:
-        """Whether every node is down and none is due for a probe: to ask would be in vain."""
+        """Whether every node is down and none is due for a probe: there is no node to ask."""
         return all(pool.breaker.refuses for pool in self._pools.values())
 
     def slow_nodes(self) -> frozenset[str]:

@@ -11,7 +11,7 @@ class Observer:
         """The node is left alone from now on, but for probes; this was the last of its failures."""
 
     def node_up(self, node: Node, seconds: float) -> None:
-        """It is used as any other again, after so many seconds."""
+        """It is used as any other again; it was not for `seconds`."""
 
     def node_unresolved(self, node: Node, failure: NodeFailure) -> None:
         """Its name has no address: no state of the node, and it may be so for each operation."""

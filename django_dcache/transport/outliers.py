@@ -6,7 +6,7 @@ from statistics import median
 TIMES = 10.0
 """How many times slower than the median of the others a node has to be."""
 FLOOR = 0.005
-"""Seconds below which nobody is slow."""
+"""Seconds below which no node is slow."""
 WEIGHT = 0.2
 """Of the newest answer in the running mean."""
 FORGIVENESS = 0.9

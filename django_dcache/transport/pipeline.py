@@ -1,6 +1,6 @@
 """One connection that the tasks of an event loop share: their batches are pipelined on it, replies come back in order.
 
-A batch that nobody waits for any more keeps its place in the line. Its replies are read and dropped when they come, so
+A batch whose caller has left keeps its place in the line. Its replies are read and dropped when they come, so
 one that is late costs those behind it nothing.
 """
 
@@ -69,7 +69,7 @@ class Exchange:
 
 
 class Owner(Protocol):
-    """Whoever opened a pipeline. It and the exchanges are told of anything only when the pipeline is in order again."""
+    """What opened a pipeline. It and the exchanges are told of anything only when the pipeline is in order again."""
 
     def homeless(self, exchanges: Sequence[Exchange]) -> None:
         """They were not sent, or can be repeated: another connection may carry them."""
@@ -99,7 +99,7 @@ class Pipeline:
 
     @property
     def open(self) -> bool:
-        """Whether it takes on more. One that keeps somebody waiting beyond a deadline has to catch up first."""
+        """Whether it takes on more. One that keeps a caller waiting beyond a deadline has to catch up first."""
         return not (self._overdue or self._retired or self.closed)
 
     @property
@@ -185,7 +185,7 @@ class Pipeline:
         start = 0
         while start < len(data):
             if not self._line:
-                raise ProtocolViolation("a reply that nobody asked for")
+                raise ProtocolViolation("a reply that was not asked for")
             exchange = self._line[0]
             parser = exchange.parser
             assert parser is not None
@@ -229,7 +229,7 @@ class Pipeline:
             exchange.done = True
         self._overdue += len(due)
         if due and (self._unsent or all(exchange.done for exchange in self._line)):
-            # Half a batch can't be taken back and must not be completed late; or nobody is waiting any more.
+            # Half a batch can't be taken back and must not be completed late; or no caller is waiting any more.
             self._lose(ConnectionLost("closed by us, as it did not answer in time", node=self.connection.node))
         for exchange in due:
             exchange.fail(failure)

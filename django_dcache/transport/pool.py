@@ -83,7 +83,7 @@ class Pool:
         return self.open(until - self._clock())
 
     def _idle(self, seconds: float) -> Connection | None:
-        """One that is there: what was idle for long has `seconds` to say so."""
+        """One that is there: one that was idle for long has `seconds` to answer a greeting."""
         while self.idle:
             try:
                 connection = self.idle.pop()

@@ -118,7 +118,7 @@ class Session:
         self._connections[name] = pool, connection
 
     def drop(self, name: str) -> None:
-        """Close this flow's connection to the node: what it might still say is of no use to anybody."""
+        """Close this flow's connection to the node: what it might still say is of no use."""
         held = self._connections.pop(name, None)
         if held:
             held[1].close()
@@ -201,7 +201,7 @@ class Exchange:
             self._fail(failure)
 
     def receive(self, until: float) -> None:
-        """Take what has come. There is no end to what a mad node sends."""
+        """Take what has come. A broken node may never stop sending."""
         try:
             while not self.done:
                 data = self.connection.receive()

@@ -15,6 +15,7 @@ def main(spec: dict[str, Any]) -> None:
     logging.getLogger("django_dcache").addHandler(logging.NullHandler())
     if spec["plugin"]:
         resolve_name(spec["plugin"])()
+    # Here: a plugin may change the product first.
     from dcache_manager.errors import Cancelled
     from dcache_manager.jobs.journal import FileJournal
     from dcache_manager.rebalance.conductor import Conductor

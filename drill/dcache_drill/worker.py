@@ -41,13 +41,13 @@ def main(spec: dict[str, Any]) -> None:
     if spec["plugin"]:
         resolve_name(spec["plugin"])()
     set_up_django(spec)
-    from django.core.cache import caches
+    from django.core.cache import caches  # Here: it needs the settings.
 
     Process(spec, caches[ALIAS]).run(spec["writer"], spec["seed"], spec["seconds"] or FOR_EVER)
 
 
 def set_up_django(spec: dict[str, Any]) -> None:
-    import django
+    import django  # Here: a plugin may change how the product is imported.
     from django.conf import settings
 
     entry = {
@@ -64,7 +64,7 @@ class Process:
     """Works until the truth says stop; a forked child works for a while beside its parent, on the same Fleet."""
 
     def __init__(self, spec: dict[str, Any], cache: Any):
-        from .ground_truth import GroundTruth
+        from .ground_truth import GroundTruth  # Here: it imports the product, which a plugin may change first.
 
         self._spec, self._cache = spec, cache
         self._folder = Path(spec["folder"])
@@ -73,6 +73,7 @@ class Process:
 
     def run(self, writer: int, seed: int, seconds: float = FOR_EVER, haste: float = 1.0) -> None:
         """`haste`: how many times the rate of the plan."""
+        # Here: they import the product, which a plugin may change first.
         from .client import Client
         from .ground_truth import INSTRUCTIONS, STOP
         from .history import Recorder

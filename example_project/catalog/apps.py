@@ -5,6 +5,6 @@ class CatalogConfig(AppConfig):
     name = "catalog"
 
     def ready(self):
-        from catalog import offers
+        from catalog import offers  # Here: models need every app to be loaded.
 
         offers.watch()

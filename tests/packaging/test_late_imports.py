@@ -6,12 +6,17 @@ import pytest
 
 from support.checkout import CHECKOUT
 
-FILES = [file for file in (CHECKOUT / "manager/dcache_manager").rglob("*.py") if "example_project" not in file.parts]
+FILES = [
+    file
+    for folder in ("django_dcache", "manager/dcache_manager", "drill", "example_project", "benchmarks")
+    for file in (CHECKOUT / folder).rglob("*.py")
+    if file != CHECKOUT / "django_dcache/identity.py"
+]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CHECKOUT)))
 def test_a_late_import_has_a_reason(file):
-    """An import within a function of the manager, or the first of several, has a comment that says why it is late."""
+    """An import within a function, or the first of several, has a comment that says why it is late."""
     lines = file.read_text().splitlines()
     bare, explained = [], 0
     late = [

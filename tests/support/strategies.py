@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from django_dcache.model.state import Control, FleetState, Generations
+from django_dcache.model.generations import Generations
+from django_dcache.model.state import Control, FleetState
 from django_dcache.model.topology import Layout, Node, Phase, Topology
 
 names = st.sampled_from([f"n{i}" for i in range(8)])

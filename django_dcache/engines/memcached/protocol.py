@@ -119,7 +119,7 @@ class ReplyParser:
         self.refused = False
         """An error line came: it says nothing of which command it answers."""
         self.rest = 0
-        """How many bytes of the last chunk follow the last reply. Where nothing else was asked, nobody wants them."""
+        """How many bytes of the last chunk follow the last reply. Where nothing else was asked, they answer nothing."""
         self._commands, self._opaque, self._connection, self._most = commands, first_opaque, connection, most
         self._chunks: list[bytes] = []
         self._missing = 0
@@ -210,7 +210,7 @@ class ReplyParser:
     def _value(self, line: bytes) -> tuple[int, Value]:
         command, parts = self._commands[len(self.replies)], line.split(b" ")
         if not (type(command) is Arithmetic or (type(command) is Get and command.value)):
-            raise ProtocolViolation("a value that nobody asked for")
+            raise ProtocolViolation("a value that was not asked for")
         size = int(parts[1]) if parts[1].isdigit() and len(parts[1]) <= 10 else -1
         if not 0 <= size <= MAX_VALUE_BYTES:
             raise ProtocolViolation(f"a size of {parts[1][:20]!r}")
@@ -235,7 +235,7 @@ class ReplyParser:
         answer = _answers[type(command)].get(kind)
         if answer is None:
             return self._error(line)
-        # A stub is an absent key to everybody but its filler.
+        # A stub is an absent key to every client but its filler.
         return Answer.MISS if self._item(parts).stub else answer
 
     def _item(self, parts: list[bytes]) -> Value:

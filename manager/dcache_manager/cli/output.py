@@ -34,7 +34,7 @@ class Answer:
     title: str = ""
     """For people, above the table."""
     more: dict[str, Any] = field(default_factory=dict)
-    """What is said once, beside the items."""
+    """Facts about all items, printed once."""
 
     @classmethod
     def about(cls, seen: "FleetReport", subject: str, items: list[dict[str, Any]], title: str = "") -> "Answer":

@@ -1,4 +1,4 @@
-"""Following something that goes on elsewhere, until it is over: the one loop for jobs, resizes and background runs."""
+"""Following work that runs elsewhere, until it is over: the one loop for jobs, resizes and background runs."""
 
 import time
 from collections.abc import Callable

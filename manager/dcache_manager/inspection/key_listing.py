@@ -75,7 +75,7 @@ def _enable(connection: Connection, silence: float) -> bool:
 
 
 def whole_lines(connection: Connection, command: bytes, silence: float) -> Iterator[bytes]:
-    """What the node says to `command`, cut between lines, for ever. Raises NodeTimeout, ConnectionLost."""
+    """What the node answers to `command`, cut between lines, without end. Raises NodeTimeout, ConnectionLost."""
     rest = memoryview(command)
     while rest:
         rest = rest[connection.send(rest) :]

@@ -51,7 +51,7 @@ def installed() -> bool:
 
 
 class NoJournal:
-    """For a resize whose history no one will read."""
+    """For a resize that keeps no history."""
 
     def record(self, event: str, progress: Progress, **details: Any) -> None:
         pass

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django_dcache.engines.memcached.bulk_fill import Item
 from django_dcache.errors import Conflict, NoMajority
+from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.keys import SLOTS, wire_key
-from django_dcache.model.state import WHOLE_NODE, FleetState
+from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Standing, View
 from django_dcache.runtime.fleet import Fleet

@@ -1,4 +1,4 @@
-"""One node's part of a batch: a connection, what is said over it, and the lines that come back."""
+"""One node's part of a batch: a connection, the commands sent over it, and the lines that come back."""
 
 import select
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ MAX_REPLY_BYTES = 2**20
 
 
 class NodeBatch:
-    """Every command is answered by one line, in order. After a failure nothing more is said or heard."""
+    """Every command is answered by one line, in order. After a failure nothing more is sent or read."""
 
     def __init__(self, pool: Pool, prefixes: KeyPrefixes):
         self.node = pool.node.name

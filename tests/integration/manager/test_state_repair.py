@@ -11,7 +11,8 @@ from django_dcache.backend import DistributedCache
 from django_dcache.errors import Conflict
 from django_dcache.flows.consensus import agree
 from django_dcache.flows.resize import new_fence
-from django_dcache.model.state import WHOLE_NODE, FleetState, state_key
+from django_dcache.model.generations import WHOLE_NODE
+from django_dcache.model.state import FleetState, state_key
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import LocalFleet
 

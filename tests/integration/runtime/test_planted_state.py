@@ -8,7 +8,8 @@ import pytest
 from django_dcache.backend import DistributedCache
 from django_dcache.flows.resize import new_fence
 from django_dcache.model.documents import Documents
-from django_dcache.model.state import FleetState, Generations, state_key
+from django_dcache.model.generations import Generations
+from django_dcache.model.state import FleetState, state_key
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import LocalFleet
 

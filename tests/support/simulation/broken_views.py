@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.placement import Round, Route
-from django_dcache.model.state import WHOLE_NODE, Note, settled_slot
+from django_dcache.model.state import Note, settled_slot
 from django_dcache.model.topology import server_of
 from django_dcache.model.view import Place, Slot, Standing, View
 

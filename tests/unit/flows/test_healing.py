@@ -6,7 +6,8 @@ import pytest
 
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows.healing import Rules, Watch, heal
-from django_dcache.model.state import WHOLE_NODE, FleetState, Note, note_slot
+from django_dcache.model.generations import WHOLE_NODE
+from django_dcache.model.state import FleetState, Note, note_slot
 from django_dcache.model.topology import Phase, server_of
 from django_dcache.model.view import STAND_IN, Standing
 from support.played_flows import HOLD, Keepers, Play, name_for, topology, view_of

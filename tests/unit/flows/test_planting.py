@@ -7,7 +7,8 @@ import pytest
 from django_dcache.commands import Answer, Get, Store
 from django_dcache.errors import NotOurs
 from django_dcache.flows.consensus import agree, prove
-from django_dcache.model.state import WHOLE_NODE, FleetState, trace_key
+from django_dcache.model.generations import WHOLE_NODE
+from django_dcache.model.state import FleetState, trace_key
 from django_dcache.model.topology import Topology
 from django_dcache.model.view import Standing
 from support.played_flows import Keepers, Play, layout, topology, view_of

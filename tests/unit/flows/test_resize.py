@@ -81,7 +81,7 @@ def test_lease_without_a_majority() -> None:
     looks = {"a": {LOOK: silence("a")}, "b": {LOOK: silence("b")}, "c": {LOOK: MISS}}
     again = {"a": {LOOK: silence("a")}, "b": {LOOK: silence("b")}, "c": {LOOK: held_by(US)}}
     back = {"c": {Remove(KEY, 0, Token(1, 1)): DONE}}
-    assert Play(hold_lease(VIEW, US), looks, {"c": {CLAIM: DONE}}, again, back).result == b"nobody that answers"
+    assert Play(hold_lease(VIEW, US), looks, {"c": {CLAIM: DONE}}, again, back).result == b"no keeper that answers"
 
 
 def test_giving_the_lease_back() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from django_dcache.errors import InvalidTopology, UntrustedState
 from django_dcache.model.documents import Documents
+from django_dcache.model.generations import WHOLE_NODE, Generations
 from django_dcache.model.plausible import MAX_COUNT, MAX_LEAP, reason_against
-from django_dcache.model.state import MAX_PREFIXES, WHOLE_NODE, Control, FleetState, Generations, prefix_slot
+from django_dcache.model.state import MAX_PREFIXES, Control, FleetState, prefix_slot
 from django_dcache.model.topology import MAX_NODES, MAX_TOTAL_WEIGHT, Layout, Node, Topology
 
 LAYOUT = Layout((Node.at("10.0.0.1"), Node.at("10.0.0.2")))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from django_dcache.model.state import WHOLE_NODE, FleetState, settled_slot
+from django_dcache.model.generations import WHOLE_NODE
+from django_dcache.model.state import FleetState, settled_slot
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Standing
 from support.played_flows import HOLD, name_for, topology, view_of

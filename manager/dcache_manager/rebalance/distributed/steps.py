@@ -19,7 +19,7 @@ from django.utils.timezone import now
 
 from django_dcache.errors import Conflict
 from django_dcache.flows.resize import Moved
-from django_dcache.model.state import WHOLE_NODE
+from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.view import Standing
 from django_dcache.runtime.fleet import Fleet
 
