@@ -16,6 +16,8 @@ class Stopwatch:
 
     def __enter__(self) -> "Stopwatch":
         self._over, self._overslept, self._waited, self.seconds = threading.Event(), 0.0, 0.0, 0.0
+        self.longest = 0.0
+        """Seconds of the longest time for which all of this process stood still."""
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
         self._waits = _waits()
@@ -42,6 +44,7 @@ class Stopwatch:
             now = time.monotonic()
             if now - before > TOLERATED:
                 self._overslept += now - before - LOOK
+                self.longest = max(self.longest, now - before - LOOK)
             before = now
 
 

@@ -5,36 +5,9 @@ import socket
 import pytest
 
 from django_dcache.testing import FaultProxy, dial, receive
+from support.raw_client import GET, HIT, ask, assert_silent
 
-GET = b"mg k v\r\n"
-HIT = b"VA 5\r\nhello\r\n"
-
-
-@pytest.fixture(autouse=True)
-def hello(node):
-    """The node has "hello" under k."""
-    node.ask(b"ms k 5\r\nhello\r\n")
-
-
-@pytest.fixture
-def client(proxy):
-    """A connection that has been used before."""
-    with dial(proxy.address) as client:
-        assert ask(client) == HIT
-        yield client
-
-
-def ask(connection, request=GET, size=len(HIT)):
-    connection.settimeout(5)
-    connection.sendall(request)
-    return receive(connection, size)
-
-
-def assert_silent(connection):
-    connection.settimeout(0.05)
-    with pytest.raises(TimeoutError):
-        connection.recv(1)
-    connection.settimeout(5)
+pytestmark = pytest.mark.usefixtures("hello")
 
 
 @pytest.mark.parametrize("count", range(len(HIT) + 1))

@@ -4,16 +4,12 @@ nodes, and every command delivered one by one in random order.
 The views of clients may be one phase and any generation behind. Items are evicted, nodes hang and execute commands long
 after the client gave up (zombies), nodes restart empty.
 
-    python -m support.models.protocol              the whole table: the protocol, and each rule broken on purpose
-    python -m support.models.protocol CASE RULE N  one line: N random schedules for each kind of fault
-
 A read is wrong when it returns a value whose write had ended before another write began that was acknowledged before
 the reader last looked at the fleet state (with no fault in play: before the read began). A miss is always allowed.
-These are the rules of that page, written to be read, not the product. Counters and additions: counter_model.py.
+These are the rules of that page, written to be read, not the product. Counters and additions: counters.py.
 """
 
 import random
-import sys
 
 STABLE_O, PREPARE, COPY, FLIP, SETTLE, STABLE_N = range(6)
 CASES = {  # replicas before, replicas after
@@ -289,40 +285,3 @@ def deliver(w, net, m):
         if m[2] == len(m[1]):
             net.remove(m)
             m[5] = m[5] or (m[3],)
-
-
-def main():
-    if len(sys.argv) > 1:
-        case, rule, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-        table = [(case, rule, n)]
-    else:
-        table = [(case, "ok", 3000) for case in CASES]
-        table += [
-            ("stable2", "read-repair", 3000),
-            ("move", "unleased", 1000),
-            ("move", "new-first", 1000),
-            ("r2add", "parallel", 2000),
-        ]
-        table += [
-            ("r2add", "flip-together", 3000),
-            ("r2add", "no-settle", 20000),
-            ("r2add", "bump-narrow", 3000),
-            ("stable2", "no-quarantine", 5000),
-            ("move", "no-quarantine", 5000),
-            ("stable2", "no-bump", 2000),
-            ("move", "token-travels", 20000),
-        ]
-    for case, rule, n in table:
-        line = f"{case:8} {rule:14}"
-        for label, faults in (
-            ("calm", {}),
-            ("hang", {"hang": 0.04}),
-            ("hang+restart", {"hang": 0.02, "restart": 0.004}),
-        ):
-            bad = sum(bool(run(seed, case, rule, **faults).wrong) for seed in range(n))
-            line += f"  {label}: {bad} of {n} wrong"
-        print(line, flush=True)
-
-
-if __name__ == "__main__":
-    main()
