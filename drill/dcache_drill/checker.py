@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from .availability import Availability
+from .bumps import Bumps
 from .counters import Counters
 from .ground_truth import FAMILY_SHIFT, Family, key_name
 from .history import WRITES, Kind, Outcome, read_all
@@ -117,7 +118,7 @@ def check(
     paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase], ill: Sequence[tuple[float, float]] = ()
 ) -> Findings:
     """The findings in the histories at `paths`. `ill`: when nodes did not answer in time (monitor.py)."""
-    writes, counts, learned = Writes(), Counters(), []
+    writes, counts, given_up, learned = Writes(), Counters(), Bumps(), []
     availability = Availability(phases, ill, 2 * bounds.hold)
     writers = set()
     for kind, outcome, writer, key, version, began, ended, _, _ in read_all(paths):
@@ -129,6 +130,7 @@ def check(
             counts.add(key, version, ended, outcome == Outcome.OK)
         elif kind == Kind.LEARN:
             learned.append(ended)
+            given_up.add(version, ended)
     writes.settle()
     counts.settle()
     findings = Findings(bounds, phases, [Tally() for _ in phases] or [Tally()])
@@ -138,6 +140,9 @@ def check(
         findings.blame(Violation("I6 counters", f"{key_name(key)} {text}", key=key))
     for moment, text in availability.shortfalls():
         findings.blame(Violation("I12 availability", text, moment, phase=findings.phase(moment)))
+    for phase, count in given_up.unprovoked(phases, ill):
+        text = f"{count} slots were bumped in phase {phase.number} ({phase.name}), in which only processes stood still"
+        findings.blame(Violation("I13 bumps", text, phase.began, phase=phase.number))
     for number, (phase, tally) in enumerate(zip(phases, findings.tallies, strict=False)):
         slow = tally.percentile(0.999)
         # A process is not slow on a machine that has no time for it, at any of the few times that a call waits.

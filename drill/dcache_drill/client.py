@@ -9,6 +9,7 @@ from typing import Any
 from django_dcache.backend import DistributedCache
 
 from . import tagged_value
+from .bumps import bumps
 from .ground_truth import GroundTruth, key_name
 from .history import Kind, Outcome, Recorder
 
@@ -63,7 +64,7 @@ class Client:
             self.outcome = Outcome.UNPROVEN
         if self._fleet.view.state is not self._state:
             self._state = self._fleet.view.state
-            self.record(Kind.LEARN, Outcome.OK, 0, 0)
+            self.record(Kind.LEARN, Outcome.OK, 0, bumps(self._state))
         return result
 
     def _interrupted(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

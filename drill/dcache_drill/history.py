@@ -16,7 +16,7 @@ GROWTH = 65536 * _record.size
 class Kind(IntEnum):
     NOTHING, READ, WRITE, REMOVE, COUNT, LEARN, TRY, STALL = range(8)
     # READ: version, 0 for a miss. WRITE: a set or add of this version. REMOVE: a delete, which is a version too.
-    # COUNT: the number handed out, 0 for none. LEARN: the process took over another fleet state.
+    # COUNT: the number handed out, 0 for none. LEARN: the process took over another fleet state; its bumps.
     # TRY: a call that says nothing of any one key's value. STALL: the process should have run from `began` to `ended`.
 
 

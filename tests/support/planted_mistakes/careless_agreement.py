@@ -70,6 +70,20 @@ def never_settled() -> None:
     replace("django_dcache.model.view:View.ripe", lambda _: lambda view: {})
 
 
+@mistake("worker-stutters", "worker-pauses", weights={"set": 40, "set_many": 10})
+def lost_by_lateness() -> None:
+    """What a process finds answered after it stood still counts as lost."""
+
+    def never(holds: Operation) -> Operation:
+        def run(view: View) -> Flow[bool]:
+            return False
+            yield
+
+        return run
+
+    replace("django_dcache.flows.lateness:holds", never)
+
+
 # When a node is taken out, and taken back
 
 

@@ -112,6 +112,17 @@ def test_writes_that_fail(judged):
     assert not judged(*writes(Outcome.OK, 20), *writes(Outcome.FAIL, 5))
 
 
+def test_bumps_without_a_cause(judged):
+    """Slots that are bumped while only processes stand still are told; not if a node was ill, or had been broken."""
+    learned = [(Kind.LEARN, Outcome.OK, 0, bumps, 2.0 + bumps / 100, 2.0 + bumps / 100) for bumps in range(30)]
+    stopped = [Phase(0, "calm", 0.0, 1.9), Phase(1, "worker-stutters + worker-frozen w1", 1.9, 5.0)]
+    broken = [Phase(0, "calm", 0.0, 1.9), Phase(1, "worker-frozen w1 + late w2", 1.9, 5.0)]
+    assert judged(*learned, phases=stopped) == {"I13 bumps": 1}
+    assert not judged(*learned[:9], phases=stopped)
+    assert not judged(*learned, phases=stopped, ill=[(2.0, 2.2)])
+    assert not judged(*learned, phases=broken)
+
+
 def test_a_stale_read(judged):
     """A read of what an acknowledged write had outdated is told; near a change of state, only beyond the bound."""
     newer = (Kind.WRITE, Outcome.OK, REGISTER, 2, 2.0, 2.1)
