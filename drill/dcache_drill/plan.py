@@ -60,7 +60,8 @@ class Plan:
         """OPTIONS of the alias."""
         times = {"freshness": self.freshness, "timeout": self.timeout, "connect_timeout": self.timeout}
         # Waiting for another process's loader is no time of the cache's, and shows nothing when it is long.
-        more = {"on_unproven": self.on_unproven, "load_wait": self.timeout}
+        # Conductors and the testbed run without a site's settings, and sign the state as the workers do.
+        more = {"on_unproven": self.on_unproven, "load_wait": self.timeout, "secret": ALIAS}
         return {"replicas": self.replicas, "fleet": ALIAS, **more, **times}
 
     @property
