@@ -45,6 +45,9 @@ for user in range(8):
 application = get_wsgi_application()
 """
 
+PATIENT = {"OPTIONS": {"timeout": 20.0, "freshness": 600.0}}
+"""On a busy machine nothing fails for want of time."""
+
 
 def forked(work):
     """The outcome of `work()` in a child that is made by C, as JSON."""
@@ -91,7 +94,7 @@ def test_children_share_no_connection(fleet, replicas):
 
 def test_a_lock_that_a_thread_of_the_parent_held(fleet):
     """A child that C made does not wait for a lock whose holder it does not have."""
-    cache = DistributedCache(fleet(1).addresses, {})
+    cache = DistributedCache(fleet(1).addresses, PATIENT)
     assert cache.set("key", 1)
     with cache.fleet._proving, cache.fleet._learning:
         cache.fleet.renew_at = float("-inf")
@@ -102,7 +105,7 @@ def test_a_lock_that_a_thread_of_the_parent_held(fleet):
 
 def test_a_fork_in_the_middle_of_an_operation(fleet):
     """What an operation calls may fork: the child ends it over connections of its own."""
-    cache = DistributedCache(fleet(1).addresses, {})
+    cache = DistributedCache(fleet(1).addresses, PATIENT)
     parent, children = os.getpid(), []
 
     def load():

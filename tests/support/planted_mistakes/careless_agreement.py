@@ -70,7 +70,7 @@ def never_settled() -> None:
     replace("django_dcache.model.view:View.ripe", lambda _: lambda view: {})
 
 
-@mistake("worker-stutters", "worker-pauses", weights={"set": 40, "set_many": 10})
+@mistake("worker-stutters", rate=5000.0, weights={"set_many": 200})
 def lost_by_lateness() -> None:
     """What a process finds answered after it stood still counts as lost."""
 

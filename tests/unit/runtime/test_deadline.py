@@ -2,6 +2,8 @@
 
 from contextvars import copy_context
 
+import pytest
+
 from django_dcache.commands import Get
 from django_dcache.flows import Brief, Urgent
 from django_dcache.runtime import deadline
@@ -47,6 +49,17 @@ def test_what_is_urgent_has_time_once():
     """All rounds that prevent a stale value share one timeout of their own, which begins with the first of them."""
     operation = new(now=11.0)
     assert operation.of(Urgent(ROUND)) == operation.of(Urgent(ROUND), sent_at=11.4) == 11.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "answered_at", "late"),
+    [(dict, 10.5, False), (dict, 10.6, True), (Brief, 10.4, False), (Brief, 10.6, True), (Urgent, 10.8, False)],
+)
+def test_what_is_late(kind, answered_at, late):
+    """A round is late that was answered after the end of its operation, a brief one too; an urgent one has its own."""
+    operation = new()
+    operation.of(kind(ROUND), sent_at=10.4)
+    assert operation.carried(answered_at) is late
 
 
 def test_tasks_that_wait_together_pay_once():
