@@ -4,7 +4,7 @@ An engine turns commands into bytes and bytes into replies (`engines/`); flows s
 """
 
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 LEASE_SECONDS = 24 * 3600
 """How long the stub that a lease leaves behind lives: longer than a loader runs. One whose holder died is in no
@@ -114,3 +114,14 @@ class Refused(NamedTuple):
 
 
 Reply = Answer | Value | Refused
+
+
+def is_item(reply: object) -> TypeGuard[Value]:
+    """Whether the node holds an item. A stub is a miss."""
+    return isinstance(reply, Value) and not reply.stub
+
+
+def is_copyable(reply: object) -> TypeGuard[Value]:
+    """Whether it is an item, with its bytes, that can be stored elsewhere with the TTL it has left. One with less than
+    a second to live has a TTL of 0, which would mean for ever."""
+    return is_item(reply) and reply.data is not None and reply.ttl != 0

@@ -6,7 +6,7 @@ other phase decides; a lease that is void at the end means that one did, or wrot
 
 from collections.abc import Iterable
 
-from ..commands import Answer, Token, Value
+from ..commands import Answer, Token, Value, is_item
 from ..errors import NodeFailure, NoReplica
 from ..model.view import Standing
 from . import Brief, Flow, Pause
@@ -57,7 +57,7 @@ def _exists(addition: Addition, nodes: Iterable[str]) -> Flow[bool]:
     }
     replies = (yield Brief(asks)) if asks else {}
     for node, (reply,) in replies.items():
-        if isinstance(reply, Value) and not reply.stub:
+        if is_item(reply):
             if not (yield from addition.look_inside(node, reply)).free:
                 return True
     return False

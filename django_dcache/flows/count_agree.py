@@ -10,7 +10,7 @@ would wait for each other. The counter then has one copy less until it is set ag
 import re
 from collections.abc import Iterable, Sequence
 
-from ..commands import Answer, Command, Get, Refused, Remove, Reply, Value
+from ..commands import Answer, Command, Get, Refused, Remove, Reply, Value, is_copyable
 from ..errors import NodeFailure
 from ..model.view import Standing, View
 from ..values.plain import LEAST, MOST
@@ -229,19 +229,14 @@ class Count(Copies):
     def _number(self, found: Value) -> int | None:
         """The copy's number; None if it is absent. Raises NotANumber."""
         number = number_in(found)
-        if number is None and not absent(found):
+        if number is None and is_copyable(found):
             raise NotANumber(found)
         return number
 
 
-def absent(found: Value) -> bool:
-    """Whether there is nothing to count with: a stub, or an item about to expire (a TTL of 0 would mean for ever)."""
-    return found.stub or found.data is None or found.ttl == 0
-
-
 def number_in(found: Value) -> int | None:
     """None: it holds no number, or nothing."""
-    if not absent(found) and _whole(found.data or b"") and LEAST <= (number := int(found.data or b"")) <= MOST:
+    if is_copyable(found) and _whole(found.data or b"") and LEAST <= (number := int(found.data or b"")) <= MOST:
         return number
     return None
 

@@ -4,11 +4,10 @@ The source goes away only as the very item that was copied (by its token): a pro
 it still, and a number it handed out must not be handed out again.
 """
 
-from ..commands import Answer, Value
+from ..commands import Answer, Value, is_copyable
 from ..errors import NodeFailure
 from . import Flow, Item, Pause
 from .copies import Copies
-from .count_agree import absent
 
 PULLS = 20
 PULL_WAIT = 0.002
@@ -24,7 +23,7 @@ def pull(copies: Copies) -> Flow[bool]:
         found = yield from copies.ask(source, copies.get(source, ttl=True, token=True))
         if isinstance(found, NodeFailure) or not isinstance(copy, Value):
             return False
-        old = found if isinstance(found, Value) and not absent(found) else None
+        old = found if is_copyable(found) else None
         if copy.stub and not copy.won:
             if attempt == PULLS - 2:  # The holder of the lease died, or will find it void.
                 yield from copies.ask(target, copies.remove(target, copy.token))

@@ -7,7 +7,7 @@ to the target second: it either is seen by our read, or voids our token. So a fi
 
 from collections.abc import Collection, Mapping
 
-from ..commands import Answer, Command, Get, Refused, Remove, Store, Token, Value
+from ..commands import Answer, Command, Get, Refused, Remove, Store, Token, Value, is_copyable, is_item
 from ..errors import NodeFailure
 from ..model.view import Place, Standing, View
 from . import Flow
@@ -93,7 +93,7 @@ def _read_sources(view: View, places: Mapping[bytes, Place]) -> Flow[tuple[dict[
                 if isinstance(reply, NodeFailure):
                     continue
                 silent.discard(name)
-                if isinstance(reply, Value) and not reply.stub:
+                if is_item(reply):
                     found[name] = reply
     return found, silent
 
@@ -113,11 +113,10 @@ def _store(
     commands: list[Store | Remove] = []
     for name, token in tokens.items():
         generation, value = view.generation(target, places[name].slot), copies.get(name)
-        # With less than a second to live its TTL reads 0, and 0 would mean for ever.
-        if value is None or value.data is None or value.ttl == 0:
-            commands.append(Remove(name, generation, token))
+        if is_copyable(value):
+            commands.append(Store(name, generation, value.data or b"", value.flags, value.ttl, token=token))
         else:
-            commands.append(Store(name, generation, value.data, value.flags, value.ttl, token=token))
+            commands.append(Remove(name, generation, token))
     for command, reply in zip(commands, (yield {target: commands})[target], strict=True):
         if isinstance(command, Remove):
             continue

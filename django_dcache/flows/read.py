@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from ..commands import Get, Value
+from ..commands import Get, Value, is_item
 from ..errors import NodeFailure
 from ..model.view import Place, Standing, View
 from . import Brief, Flow
@@ -74,5 +74,5 @@ def _ask(
                 silent.add(name)
                 continue
             answered.add(name)
-            if isinstance(reply, Value) and not reply.stub:
+            if is_item(reply):
                 found[name] = reply

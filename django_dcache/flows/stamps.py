@@ -9,7 +9,7 @@ such a question, in the same batch; what they do to an outdated item is of no ac
 
 from collections.abc import Iterator, Sequence
 
-from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Reply, Store, Touch, Value
+from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Reply, Store, Touch, Value, is_item
 from ..errors import NodeFailure
 from ..model.stamps import StampedName
 from ..model.view import View
@@ -105,7 +105,7 @@ def _heard(command: Command, said: Iterator[Said]) -> tuple[Said, bool]:
     name, reply = _name(command), next(said)
     if name is None or isinstance(command, Store):
         return reply, False
-    outdated = isinstance(reply, Value) and not reply.stub and name.outdated(reply.flags)
+    outdated = is_item(reply) and name.outdated(reply.flags)
     if isinstance(command, Get):
         if outdated and isinstance(reply, Value):
             reply = reply._replace(data=None, flags=0, stub=True)

@@ -7,7 +7,7 @@ from contextlib import closing
 from time import monotonic
 from typing import Any
 
-from django_dcache.commands import Get, Value
+from django_dcache.commands import Get, is_item
 from django_dcache.errors import NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.model import keys
@@ -43,7 +43,7 @@ def _read_copies(testbed: Testbed, recorder: Recorder) -> None:
             name = keys.name(made_key)
             began = monotonic()
             for reply in fleet.run(copies, name).values():
-                if isinstance(reply, Value) and reply.data is not None and not reply.stub:
+                if is_item(reply) and reply.data is not None:
                     found = tagged_value.read(codec.decode(made_key, reply.flags, reply.data))
                     outcome = Outcome.CORRUPT if found is None else Outcome.OK if found.key == key else Outcome.FOREIGN
                     version = found.version if found else 0

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from django_dcache.commands import Get, Remove, Value
+from django_dcache.commands import Get, Remove, Value, is_item
 from django_dcache.errors import Conflict, NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.flows.resize import Key, discard
@@ -173,7 +173,7 @@ def _copies(view: View, epoch: int, keys: Sequence[Key]) -> Flow[dict[tuple[byte
         for key_name, reply in zip(names, replies[node], strict=True):
             if isinstance(reply, NodeFailure):
                 raise reply
-            if isinstance(reply, Value) and not reply.stub:
+            if is_item(reply):
                 found[key_name, node] = reply
     return found
 

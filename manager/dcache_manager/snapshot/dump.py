@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from django_dcache.commands import Get, Value
+from django_dcache.commands import Get, Value, is_copyable
 from django_dcache.errors import Conflict, NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.model.keys import plain
@@ -176,7 +176,4 @@ def read(
 
 
 def _alive(reply: object) -> Value | NodeFailure | None:
-    if isinstance(reply, NodeFailure):
-        return reply
-    # With less than a second to live its TTL reads 0, which would mean for ever.
-    return reply if isinstance(reply, Value) and not reply.stub and reply.ttl != 0 else None
+    return reply if isinstance(reply, NodeFailure) or is_copyable(reply) else None
