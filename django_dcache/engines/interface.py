@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..commands import Command, Reply
 from ..model.topology import Node
+
+if TYPE_CHECKING:  # It is built on this module.
+    from .inspection import Introspection
 
 
 class Parser(Protocol):
@@ -55,6 +58,8 @@ class Engine:
     greeting: Callable[[Node], Question]
     """The first command on a connection to a node, sent once more on one that was idle for long: a node that can't be
     used shows it before anything is at stake."""
+    introspection: "Introspection"
+    """What the manager asks."""
     numbered: bool
     """Each reply says which command it answers."""
     hot: ModuleType | None = None

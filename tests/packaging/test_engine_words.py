@@ -6,14 +6,25 @@ import pytest
 
 from support.checkout import CHECKOUT
 
-WORDS = re.compile(
+MEMCACHED = (
     r"b[\"'](?:mg|ms|md|ma|mn|get|set|incr|delete|touch|version|stats|VA|HD|EN|NS|STAT) |"
-    r"metadump|lru_crawler|flush_all|curr_items|get_hits|limit_maxbytes|SERVER_ERROR|CLIENT_ERROR|11211"
+    r"metadump|lru_crawler|flush_all|curr_items|get_hits|limit_maxbytes|SERVER_ERROR|CLIENT_ERROR"
 )
-FILES = [file for file in (CHECKOUT / "manager/dcache_manager").rglob("*.py") if "demo" not in file.parts]
+REDIS = r"EVAL|INCRBY|FLUSHDB|FLUSHALL|PEXPIRE|PERSIST|keyspace_hits|maxmemory|READONLY|LOADING|NOSCRIPT|redis\.call"
+WORDS = re.compile(f"{MEMCACHED}|{REDIS}")
+BY_NAME = re.compile(r"engines[. ](?:import )?(?:memcached|redis|memory)\b")
+APART = {"engines", "testing", "demo"}
+FILES = [
+    file
+    for package in ("django_dcache", "manager/dcache_manager")
+    for file in sorted((CHECKOUT / package).rglob("*.py"))
+    if APART.isdisjoint(file.parts)
+]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(CHECKOUT)))
-def test_the_manager_speaks_no_protocol(file):
-    """No module of the manager holds a command, a reply or a statistic of memcached: they are in engines/memcached."""
-    assert not WORDS.findall(file.read_text())
+def test_engines_are_spoken_by_themselves_only(file):
+    """Outside of engines/ no module holds a command, a reply or a statistic of an engine, or imports one by its name;
+    what starts or fakes nodes, for tests and for the demo, knows what it starts."""
+    text = file.read_text()
+    assert not WORDS.findall(text) and not BY_NAME.findall(text)

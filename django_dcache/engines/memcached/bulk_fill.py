@@ -1,31 +1,13 @@
-"""Filling memcached with millions of items: the bytes of three commands, each answered by one line, in order.
-
-What `flows.fill` does by `Get(lease)`, `Store(token)` and `Remove(token)`, without an object for each command and each
-reply: those would take most of the time of a load.
-"""
+"""The bytes of a bulk fill (`engines.inspection.BulkFill`)."""
 
 import re
-from typing import Literal, NamedTuple
 
+from ..inspection import BulkItem, LeaseReply, StoreReply
 from .protocol import exptime
 
 _lease = re.compile(rb"^HD c(\d{1,20}) O(\d{1,10})( W)?( Z)?\r$", re.MULTILINE)
 
-LeaseReply = tuple[bytes, bytes, bytes, bytes]
-"""(token, opaque, not empty if the lease is ours, not empty if another client holds one)"""
-StoreReply = Literal["stored", "refused", "void", ""]
-"""void: the lease was lost, or the item is gone. Empty: a line that makes no sense."""
-
 seconds_to_ttl = exptime
-
-
-class Item(NamedTuple):
-    """`ttl` as `seconds_to_ttl` makes it."""
-
-    name: bytes
-    flags: int
-    ttl: int
-    data: bytes
 
 
 def ask_lease(key: bytes, seconds: int, opaque: int) -> bytes:
@@ -33,7 +15,7 @@ def ask_lease(key: bytes, seconds: int, opaque: int) -> bytes:
     return b"mg %b c N%d O%d\r\n" % (key, seconds, opaque)
 
 
-def store(key: bytes, item: Item, token: bytes, opaque: int) -> bytes:
+def store(key: bytes, item: BulkItem, token: bytes, opaque: int) -> bytes:
     """`item` under a lease that is held."""
     _, flags, ttl, data = item
     return b"ms %b %d F%d T%d C%b O%d\r\n%b\r\n" % (key, len(data), flags, ttl, token, opaque, data)

@@ -1,9 +1,10 @@
 """What is wrong with a memcached node, or will be, by its own words; and one item's way there and back. Pure."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from .introspection import OLDEST, NodeReply, version_numbers
+from ..inspection import Check, NodeReply
+from .introspection import OLDEST, version_numbers
 
 FULL_RATIO = 0.95
 """The part of its memory in use from which on a node counts as full."""
@@ -11,19 +12,24 @@ BUSY_CONNECTIONS_RATIO = 0.9
 """The part of a node's connections in use from which on a check warns."""
 
 
-class Check(NamedTuple):
-    """One thing that was looked at, and what to do about it."""
+class RoundTrip:
+    """Stores, reads and deletes a small item of this wire key."""
 
-    name: str
-    verdict: Literal["ok", "warn", "fail"]
-    detail: str
-    fix: str = ""
+    RIGHT = b"HD\r\nVA 2\r\nhi\r\nHD\r\nEN\r\n"
 
+    def __init__(self, key: bytes):
+        self.request = b"ms %b 2 T60\r\nhi\r\nmg %b v\r\nmd %b\r\nmg %b v\r\n" % (key, key, key, key)
+        self._answer = b""
 
-def round_trip(key: bytes) -> tuple[bytes, bytes]:
-    """A request that stores, reads and deletes a small item of this wire key, and the one right answer to it."""
-    request = b"ms %b 2 T60\r\nhi\r\nmg %b v\r\nmd %b\r\nmg %b v\r\n" % (key, key, key, key)
-    return request, b"HD\r\nVA 2\r\nhi\r\nHD\r\nEN\r\n"
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True once there are as many as there should be."""
+        self._answer += chunk
+        return len(self._answer) >= len(self.RIGHT)
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with the answer; empty if nothing is."""
+        return "" if self._answer == self.RIGHT else repr(self._answer[:100])
 
 
 def checks(reply: NodeReply) -> Iterator[Check]:

@@ -6,39 +6,24 @@ for. Who sends and receives is `dcache_manager.inspection`.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from ...errors import ProtocolViolation
+from ..inspection import ItemFacts, NodeReply, NotListed, Raw, word
 
 OLDEST = (1, 6, 18)
 """The oldest version that is supported."""
-MAX_WORD_BYTES = 500
+TAIL_BYTES = 500
+"""How much of an answer's end is looked at to see whether it is complete."""
 
 
 # A node's report on itself
 
 
-@dataclass(slots=True)
-class NodeReply:
-    """What a node said of itself. Every word is printable ASCII; everything else is escaped."""
+class MemcachedReply(NodeReply):
+    """By the names of memcached's own statistics."""
 
-    version: str = ""
-    statistics: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, str] = field(default_factory=dict)
-    documents: dict[bytes, bytes] = field(default_factory=dict)
-    """The documents that were asked for and exist, by wire key."""
-    complaint: str = ""
-    """Why there is not more."""
-
-    def number(self, name: str) -> int | None:
-        """A statistic or setting; None unless it is a whole number of 64 bits."""
-        word = self.statistics.get(name, self.settings.get(name, ""))
-        return int(word) if word.isdecimal() and len(word) < 20 else None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the node is alive: it may still have said too little, or nonsense."""
-        return bool(self.version or self.statistics)
+    __slots__ = ()
 
     @property
     def items(self) -> int | None:
@@ -57,10 +42,12 @@ class NodeReply:
         return self.number("item_size_max")
 
     @property
-    def hit_ratio(self) -> float | None:
-        """The part of all reads that found something, since the node started."""
-        hits, misses = self.number("get_hits") or 0, self.number("get_misses") or 0
-        return round(hits / (hits + misses), 6) if hits + misses else None
+    def hits(self) -> int | None:
+        return self.number("get_hits")
+
+    @property
+    def misses(self) -> int | None:
+        return self.number("get_misses")
 
     @property
     def evictions(self) -> int | None:
@@ -76,23 +63,30 @@ class NodeReply:
 
     @property
     def clock(self) -> int | None:
-        """Unix time by the node's clock, its fraction cut off."""
         return self.number("time")
 
 
-def report_request(keys: Sequence[bytes]) -> bytes:
-    """Asks for everything in a NodeReply. `keys`: the wire keys of documents to fetch as well."""
-    return b"stats\r\nstats settings\r\n" + b"".join(b"get %b\r\n" % key for key in keys) + b"version\r\n"
+class Report:
+    """Asks for everything in a NodeReply."""
+
+    def __init__(self, keys: Sequence[bytes]):
+        self.request = b"stats\r\nstats settings\r\n" + b"".join(b"get %b\r\n" % key for key in keys) + b"version\r\n"
+        self._keys, self._answer = keys, bytearray()
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True once the last line is the reply to the last command."""
+        self._answer += chunk
+        tail = bytes(self._answer[-TAIL_BYTES:])
+        return tail.endswith(b"\r\n") and tail[:-2].rpartition(b"\n")[2].startswith(b"VERSION ")
+
+    @property
+    def reply(self) -> MemcachedReply:
+        return parse_report(bytes(self._answer), self._keys)
 
 
-def report_complete(answer: bytes) -> bool:
-    """Whether the last line is the reply to the last command of `report_request`."""
-    return answer.endswith(b"\r\n") and answer[:-2].rpartition(b"\n")[2].startswith(b"VERSION ")
-
-
-def parse_report(answer: bytes, keys: Sequence[bytes]) -> NodeReply:
-    """The answer to `report_request(keys)`, as far as it makes sense."""
-    reply = NodeReply()
+def parse_report(answer: bytes, keys: Sequence[bytes]) -> MemcachedReply:
+    """The answer to `Report(keys)`, as far as it makes sense."""
+    reply = MemcachedReply()
     try:
         reply.statistics, rest = _table(answer)
         reply.settings, rest = _table(rest)
@@ -102,8 +96,8 @@ def parse_report(answer: bytes, keys: Sequence[bytes]) -> NodeReply:
                 reply.documents[key] = value
         line, _ = _line(rest)
         if not line.startswith(b"VERSION "):
-            raise _Nonsense(f"{_word(line)!r} instead of a version")
-        reply.version = _word(line[8:])
+            raise _Nonsense(f"{word(line)!r} instead of a version")
+        reply.version = word(line[8:])
     except _Nonsense as nonsense:
         reply.complaint = str(nonsense)
     return reply
@@ -113,6 +107,13 @@ def version_numbers(version: str) -> tuple[int, int, int] | None:
     """(1, 6, 18) of "1.6.18_ubuntu"; None if it is no version of memcached."""
     found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", version)
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def unsuitable(version: str) -> str:
+    """Why a node of this version can't be used; empty if it can."""
+    if (version_numbers(version) or (0, 0, 0)) >= OLDEST:
+        return ""
+    return f"it runs version {version or '(unknown)'}; the oldest supported is {'.'.join(map(str, OLDEST))}"
 
 
 class _Nonsense(Exception):
@@ -139,8 +140,8 @@ def _table(data: bytes) -> tuple[dict[str, str], bytes]:
         kind, _, pair = line.partition(b" ")
         name, _, value = pair.partition(b" ")
         if kind != b"STAT" or not name:
-            raise _Nonsense(f"{_word(line)!r} among the statistics")
-        found[_word(name)] = _word(value)
+            raise _Nonsense(f"{word(line)!r} among the statistics")
+        found[word(name)] = word(value)
 
 
 def _value(data: bytes, key: bytes) -> tuple[bytes | None, bytes]:
@@ -150,16 +151,11 @@ def _value(data: bytes, key: bytes) -> tuple[bytes | None, bytes]:
         return None, data
     head, _, size = line.rpartition(b" ")
     if not head.startswith(b"VALUE %b " % key) or not size.isdigit() or len(size) > 8:
-        raise _Nonsense(f"{_word(line)!r} instead of a value")
+        raise _Nonsense(f"{word(line)!r} instead of a value")
     value, tail = data[: int(size)], data[int(size) :]
     if not tail.startswith(b"\r\nEND\r\n"):
         raise _Nonsense("a value that does not end where it should")
     return value, tail[7:]
-
-
-def _word(data: bytes) -> str:
-    text = data[:MAX_WORD_BYTES].decode("latin-1")
-    return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in text)
 
 
 # A listing of a node's keys: a live walk, so some may be missing and some come twice
@@ -168,42 +164,45 @@ LIST_KEYS = b"lru_crawler metadump hash\r\n"
 ENABLE_LISTING = b"lru_crawler enable\r\n"
 """For a node that was started with no_lru_crawler."""
 
-Raw = tuple[bytes, bytes]
-"""An item's wire key, and what the node says of it: `item_facts` reads that, for the few keys that are of interest."""
-
 _item = re.compile(rb"key=(\S+) (.+)\n")
 _facts = re.compile(rb"exp=-?\d+ la=(\d+) cas=\d+ fetch=(yes|no) cls=\d+ size=(\d+)")
 
 
-class ItemFacts(NamedTuple):
-    """`accessed`: Unix time by the node's clock. `fetched`: whether it was ever read."""
-
-    accessed: int
-    fetched: bool
-    size: int
+MAX_LINE_BYTES = 65536
 
 
-def listing_refusal(text: bytes) -> bytes:
-    """The node's words if it refuses to list its keys now; else nothing."""
-    return text.strip() if text.startswith((b"BUSY", *_refused)) else b""
+class Listing:
+    """One walk. A node that was started with no_lru_crawler is told to enable it, once."""
 
+    def __init__(self) -> None:
+        self.request = LIST_KEYS
+        self.over = False
+        self._refusal = ""
+        self._enabling = False
+        self._rest = b""
 
-def listing_is_busy(refusal: bytes) -> bool:
-    """Whether another listing is running: a node makes one at a time."""
-    return refusal.startswith(b"BUSY")
-
-
-def listing_can_be_enabled(refusal: bytes) -> bool:
-    return refusal.startswith(b"CLIENT_ERROR") and b"disabled" in refusal
-
-
-def listing_enabled(text: bytes) -> bool:
-    """Whether the answer to ENABLE_LISTING is a yes."""
-    return text == b"OK\r\n"
-
-
-def listing_ends(text: bytes) -> bool:
-    return text.endswith(b"END\r\n")
+    def feed(self, chunk: bytes) -> list[Raw]:
+        """The items in what came. Raises NotListed, ProtocolViolation."""
+        lines, newline, self._rest = (self._rest + chunk).rpartition(b"\n")
+        if len(self._rest) > MAX_LINE_BYTES:
+            raise ProtocolViolation("a line without an end")
+        self.request = b""
+        if not newline:
+            return []
+        text = lines + newline
+        if self._enabling and text != b"OK\r\n":
+            raise NotListed(self._refusal)
+        if self._enabling:
+            self._enabling, self.request = False, LIST_KEYS
+            return []
+        if text.startswith((b"BUSY", *_refused)):
+            again, self._refusal = bool(self._refusal), word(text.strip())
+            if text.startswith(b"CLIENT_ERROR") and b"disabled" in text and not again:
+                self._enabling, self.request = True, ENABLE_LISTING
+                return []
+            raise NotListed(self._refusal, busy=text.startswith(b"BUSY"))
+        self.over = text.endswith(b"END\r\n")
+        return listed_items(text)
 
 
 def listed_items(text: bytes) -> list[Raw]:

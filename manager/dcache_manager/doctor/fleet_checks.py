@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from django_dcache.engines.memcached.health import checks, round_trip
-from django_dcache.engines.memcached.introspection import NodeReply
+from django_dcache.engines import engine_of
+from django_dcache.engines.inspection import NodeReply
 from django_dcache.errors import DCacheError
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.state import MAX_PREFIXES, FleetState
@@ -45,7 +45,8 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
         findings.append(Finding("connects", node.name, "ok", f"{report.seconds * 1000:.1f} ms"))
         findings.append(trips[node.name])
         findings += [
-            Finding(check.name, node.name, check.verdict, check.detail, check.fix) for check in checks(report.reply)
+            Finding(check.name, node.name, check.verdict, check.detail, check.fix)
+            for check in engine_of(node).introspection.checks(report.reply)
         ]
         findings.append(check_clock(node.name, report.reply, report.asked_at))
     for check in (_item_sizes, _keepers, _refused, _signing, _size_of_fleet, _moving, _prefixes):
@@ -65,14 +66,15 @@ def _round_trips(target: Target, nodes: list[Node], seconds: float) -> list[Find
 
 
 def _round_trip(node: Node, key: bytes, how: Limits, deadline: float) -> Finding:
-    request, right = round_trip(key)
+    engine = engine_of(node)
+    question = engine.introspection.round_trip(key)
     began = time.monotonic()
-    answer, failure = exchange(node, request, lambda tail: len(tail) >= len(right), how, deadline)
-    if answer == right:
+    failure = exchange(node, question, how, deadline)
+    if failure is None and not question.complaint:
         took = time.monotonic() - began
         return Finding("round trip", node.name, "ok", f"set, get and delete in {took * 1000:.1f} ms")
-    detail = str(failure) if failure else repr(answer[:100])
-    return Finding("round trip", node.name, "fail", detail, "it must speak memcached's meta commands and take writes")
+    detail = str(failure) if failure else question.complaint
+    return Finding("round trip", node.name, "fail", detail, f"it must be {engine.name} that takes writes")
 
 
 def check_clock(name: str, reply: NodeReply, asked_at: float) -> Finding:

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from django_dcache.engines.memcached.introspection import NodeReply, parse_report, report_complete, report_request
+from django_dcache.engines import Question, engine_of
+from django_dcache.engines.inspection import NodeReply
 from django_dcache.errors import NodeFailure, NodeTimeout, ProtocolViolation
 from django_dcache.model.topology import Node
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.limits import Limits
 
 MAX_ANSWER_BYTES = 4 * 2**20
-TAIL_BYTES = 500
-"""How much of an answer's end is looked at to see whether it is complete."""
 LAST_WORD_SECONDS = 0.1
 """A thread that ends at the deadline reports a moment later."""
 
@@ -73,38 +72,36 @@ def survey(
 def ask(node: Node, keys: Sequence[bytes], limits: Limits, deadline: float) -> NodeReport:
     """One node's report. `deadline` is monotonic. Never raises."""
     began, began_at = time.time(), time.monotonic()
-    answer, failure = exchange(node, report_request(keys), report_complete, limits, deadline)
-    reply = parse_report(answer, keys)
+    question = engine_of(node).introspection.report(keys)
+    failure = exchange(node, question, limits, deadline)
+    reply = question.reply
     if failure is None and reply.complaint:
         failure = ProtocolViolation(reply.complaint, node=node.name)
     took = time.monotonic() - began_at
     return NodeReport(node, reply, failure, began + took / 2, took)
 
 
-def exchange(
-    node: Node, request: bytes, complete: Callable[[bytes], bool], limits: Limits, deadline: float
-) -> tuple[bytes, NodeFailure | None]:
-    """What a node answers to `request` on a connection of its own, and what cut it short.
-
-    `complete` sees the last TAIL_BYTES of the answer.
-    """
-    answer = bytearray()
+def exchange(node: Node, question: Question, limits: Limits, deadline: float) -> NodeFailure | None:
+    """Have a node answer `question` on a connection of its own; what cut the answer short, if anything did."""
+    size, complete = 0, False
     try:
-        left = deadline - time.monotonic()
-        connection = Connection.open(node, limits, max(0.001, left))
+        connection = Connection.open(node, limits, max(0.001, deadline - time.monotonic()))
         try:
-            unsent = memoryview(request)
-            while not complete(bytes(answer[-TAIL_BYTES:])):
+            unsent = memoryview(question.request)
+            while not complete:
                 if unsent:
                     unsent = unsent[connection.send(unsent) :]
                 left = deadline - time.monotonic()
                 if left <= 0 or not connection.poller.poll(left * 1000):
                     raise NodeTimeout(node=node.name)
-                answer += connection.receive() or b""
-                if len(answer) > MAX_ANSWER_BYTES:
+                chunk = connection.receive() or b""
+                size += len(chunk)
+                if size > MAX_ANSWER_BYTES:
                     raise ProtocolViolation("an answer without an end", node=node.name)
+                complete = question.feed(chunk)
         finally:
             connection.close()
     except NodeFailure as failure:
-        return bytes(answer), failure
-    return bytes(answer), None
+        failure.node = node.name
+        return failure
+    return None

@@ -3,13 +3,12 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 
+from django_dcache.engines.inspection import Raw
 from django_dcache.flows.resize import Key
 from django_dcache.model.keys import RESERVED, SLOTS, digest, parse_wire_key, point_and_slot
 from django_dcache.model.placement import Route
 from django_dcache.model.topology import server_of
 from django_dcache.model.view import View
-
-from ..inspection.key_listing import Raw
 
 Wanted = Callable[[Route, str], bool]
 """Whether a pass is about keys with this route that are found on this node."""

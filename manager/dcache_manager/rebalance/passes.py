@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from django_dcache.engines import engine_of
 from django_dcache.errors import NodeFailure
 from django_dcache.flows.resize import Key, Moved, carry, discard
 from django_dcache.runtime.fleet import Fleet
 
-from ..inspection.key_listing import ListingRefused, item_facts, pages
+from ..inspection.key_listing import ListingRefused, pages
 from ..jobs.progress import Progress
 from ..throttle import Throttle
 from .key_filter import ALL_SLOTS, KeyFilter, Wanted, fills
@@ -138,12 +139,14 @@ class LocalPasses:
         """Each wanted key on a node, hot ones first."""
         view, progress = self._fleet.view, self._progress
         keys = KeyFilter(view, name, wanted, self._slots)
+        node = view.state.topology.nodes[name]
+        item_facts = engine_of(node).introspection.facts
         found: list[Listed] = []
         seen = 0
         if keys.empty:
             return found
         try:
-            for page in pages(view.state.topology.nodes[name], self._fleet.transport.limits):
+            for page in pages(node, self._fleet.transport.limits):
                 seen += len(page)
                 for key, said in keys.select(page):
                     accessed, fetched, size = item_facts(said)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django_dcache.engines.memcached.introspection import OLDEST, version_numbers
+from django_dcache.engines import engine_of
 from django_dcache.errors import NodeFailure
 from django_dcache.model.topology import Node
 from django_dcache.transport.limits import Limits
@@ -49,7 +49,6 @@ def _newcomer(report: NodeReport) -> Newcomer:
     name, version, items = report.node.name, report.reply.version, report.reply.items
     if report.failure:
         raise Unsuitable(str(report.failure), node=name) from report.failure
-    if (version_numbers(version) or (0, 0, 0)) < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise Unsuitable(f"it runs version {version or '(unknown)'}; the oldest supported is {oldest}", node=name)
+    if complaint := engine_of(report.node).introspection.unsuitable(version):
+        raise Unsuitable(complaint, node=name)
     return Newcomer(name, version, -1 if items is None else items)

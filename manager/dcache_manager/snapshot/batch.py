@@ -12,15 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django_dcache.engines.memcached.bulk_fill import (
-    Item,
-    ask_lease,
-    first_odd_line,
-    give_back,
-    lease_replies,
-    store,
-    store_reply,
-)
+from django_dcache.engines.inspection import BulkFill, BulkItem
 from django_dcache.errors import NodeFailure, ProtocolViolation
 from django_dcache.model.keys import digest, point_and_slot
 from django_dcache.model.view import View
@@ -64,8 +56,8 @@ class Filled:
 class Batch:
     """One batch: leases are asked for, then used or given back."""
 
-    def __init__(self, items: Sequence[Item], routes: Routes, nodes: dict[str, NodeBatch]):
-        self._items, self._routes, self._nodes = items, routes, nodes
+    def __init__(self, items: Sequence[BulkItem], routes: Routes, nodes: dict[str, NodeBatch], fill: BulkFill):
+        self._items, self._routes, self._nodes, self._fill = items, routes, nodes, fill
         self._wins = [0] * len(items)
         """How many leases of each item are ours."""
         self._wanted: list[int] = []
@@ -82,6 +74,7 @@ class Batch:
     def ask(self, lease_seconds: int) -> None:
         """For a lease on every copy of each item."""
         (cuts, routes, hash_tags), nodes, wanted = self._routes, self._nodes, self._wanted
+        ask_lease = self._fill.ask_lease
         asks: dict[str, list[bytes]] = {name: [] for name in nodes}
         for number, (name, _, _, _) in enumerate(self._items):
             point, slot = point_and_slot(digest(name, hash_tags))
@@ -105,6 +98,7 @@ class Batch:
         for node in self._nodes.values():
             self._hear_leases(node)
         items, wins, wanted = self._items, self._wins, self._wanted
+        store, give_back = self._fill.store, self._fill.give_back
         for node in self._nodes.values():
             commands: list[bytes] = []
             for number, token in node.tokens.items():
@@ -119,10 +113,10 @@ class Batch:
         if node.failure:
             self._failed.update(node.asked)
             return
-        replies = lease_replies(node.heard)
+        replies = self._fill.lease_replies(node.heard)
         first, wins = node.first, self._wins
         if len(replies) != len(node.asked):
-            node.fail(ProtocolViolation(f"{first_odd_line(node.heard)!r} about a lease"))
+            node.fail(ProtocolViolation(f"{self._fill.first_odd_line(node.heard)!r} about a lease"))
             self._failed.update(node.asked)
             return
         for number, (token, opaque, won, stub) in zip(node.asked, replies, strict=True):
@@ -158,7 +152,7 @@ class Batch:
     def _hear_stored(self, node: NodeBatch) -> None:
         first = node.first
         for number, line in zip(node.tokens, node.heard.split(b"\r\n"), strict=False):
-            said = store_reply(line, first + number)
+            said = self._fill.store_reply(line, first + number)
             if said == "stored":
                 continue
             if said == "refused":

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from django_dcache.engines.memcached.bulk_fill import Item
+from django_dcache.engines import engine_of
+from django_dcache.engines.inspection import BulkItem
 from django_dcache.errors import Conflict, NoMajority
 from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.keys import SLOTS, wire_key
@@ -35,10 +36,11 @@ class BatchWriter:
         self._routes = Routes.of(view)
         self._nodes = {node for route in self._routes.routes for node in route}
         """Those in service."""
+        self.fill = engine_of(view.state.topology.layout.nodes[0]).introspection.bulk_fill
         self._state: FleetState | None = None
         self._prefixes: dict[str, KeyPrefixes] = {}
 
-    def store(self, items: Sequence[Item]) -> Filled:
+    def store(self, items: Sequence[BulkItem]) -> Filled:
         """Raises Conflict when the fleet has moved on, NoMajority when its state can't be proven any more."""
         fleet = self._fleet
         began = self._proven()
@@ -71,7 +73,7 @@ class BatchWriter:
                 raise NoMajority
             self._sleep(RETRY_SECONDS)
 
-    def batch(self, view: View, items: Sequence[Item]) -> Batch:
+    def batch(self, view: View, items: Sequence[BulkItem]) -> Batch:
         """A batch that has yet to begin."""
         if view.state is not self._state:
             self._state = view.state
@@ -80,7 +82,8 @@ class BatchWriter:
             }
         prefixes = self._prefixes | _closed(view, self._prefixes) if view.bumps or view.debts else self._prefixes
         pools = self._fleet.transport.pools()
-        return Batch(items, self._routes, {node: NodeBatch(pools[node], prefixes[node]) for node in prefixes})
+        nodes = {node: NodeBatch(pools[node], prefixes[node]) for node in prefixes}
+        return Batch(items, self._routes, nodes, self.fill)
 
 
 def _closed(view: View, prefixes: Mapping[str, KeyPrefixes]) -> dict[str, KeyPrefixes]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from django_dcache.engines.memcached.bulk_fill import Item, seconds_to_ttl
+from django_dcache.engines.inspection import BulkItem
 from django_dcache.errors import NodeFailure
 from django_dcache.model.stamps import with_stamp
 from django_dcache.runtime.fleet import Fleet
@@ -141,10 +141,11 @@ class Load:
         """Load the items at these positions of a frame. Returns the positions of those to be tried again."""
         loaded, covers, view = self.loaded, self._log.covers, self._fleet.view
         now = int(view.wall_clock())
+        seconds_to_ttl = self._writer.fill.seconds_to_ttl
         ttls: dict[int, int | None] = {0: seconds_to_ttl(None, now)}
         names, flags, deadlines, data = records
         left = array("H")
-        batch: list[Item] = []
+        batch: list[BulkItem] = []
         places: list[int] = []
         for position in positions:
             deadline = deadlines[position]
@@ -160,7 +161,7 @@ class Load:
                 self._progress.done += 1
             else:
                 name = renamed(view, name)
-                batch.append(Item(name, with_stamp(name, flags[position]), ttl, data[position]))
+                batch.append(BulkItem(name, with_stamp(name, flags[position]), ttl, data[position]))
                 places.append(position)
                 if len(batch) >= self._throttle.batch:
                     left.extend(self._fill(batch, places, last))
@@ -169,7 +170,7 @@ class Load:
             left.extend(self._fill(batch, places, last))
         return left
 
-    def _fill(self, batch: Sequence[Item], places: Sequence[int], last: bool) -> Iterator[int]:
+    def _fill(self, batch: Sequence[BulkItem], places: Sequence[int], last: bool) -> Iterator[int]:
         """One batch; the places of what must be tried again."""
         loaded, progress, clock = self.loaded, self._progress, self._fleet.clock
         came = clock()

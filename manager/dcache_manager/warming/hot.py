@@ -12,12 +12,13 @@ from typing import Any
 
 from django.core.cache import caches
 
+from django_dcache.engines import engine_of
 from django_dcache.errors import InvalidKey, NodeFailure
 from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 
-from ..inspection.key_listing import item_facts, pages
+from ..inspection.key_listing import pages
 from .registry import Warmer
 
 
@@ -66,6 +67,7 @@ def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: 
     for node in fleet.proven_view().state.topology.nodes.values():
         if node.out:
             continue
+        item_facts = engine_of(node).introspection.facts
         try:
             for page in pages(node, fleet.transport.limits):
                 tick()

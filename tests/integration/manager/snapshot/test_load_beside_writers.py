@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dcache_manager.snapshot.batch_writer import BatchWriter
-from django_dcache.engines.memcached.bulk_fill import Item
+from django_dcache.engines.inspection import BulkItem
 from django_dcache.errors import Conflict
 from django_dcache.flows.consensus import agree, bump
 from django_dcache.flows.write import write
@@ -39,7 +39,7 @@ def test_a_write_meanwhile_wins(site):
     filler = BatchWriter(site.fleet)
     names = NAMES[:4]
     site.store(names[:1])
-    items = [Item(name, 0, 0, b"old") for name in names]
+    items = [BulkItem(name, 0, 0, b"old") for name in names]
     batch = filler.batch(site.fleet.view, items)
     batch.open(1.0)
     batch.ask(5)

@@ -5,7 +5,7 @@ import pytest
 from dcache_manager.rebalance.conductor import Conductor
 from dcache_manager.snapshot.batch_writer import BatchWriter
 from django_dcache.conf import parse
-from django_dcache.engines.memcached.bulk_fill import Item
+from django_dcache.engines.inspection import BulkItem
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet, ScriptedNode
 from support.snapshot_site import NAMES, Site, read
@@ -81,7 +81,7 @@ def test_a_lying_node(said):
     """Whatever a node says instead of an answer, nothing is stored and nothing is raised."""
     with ScriptedNode(lambda command, _: said) as node:
         fleet = Fleet(parse("default", [node.address]))
-        batch = BatchWriter(fleet).batch(fleet.view, [Item(name, 0, 0, b"x") for name in NAMES[:3]])
+        batch = BatchWriter(fleet).batch(fleet.view, [BulkItem(name, 0, 0, b"x") for name in NAMES[:3]])
         batch.open(1.0)
         batch.ask(3)
         batch.carry(fleet.clock() + 0.3, fleet.clock)

@@ -3,7 +3,7 @@
 import pytest
 
 from django_dcache.engines.memcached.health import checks
-from django_dcache.engines.memcached.introspection import NodeReply
+from django_dcache.engines.memcached.introspection import MemcachedReply
 
 SOUND_STATS = {
     "evictions": "0",
@@ -24,7 +24,7 @@ SOUND_SETTINGS = {
 
 def diagnose(version="1.6.18", stats=None, settings=None):
     """{check: verdict} of a sound node, with these differences; a wrong one also has something to do about it."""
-    reply = NodeReply(version, SOUND_STATS | (stats or {}), SOUND_SETTINGS | (settings or {}))
+    reply = MemcachedReply(version, SOUND_STATS | (stats or {}), SOUND_SETTINGS | (settings or {}))
     return {found.name: found.verdict for found in checks(reply)}
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_dcache.engines.memcached.introspection import MAX_WORD_BYTES, NodeReply, parse_report
+from django_dcache.engines.inspection import MAX_WORD_BYTES
+from django_dcache.engines.memcached.introspection import MemcachedReply, parse_report
 
 KEY = b"_dc:default:state"
 STATS = b"STAT pid 1\r\nSTAT curr_items 7\r\nSTAT version 1.6.18\r\nEND\r\n"
@@ -55,7 +56,7 @@ def test_words_are_cut_to_size():
 )
 def test_numbers(word, number):
     """A number is a whole one of 64 bits in plain digits; whatever else a node says is none."""
-    assert NodeReply(statistics={"x": word}).number("x") == number
+    assert MemcachedReply(statistics={"x": word}).number("x") == number
 
 
 def test_statistics_that_are_refused():

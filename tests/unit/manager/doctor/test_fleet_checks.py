@@ -7,7 +7,7 @@ import pytest
 from dcache_manager.doctor.fleet_checks import check_clock, check_location
 from dcache_manager.inspection.target import Target
 from django_dcache.conf import parse
-from django_dcache.engines.memcached.introspection import NodeReply
+from django_dcache.engines.memcached.introspection import MemcachedReply
 from django_dcache.model.topology import Layout, Node, Topology
 
 
@@ -16,7 +16,7 @@ from django_dcache.model.topology import Layout, Node, Topology
 )
 def test_clocks(told, verdict):
     """A node's clock may differ from ours by what whole seconds can't tell, and no more."""
-    assert check_clock("a", NodeReply(statistics={"time": told}), 1000.7).verdict == verdict
+    assert check_clock("a", MemcachedReply(statistics={"time": told}), 1000.7).verdict == verdict
 
 
 @pytest.mark.parametrize(

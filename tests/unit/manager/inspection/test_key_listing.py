@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.inspection.key_listing import ListingRefused, item_facts, pages, whole_lines
-from django_dcache.engines.memcached.introspection import ItemFacts
-from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable
+from dcache_manager.inspection.key_listing import ListingRefused, listed, pages
+from django_dcache.engines.inspection import ItemFacts
+from django_dcache.engines.memcached.introspection import Listing, item_facts
+from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable, ProtocolViolation
 from django_dcache.model.topology import Node
 from django_dcache.testing import CLOSE, SILENCE, ScriptedNode
 from django_dcache.transport.connection import Connection
@@ -32,24 +33,24 @@ def items(address: str) -> Iterator[tuple[bytes, ItemFacts]]:
         yield from ((key, item_facts(said)) for key, said in page)
 
 
-def listed(*answers: object) -> list[tuple[bytes, ItemFacts]]:
+def said(*answers: object) -> list[tuple[bytes, ItemFacts]]:
     with ScriptedNode(list(answers)) as node:  # type: ignore[arg-type]
         return list(items(node.address))
 
 
 def test_items() -> None:
     """Keys come decoded, each with its last access, whether it was ever read, and its size."""
-    assert listed(b"".join(LINES) + b"END\r\n") == ITEMS
+    assert said(b"".join(LINES) + b"END\r\n") == ITEMS
 
 
 def test_nothing() -> None:
     """A node that holds nothing lists nothing."""
-    assert listed(b"END\r\n") == []
+    assert said(b"END\r\n") == []
 
 
 def test_opening_line() -> None:
     """A listing that begins with OK, as those of memcached 1.6.43 do, is read like any other."""
-    assert listed(b"OK\r\n" + LINES[0] + b"END\r\n") == ITEMS[:1]
+    assert said(b"OK\r\n" + LINES[0] + b"END\r\n") == ITEMS[:1]
 
 
 class Stream(Connection):
@@ -74,46 +75,43 @@ class Stream(Connection):
 @given(st.sets(st.integers(1, len(b"".join(LINES)) - 1)))
 def test_cut_anywhere(places: set[int]) -> None:
     """Lines are the same however the bytes arrive."""
-    text = b"".join(LINES)
+    text = b"".join((*LINES, b"END\r\n"))
     edges = [0, *sorted(places), len(text)]
     chunks = [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
-    answer, said = whole_lines(Stream(chunks), b"stats\r\n", 1.0), b""
-    while said != text:
-        came = next(answer)
-        assert came.endswith(b"\n")
-        said += came
+    found = [item for page in listed(Stream(chunks), Listing(), 1.0) for item in page]
+    assert [(key, item_facts(words)) for key, words in found] == ITEMS
 
 
 def test_silence() -> None:
     """A node that says nothing any more is given up; until then each second brings an empty page."""
-    answer = whole_lines(Stream([LINES[1]]), b"stats\r\n", 3.0)
-    assert [next(answer) for _ in range(3)] == [LINES[1], b"", b""]
+    answer = listed(Stream([LINES[1]]), Listing(), 3.0)
+    assert [len(next(answer)) for _ in range(3)] == [1, 0, 0]
     with pytest.raises(NodeTimeout):
         next(answer)
 
 
 def test_line_without_an_end() -> None:
     """What can't be a line is not collected for ever."""
-    with pytest.raises(ConnectionLost):
-        next(whole_lines(Stream([b"x" * 65536] * 2), b"stats\r\n", 1.0))
+    with pytest.raises(ProtocolViolation):
+        list(listed(Stream([b"x" * 65536] * 2), Listing(), 1.0))
 
 
 @pytest.mark.parametrize("words", [b"ERROR metadump not allowed\r\n", b"CLIENT_ERROR no\r\n", b"SERVER_ERROR no\r\n"])
 def test_refusal(words: bytes) -> None:
     """A node that lists nothing is a refusal in its own words."""
     with pytest.raises(ListingRefused, match=words.strip().decode()):
-        listed(words)
+        said(words)
 
 
 def test_crawler_that_has_to_be_started() -> None:
     """A crawler that is disabled is enabled, and asked again."""
-    assert listed(b"CLIENT_ERROR lru crawler disabled\r\n", b"OK\r\n", LINES[0] + b"END\r\n") == ITEMS[:1]
+    assert said(b"CLIENT_ERROR lru crawler disabled\r\n", b"OK\r\n", LINES[0] + b"END\r\n") == ITEMS[:1]
 
 
 def test_crawler_that_can_not_be_started() -> None:
     """A crawler that stays disabled is a refusal."""
     with pytest.raises(ListingRefused, match="disabled"):
-        listed(b"CLIENT_ERROR lru crawler disabled\r\n", b"ERROR\r\n")
+        said(b"CLIENT_ERROR lru crawler disabled\r\n", b"ERROR\r\n")
 
 
 def test_busy() -> None:
