@@ -62,7 +62,9 @@ class Touch(NamedTuple):
 
 
 class Flush(NamedTuple):
-    """Forget everything the node holds."""
+    """Forget everything the node holds; where others may share it, everything whose name begins with `beginning`."""
+
+    beginning: bytes = b""
 
 
 class Arithmetic(NamedTuple):

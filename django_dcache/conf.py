@@ -10,6 +10,7 @@ from typing import Any
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .foreign_options import advice
 from .model import keys
+from .model.addresses import Login, login
 from .model.documents import MODES, Documents
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout, Node
@@ -200,6 +201,8 @@ class Configuration:
     options: Options = field(default_factory=Options)
     owners: tuple[str, ...] = ()
     """By what the project is known that the fleet belongs to, as it is now and as it was; empty: no project owns it."""
+    logins: tuple[tuple[str, Login], ...] = field(default=(), repr=False)
+    """What nodes are told before anything else, by address, as far as LOCATION says so."""
 
     @property
     def fleet(self) -> str:
@@ -226,7 +229,7 @@ def parse(
         raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
-    return Configuration(alias, layout, parsed, owners)
+    return Configuration(alias, layout, parsed, owners, tuple(_logins(location)))
 
 
 def plain_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -256,12 +259,24 @@ def unknown(name: Any) -> str | None:
     return advice(str(name)) or (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KNOWN)}")
 
 
-def parse_nodes(location: Any) -> Iterable[Node]:
-    """The nodes of a LOCATION: one string (`;` or `,` separate), or a list of strings and objects."""
+def _logins(location: Any) -> Iterable[tuple[str, Login]]:
+    """Those in the addresses of a LOCATION; they are no part of its nodes, which each client of the fleet can read."""
+    for entry in _entries(location):
+        address = entry["address"] if isinstance(entry, Mapping) else entry.strip()
+        if found := login(address):
+            yield Node.at(address).address, found
+
+
+def _entries(location: Any) -> list[Any] | tuple[Any, ...]:
     entries = location.replace(";", ",").split(",") if isinstance(location, str) else location
     if not isinstance(entries, (list, tuple)):
         raise ConfigurationError(f"LOCATION is {type(location).__name__}, want a string or a list")
-    for entry in entries:
+    return entries
+
+
+def parse_nodes(location: Any) -> Iterable[Node]:
+    """The nodes of a LOCATION: one string (`;` or `,` separate), or a list of strings and objects."""
+    for entry in _entries(location):
         if isinstance(entry, str):
             if entry.strip():
                 yield Node.at(entry.strip())

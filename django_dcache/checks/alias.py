@@ -76,7 +76,7 @@ def _location_hint(location: Any) -> str:
     if not location:
         return 'Name the nodes: ["cache-1:11211", …]. Does it come from an environment variable that is empty?'
     if "://" in str(location):
-        return "Write host:port, without a scheme. The nodes are memcached."
+        return "Write host:port for memcached, and redis://host:port/database for Redis or Valkey."
     if isinstance(location, str) and len(location.split()) > 1:
         return "Put a comma between addresses."
     return 'An entry is "host:port", the path of a socket, or {"address": …, "name": …, "weight": …, "zone": …}.'

@@ -6,6 +6,7 @@ from typing import Any
 import django
 from django.core import checks
 
+from ..model.addresses import parse
 from .entry import Entry, Messages
 
 PATCHED = {(5, 2): (5, 2, 19), (6, 0): (6, 0, 10), (6, 1): (6, 1, 3)}
@@ -28,7 +29,7 @@ def _public(entry: Entry) -> Messages:
 
 def _is_public(address: str) -> bool:
     try:
-        return ip_address(address.rpartition(":")[0].strip("[]")).is_global
+        return ip_address(parse(address).host.strip("[]")).is_global
     except ValueError:
         return False  # A name, or the path of a socket.
 

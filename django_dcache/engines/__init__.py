@@ -1,16 +1,28 @@
 """One package an engine: all that knows its bytes, its limits and its statistics. A node's address names its engine."""
 
+from ..errors import ConfigurationError
 from ..model.topology import Node
-from . import memcached
+from . import memcached, memory, redis
+from .inspection import Introspection
 from .interface import Engine, Parser, Question
 
 hot = memcached.hot
 """The bytes of the short cut, which is for this engine only."""
 
+_engines = {engine.name: engine for engine in (memcached.ENGINE, redis.ENGINE, memory.ENGINE)}
+
 
 def engine_of(node: Node) -> Engine:
     """The engine that a node's address names."""
-    return memcached.ENGINE
+    return _engines[node.engine]
 
 
-__all__ = ["Engine", "Parser", "Question", "engine_of", "hot"]
+def introspection_of(node: Node) -> Introspection:
+    """What the manager asks of the engine of a node. Raises ConfigurationError where nothing can be asked."""
+    engine = engine_of(node)
+    if engine.introspection is None:
+        raise ConfigurationError(f"{node.address} lies in the memory of one process: nothing outside can look at it")
+    return engine.introspection
+
+
+__all__ = ["Engine", "Parser", "Question", "engine_of", "hot", "introspection_of"]

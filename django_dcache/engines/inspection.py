@@ -203,7 +203,7 @@ class Introspection:
     checks: Callable[[NodeReply], Iterable[Check]]
     """What is wrong with a node, or will be, by its own words."""
     round_trip: Callable[[bytes], RoundTrip]
-    """From the wire key of an item that is nobody's."""
+    """From the wire key of an item that no client uses."""
     unsuitable: Callable[[str], str]
     """Why a node of this version can't be used; empty if it can."""
     bulk_fill: BulkFill

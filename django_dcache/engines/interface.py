@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..commands import Command, Reply
+from ..model.addresses import Login
 from ..model.topology import Node
 
 if TYPE_CHECKING:  # It is built on this module.
@@ -55,12 +56,14 @@ class Engine:
     parser: Callable[[Sequence[Command], int, int, int], Parser]
     """What reads the replies, from the commands, the opaque number of the first, the serial number of the connection
     that tokens are bound to, and the most bytes of a value: a larger one is not kept while it comes, and is a miss."""
-    greeting: Callable[[Node], Question]
+    greeting: Callable[[Node, Login | None], Question]
     """The first command on a connection to a node, sent once more on one that was idle for long: a node that can't be
     used shows it before anything is at stake."""
-    introspection: "Introspection"
-    """What the manager asks."""
+    introspection: "Introspection | None"
+    """What the manager asks. None: nothing outside of this process can look at a node."""
     numbered: bool
     """Each reply says which command it answers."""
+    connect: Callable[[Node], Any] | None = None
+    """Makes the stream to a node that no socket leads to. None: a socket does."""
     hot: ModuleType | None = None
     """The bytes of the short cut. None: there is none, and every operation takes its flow."""

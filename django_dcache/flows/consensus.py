@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
 
-from ..commands import Answer, Flush, Get, Store, Value
+from ..commands import Answer, Flush, Get, Refused, Store, Value
 from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
 from ..model.documents import TRACE
 from ..model.generations import WHOLE_NODE
@@ -227,19 +227,21 @@ def agree(
     return Agreement(state, False)
 
 
-def clear(view: View) -> Flow[bool]:
-    """Empty every node and plant the state again. A node that can't be asked loses its slots instead."""
+def clear(view: View, beginning: bytes = b"") -> Flow[bool]:
+    """Empty every node (of what begins so, where others share it) and plant the state again. A node that can't be
+    asked, or does not do it, loses its slots instead."""
     names = [name for name, node in view.state.topology.nodes.items() if not node.out]
-    replies = yield {name: [Flush()] for name in names}
+    replies = yield {name: [Flush(beginning)] for name in names}
     lost = {name for name, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
+    kept = {name for name, (reply,) in replies.items() if isinstance(reply, Refused)}
 
     def change(state: FleetState) -> FleetState:
-        for name in lost:
+        for name in lost | kept:
             state = state.bumped_whole(name)
         return state
 
     found = yield from agree(view, change, avoid=lost, everywhere=True, round_type=Urgent)
-    return found.majority or not lost
+    return found.majority or not (lost or kept)
 
 
 def _stores(view: View, state: FleetState, document: bytes, reply: object) -> list[Store]:

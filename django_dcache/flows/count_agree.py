@@ -23,6 +23,8 @@ TRIES = 20
 LOOKS = 5
 """How often a process looks at a copy that changes under its hands, or is about to be set up, before it deletes it."""
 LOOK_WAIT = 0.001
+COUNTED_BY_NODES = 2**63
+"""Numbers below it every engine can count with; larger ones are replaced as a whole."""
 _whole = re.compile(rb"-?\d{1,20} *").fullmatch
 
 
@@ -222,7 +224,7 @@ class Count(Copies):
 
     def _towards(self, node: str, found: Value, there: int, wanted: int) -> Command:
         """From the very item that was seen to the wanted number. Only the node's own addition keeps the TTL exactly."""
-        if there >= 0 and wanted >= 0:
+        if 0 <= there and 0 <= wanted < COUNTED_BY_NODES:
             return self.arithmetic(node, wanted - there, found.token)
         return self.store(node, Item(found.flags, b"%d" % wanted, found.ttl), found.token)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..errors import InvalidTopology
+from . import addresses
 
 KEEPERS = 5
 MAX_NODES = 1000
@@ -17,10 +18,8 @@ MAX_WEIGHT = 100
 MAX_TOTAL_WEIGHT = 2000
 """Of the nodes of a layout: a process takes about a second to make a ring of that."""
 RING_MODES = ("ketama", "libmemcached")
-DEFAULT_PORT = 11211
 
 _name = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:/\[\]-]{0,99}").fullmatch
-_host_and_port = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/]+):(?P<port>\d{1,5})").fullmatch
 
 
 class Phase(StrEnum):
@@ -38,7 +37,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One memcached process. Its identity is `name`; `address` ("host:port" or "unix:/path") may change."""
+    """One server. Its identity is `name`; its `address`, as the fleet spells it (addresses.py), may change."""
 
     name: str
     address: str
@@ -50,15 +49,9 @@ class Node:
 
     @classmethod
     def at(cls, address: str, name: str = "", weight: int = 1, zone: str = "") -> "Node":
-        """A node from an address as users write it; the name defaults to the address with `:11211` elided."""
-        if not isinstance(address, str):
-            raise InvalidTopology(f"address is {address!r}, want a string")
-        if not address.startswith("unix:"):
-            if address.startswith("/"):
-                address = f"unix:{address}"
-            elif not _host_and_port(address):
-                address = f"{address}:{DEFAULT_PORT}"
-        return cls(name or address.removeprefix("unix:").removesuffix(f":{DEFAULT_PORT}"), address, weight, zone)
+        """A node from an address as users write it; the name defaults to the address without what is usual in it."""
+        parsed = addresses.parse(address)
+        return cls(name or parsed.short, str(parsed), weight, zone)
 
     def __post_init__(self) -> None:
         # What is not refused here is planted on the keepers, where every process would refuse to read it.
@@ -68,20 +61,23 @@ class Node:
         # A unix socket's name is its path, which begins with a slash.
         if not _name(self.name.removeprefix("/")):
             raise InvalidTopology(f"{self.name!r} is no node name: letters, digits and ._:/[]- only")
-        if not self.address.startswith("unix:/"):
-            match = _host_and_port(self.address)
-            if not match or not 0 < int(match["port"]) < 65536:
-                raise InvalidTopology(f"{self.address!r} is no address: want host:port or unix:/path", node=self.name)
+        if str(addresses.parse(self.address)) != self.address:
+            raise InvalidTopology(
+                f"{self.address!r} is no address: want host:port, unix:/path or redis://host:port/database",
+                node=self.name,
+            )
         if type(self.weight) is not int or not 1 <= self.weight <= MAX_WEIGHT:
             raise InvalidTopology(f"weight {self.weight!r} is not a whole number from 1 to 100", node=self.name)
 
     @property
     def endpoint(self) -> str | tuple[str, int]:
         """What a socket connects to: a path, or (host, port)."""
-        if self.address.startswith("unix:"):
-            return self.address.removeprefix("unix:")
-        host, _, port = self.address.rpartition(":")
-        return host.strip("[]"), int(port)
+        return addresses.parse(self.address).endpoint
+
+    @property
+    def engine(self) -> str:
+        """The name of its engine (engines/)."""
+        return addresses.engine_name(self.address)
 
 
 _STANDS_IN = ">"
@@ -122,10 +118,17 @@ class Layout:
             seen = [getattr(node, attribute) for node in self.nodes]
             if twice := sorted({value for value in seen if seen.count(value) > 1}):
                 raise InvalidTopology(f"two nodes share the {attribute} {', '.join(twice)}")
+        if len(self.engines) > 1:
+            raise InvalidTopology(f"all nodes of a fleet are of one engine, and these are {', '.join(self.engines)}")
         if type(self.replicas) is not int or not 1 <= self.replicas <= 9:
             raise InvalidTopology(f"replicas is {self.replicas!r}, want a whole number from 1 to 9")
         if self.ring not in RING_MODES:
             raise InvalidTopology(f"ring mode {self.ring!r} is unknown; choose one of {', '.join(RING_MODES)}")
+
+    @property
+    def engines(self) -> list[str]:
+        """The names of the engines of its nodes: one, in every layout there is."""
+        return sorted({node.engine for node in self.nodes})
 
     def node(self, name: str) -> Node | None:
         return next((node for node in self.nodes if node.name == name), None)
@@ -164,6 +167,9 @@ class Topology:
             moved = [n.name for n in self.target.nodes if old.get(n.name, n.address) != n.address]
             if moved:
                 raise InvalidTopology(f"{', '.join(moved)} changes its address; a new process needs a new name")
+            if self.target.engines != self.layout.engines:
+                wanted, runs = *self.target.engines, *self.layout.engines
+                raise InvalidTopology(f"the fleet runs on {runs}, and can't be resized to nodes of {wanted}")
 
     @property
     def layouts(self) -> tuple[Layout, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Generator, Mapping
 from typing import Any
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 
 from .. import large_values
 from ..commands import Value
@@ -112,7 +112,9 @@ class Writing(Reading):
         return version + delta
 
     def _clear(self) -> Operation:
-        return (yield Run(clear)) or self._failed(1)
+        # A node that others share is cleared of every version of this alias's keys.
+        beginning = f"{self.key_prefix}:" if self.key_func is default_key_func else ""
+        return (yield Run(clear, (beginning.encode(),))) or self._failed(1)
 
 
 def _refuse() -> Flow[bool]:

@@ -1,6 +1,8 @@
 """Real nodes, hostile nodes and faulty networks, for the tests of a site or of this package. Loopback only.
 
-    LocalNode, LocalFleet       real memcached processes that can be killed, frozen and restarted
+    LocalNode, LocalRedis       real servers that can be killed, frozen and restarted
+    LocalMemory                 a node that is a dict in this process
+    LocalFleet                  some nodes, started together
     ScriptedNode                a fake node that answers whatever a test tells it to
     FaultProxy                  a network in front of a real node, with faults to switch on and off
     CLOSE, RESET, SILENCE, Dribble, truncated       what the two above may answer
@@ -14,8 +16,10 @@ from .answers import CLOSE, RESET, SILENCE, Action, Answer, Dribble, truncated
 from .client import dial, receive
 from .clock import ManualClock
 from .fleet import LocalFleet
+from .memory_node import LocalMemory
 from .node import LocalNode
 from .proxy import Direction, FaultProxy
+from .redis_node import LocalRedis
 from .scripted import Script, ScriptedNode
 
 __all__ = [
@@ -28,7 +32,9 @@ __all__ = [
     "Dribble",
     "FaultProxy",
     "LocalFleet",
+    "LocalMemory",
     "LocalNode",
+    "LocalRedis",
     "ManualClock",
     "Script",
     "ScriptedNode",

@@ -1,23 +1,27 @@
-"""A fleet of real memcached processes on loopback."""
+"""A fleet of real servers on loopback."""
 
 from typing import Any
 
+from .memory_node import LocalMemory
 from .node import LocalNode
+from .redis_node import LocalRedis
+
+ENGINES: dict[str, type[Any]] = {"memcached": LocalNode, "redis": LocalRedis, "memory": LocalMemory}
 
 
 class LocalFleet:
-    """`count` nodes, started together.
+    """`count` nodes of an engine, started together.
 
         with LocalFleet(3, memory=64) as fleet:
             fleet.addresses             # ["127.0.0.1:40001", ...]
             fleet.add().kill()
 
-    The options are LocalNode's.
+    The options are LocalNode's, or LocalRedis'.
     """
 
-    def __init__(self, count: int = 3, **options: Any):
-        self._options = options
-        self.nodes = [LocalNode(**options) for _ in range(count)]
+    def __init__(self, count: int = 3, engine: str = "memcached", **options: Any):
+        self._kind, self._options = ENGINES[engine], options
+        self.nodes: list[Any] = [self._kind(**options) for _ in range(count)]
 
     def __enter__(self) -> "LocalFleet":
         return self.start()
@@ -41,9 +45,9 @@ class LocalFleet:
             raise
         return self
 
-    def add(self, **options: Any) -> LocalNode:
+    def add(self, **options: Any) -> Any:
         """One more node, started; options given here win over the fleet's."""
-        node = LocalNode(**{**self._options, **options})
+        node = self._kind(**{**self._options, **options})
         self.nodes.append(node)
         return node.start()
 

@@ -70,9 +70,14 @@ class Connection:
         until = monotonic() + seconds
         stream = None
         try:
-            stream = dial(limits.endpoint(node), seconds, limits.tls, limits.timeout)
+            engine = engine_of(node)
+            if engine.connect:
+                stream = engine.connect(node)
+            else:
+                stream = dial(limits.endpoint(node), seconds, limits.tls_of(node), limits.timeout)
             # The short cut waits for half of the time at most; the flow that takes over needs the rest.
-            connection = cls(node.name, stream, limits.timeout / 2, closed, partial(engine_of(node).greeting, node))
+            greeting = partial(engine.greeting, node, limits.login(node))
+            connection = cls(node.name, stream, limits.timeout / 2, closed, greeting)
         except BaseException as error:
             if stream is not None:
                 stream.close()

@@ -2,8 +2,10 @@
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 
+from ..model.addresses import Login, parse
 from ..model.topology import Node
 
 
@@ -21,8 +23,25 @@ class Limits:
     most_bytes: int = 2**30
     """Of a value in a reply: a larger one is a miss."""
 
+    logins: tuple[tuple[str, Login], ...] = field(default=(), repr=False)
+    """By a node's address, as far as any is known; a node that has none of its own is given the first."""
+
+    def login(self, node: Node) -> Login | None:
+        """What `node` is told before anything else."""
+        own = dict(self.logins).get(node.address)
+        return own or next((login for _, login in self.logins), None)
+
+    def tls_of(self, node: Node) -> ssl.SSLContext | None:
+        """How a connection to `node` is made safe: where its address asks for TLS, at least by the system's roots."""
+        return self.tls or (_system_roots() if parse(node.address).secure else None)
+
     def endpoint(self, node: Node) -> str | tuple[str, int]:
         """What a socket connects to for `node`."""
         if self.address_remap is None:
             return node.endpoint
         return replace(node, address=self.address_remap(node.address)).endpoint
+
+
+@cache
+def _system_roots() -> ssl.SSLContext:
+    return ssl.create_default_context()

@@ -184,7 +184,9 @@ class Exchange:
         self._pool, self.connection = self._session.take(self.name, self._fresh)
         # A pooled connection may have been closed by the node. A read is simply repeated on another when it fails; a
         # write that was sent may still be executed long after its repetition was acknowledged, so the look comes first.
-        if writes and self.connection.used and not self._fresh and not self.connection.quiet():
+        # Where replies have no number, what waits there would be taken for the reply to what is asked now.
+        looks = writes or not self._pool.engine.numbered
+        if looks and self.connection.used and not self._fresh and not self.connection.quiet():
             self._session.drop(self.name)
             self._fresh = True
             self._pool, self.connection = self._session.take(self.name, fresh=True)

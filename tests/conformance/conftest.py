@@ -1,14 +1,18 @@
 """The situations in which the contract must hold, and keys for it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import pytest
 
 from django_dcache.backend import DistributedCache
+from django_dcache.commands import Get, Value
 from django_dcache.model import keys as names
+from django_dcache.model.view import View
 from django_dcache.testing import LocalFleet, LocalNode
 
 
@@ -19,9 +23,11 @@ class Situation:
     nodes: int
     replicas: int
     fault: str = ""
+    engine: str = "memcached"
 
     def __str__(self) -> str:
-        return f"{self.nodes} nodes, R={self.replicas}{', one ' if self.fault else ''}{self.fault}"
+        engine = "" if self.engine == "memcached" else f", {self.engine}"
+        return f"{self.nodes} nodes, R={self.replicas}{', one ' if self.fault else ''}{self.fault}{engine}"
 
     @property
     def some_copies_left(self) -> bool:
@@ -30,6 +36,8 @@ class Situation:
 
 HEALTHY = [Situation(nodes, replicas) for nodes in (1, 3, 5) for replicas in (1, 2)]
 FAULTY = [Situation(s.nodes, s.replicas, fault) for s in HEALTHY for fault in ("killed", "hung")]
+REDIS = [Situation(3, replicas, fault, "redis") for replicas, fault in ((1, ""), (2, ""), (2, "killed"), (2, "hung"))]
+MEMORY = [Situation(3, replicas, fault, "memory") for replicas, fault in ((1, ""), (2, ""), (2, "killed"))]
 _numbers = count()
 
 
@@ -53,7 +61,18 @@ class Scene:
     def has_copy(self, key: str) -> bool:
         """Whether a node that works holds `key`."""
         route = self.cache.fleet.view.place(names.name(self.cache.make_key(key))).route
-        return self.broken is None or any(node != self.broken.address for node in route.read)
+        return self.broken is None or any(node != self.broken.name for node in route.read)
+
+    def ends(self, key: str) -> list[float]:
+        """When each copy of `key` expires, in Unix time; -1: never."""
+        name = names.name(self.cache.make_key(key))
+
+        def ask(view: View) -> Any:
+            working = (node for node in view.state.topology.nodes if self.broken is None or node != self.broken.name)
+            return (yield {node: [Get(name, value=False, ttl=True)] for node in working})
+
+        found = [reply for (reply,) in self.cache.fleet.run(ask).values() if isinstance(reply, Value)]
+        return [-1 if reply.ttl is None else time.time() + reply.ttl for reply in found]
 
     def keys(self, count: int, copies: bool = True) -> list[str]:
         """New keys with (or without) a working copy. All versions of a key are on the same nodes: tags see to it."""
@@ -75,9 +94,9 @@ class Stage:
 
     def scene(self, situation: Situation) -> Scene:
         if situation not in self._scenes:
-            which = situation if situation.fault else situation.nodes
+            which = situation if situation.fault else (situation.engine, situation.nodes)
             if which not in self._fleets:
-                self._fleets[which] = self._closing.enter_context(LocalFleet(situation.nodes))
+                self._fleets[which] = self._closing.enter_context(LocalFleet(situation.nodes, situation.engine))
             self._scenes[situation] = Scene(situation, self._fleets[which])
         return self._scenes[situation]
 
@@ -88,7 +107,9 @@ def stage() -> Iterator[Stage]:
         yield Stage(closing)
 
 
-@pytest.fixture(params=HEALTHY + [situation for situation in FAULTY if situation.some_copies_left], ids=str)
+@pytest.fixture(
+    params=HEALTHY + [situation for situation in FAULTY if situation.some_copies_left] + REDIS + MEMORY, ids=str
+)
 def scene(request: pytest.FixtureRequest, stage: Stage) -> Scene:
     """Any situation in which some keys have a copy that works."""
     return stage.scene(request.param)

@@ -70,19 +70,11 @@ def test_any_other_time_is_a_value(cache, key, timeout):
 def test_time_to_live_reaches_every_node(cache, key, scene):
     """Each copy ends when it was told to; without a timeout, after Django's 300 seconds."""
     cache.set(key, 1, 1000)
-    assert ends(scene, key) and all(abs(end - time.time() - 1000) < 60 for end in ends(scene, key))
+    assert scene.ends(key) and all(abs(end - time.time() - 1000) < 60 for end in scene.ends(key))
     cache.set(key, 1)
-    assert ends(scene, key) and all(abs(end - time.time() - 300) < 60 for end in ends(scene, key))
+    assert scene.ends(key) and all(abs(end - time.time() - 300) < 60 for end in scene.ends(key))
     cache.set(key, 1, None)
-    assert set(ends(scene, key)) == {-1}
-
-
-def ends(scene, key):
-    """When the copies of `key` expire, in Unix time; -1: never."""
-    command = f"mg {scene.cache.make_key(key)} t s\r\n".encode()
-    answers = [node.ask(command).split() for node in scene.local.nodes if node is not scene.broken]
-    left = [int(answer[1][1:]) for answer in answers if answer[0] == b"HD"]
-    return [-1 if seconds == -1 else time.time() + seconds for seconds in left]
+    assert set(scene.ends(key)) == {-1}
 
 
 def test_add_only_if_absent(cache, key):
@@ -122,7 +114,7 @@ def test_touch(cache, key, scene):
     assert not cache.touch(key, 1000)
     cache.set(key, 1, 60)
     assert cache.touch(key, 1000)
-    assert ends(scene, key) and all(abs(end - time.time() - 1000) < 60 for end in ends(scene, key))
+    assert scene.ends(key) and all(abs(end - time.time() - 1000) < 60 for end in scene.ends(key))
     assert cache.get(key) == 1
 
 
@@ -150,7 +142,7 @@ def test_incr_keeps_the_end(cache, key, scene):
     """Counting does not change how long a counter lives."""
     cache.set(key, 5, 1000)
     cache.incr(key)
-    assert ends(scene, key) and all(abs(end - time.time() - 1000) < 60 for end in ends(scene, key))
+    assert scene.ends(key) and all(abs(end - time.time() - 1000) < 60 for end in scene.ends(key))
 
 
 def test_incr_of_nothing(cache, key):

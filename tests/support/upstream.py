@@ -1,6 +1,7 @@
 """Django's own cache and session tests on a fleet that fails while they run.
 
     python tests/support/upstream.py RUN WORKDIR [--fault none|killed|frozen|flapping] [--node N] [--replicas R]
+        [--engine memcached|redis]
 
 RUN is the script that runs them on given nodes (DCACHE_NODES, DCACHE_OPTIONS); its exit code is this program's.
 """
@@ -31,9 +32,10 @@ def main():
     parser.add_argument("--fault", choices=["none", "killed", "frozen", "flapping"], default="none")
     parser.add_argument("--node", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=2)
+    parser.add_argument("--engine", choices=["memcached", "redis"], default="memcached")
     choices = parser.parse_args()
     over = threading.Event()
-    with LocalFleet(3) as fleet:
+    with LocalFleet(3, choices.engine) as fleet:
         node = fleet.nodes[choices.node]
         if choices.fault == "killed":
             node.kill()

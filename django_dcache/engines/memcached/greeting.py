@@ -5,6 +5,7 @@ too old for meta commands answers with an error line, and one that hangs with no
 """
 
 from ...errors import ProtocolViolation
+from ...model.addresses import Login
 from ...model.topology import Node
 
 QUESTION = b"mn\r\n"
@@ -25,7 +26,7 @@ def _matter(said: bytes) -> str:
 class Greeting:
     """One exchange of greetings."""
 
-    def __init__(self, node: Node):
+    def __init__(self, node: Node, login: Login | None = None):
         self.request = QUESTION
         self._said = b""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from django_dcache.engines import engine_of
+from django_dcache.engines import engine_of, introspection_of
 from django_dcache.engines.inspection import NodeReply
 from django_dcache.errors import DCacheError
 from django_dcache.model.keys import RESERVED
@@ -46,7 +46,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
         findings.append(trips[node.name])
         findings += [
             Finding(check.name, node.name, check.verdict, check.detail, check.fix)
-            for check in engine_of(node).introspection.checks(report.reply)
+            for check in introspection_of(node).checks(report.reply)
         ]
         findings.append(check_clock(node.name, report.reply, report.asked_at))
     for check in (_item_sizes, _keepers, _refused, _signing, _size_of_fleet, _moving, _prefixes):
@@ -67,7 +67,7 @@ def _round_trips(target: Target, nodes: list[Node], seconds: float) -> list[Find
 
 def _round_trip(node: Node, key: bytes, how: Limits, deadline: float) -> Finding:
     engine = engine_of(node)
-    question = engine.introspection.round_trip(key)
+    question = introspection_of(node).round_trip(key)
     began = time.monotonic()
     failure = exchange(node, question, how, deadline)
     if failure is None and not question.complaint:

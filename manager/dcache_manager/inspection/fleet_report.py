@@ -152,7 +152,12 @@ class FleetReport:
 def limits(configuration: Configuration) -> Limits:
     """How nodes are to be connected to, for what is not said to them through a fleet."""
     options = configuration.options
-    return Limits(options.timeout, options.connect_timeout, tls=options.tls, address_remap=options.address_remap)
+    return Limits(
+        *(options.timeout, options.connect_timeout),
+        tls=options.tls,
+        address_remap=options.address_remap,
+        logins=configuration.logins,
+    )
 
 
 def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: bool = False) -> FleetReport:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
-from django_dcache.engines import engine_of
+from django_dcache.engines import introspection_of
 from django_dcache.engines.inspection import Listing, NotListed, Raw
 from django_dcache.errors import NodeFailure, NodeTimeout
 from django_dcache.model.topology import Node
@@ -29,11 +29,10 @@ def pages(
 
     Raises ListingRefused, or another NodeFailure.
     """
-    engine = engine_of(node)
     for _ in range(BUSY_RETRIES):
         connection = Connection.open(node, limits, limits.connect_timeout)
         try:
-            yield from listed(connection, engine.introspection.listing(), silence)
+            yield from listed(connection, introspection_of(node).listing(), silence)
             return
         except NotListed as refusal:
             if not refusal.busy:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from django_dcache.engines import Question, engine_of
+from django_dcache.engines import Question, introspection_of
 from django_dcache.engines.inspection import NodeReply
 from django_dcache.errors import NodeFailure, NodeTimeout, ProtocolViolation
 from django_dcache.model.topology import Node
@@ -72,7 +72,7 @@ def survey(
 def ask(node: Node, keys: Sequence[bytes], limits: Limits, deadline: float) -> NodeReport:
     """One node's report. `deadline` is monotonic. Never raises."""
     began, began_at = time.time(), time.monotonic()
-    question = engine_of(node).introspection.report(keys)
+    question = introspection_of(node).report(keys)
     failure = exchange(node, question, limits, deadline)
     reply = question.reply
     if failure is None and reply.complaint:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from django_dcache.engines import engine_of
+from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
 from django_dcache.flows.resize import Key, Moved, carry, discard
 from django_dcache.runtime.fleet import Fleet
@@ -140,7 +140,7 @@ class LocalPasses:
         view, progress = self._fleet.view, self._progress
         keys = KeyFilter(view, name, wanted, self._slots)
         node = view.state.topology.nodes[name]
-        item_facts = engine_of(node).introspection.facts
+        item_facts = introspection_of(node).facts
         found: list[Listed] = []
         seen = 0
         if keys.empty:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django_dcache.engines import engine_of
+from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
 from django_dcache.model.topology import Node
 from django_dcache.transport.limits import Limits
@@ -49,6 +49,6 @@ def _newcomer(report: NodeReport) -> Newcomer:
     name, version, items = report.node.name, report.reply.version, report.reply.items
     if report.failure:
         raise Unsuitable(str(report.failure), node=name) from report.failure
-    if complaint := engine_of(report.node).introspection.unsuitable(version):
+    if complaint := introspection_of(report.node).unsuitable(version):
         raise Unsuitable(complaint, node=name)
     return Newcomer(name, version, -1 if items is None else items)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from django_dcache.engines import engine_of
+from django_dcache.engines import introspection_of
 from django_dcache.engines.inspection import BulkItem
 from django_dcache.errors import Conflict, NoMajority
 from django_dcache.model.generations import WHOLE_NODE
@@ -36,7 +36,7 @@ class BatchWriter:
         self._routes = Routes.of(view)
         self._nodes = {node for route in self._routes.routes for node in route}
         """Those in service."""
-        self.fill = engine_of(view.state.topology.layout.nodes[0]).introspection.bulk_fill
+        self.fill = introspection_of(view.state.topology.layout.nodes[0]).bulk_fill
         self._state: FleetState | None = None
         self._prefixes: dict[str, KeyPrefixes] = {}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.cache import caches
 
-from django_dcache.engines import engine_of
+from django_dcache.engines import introspection_of
 from django_dcache.errors import InvalidKey, NodeFailure
 from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.view import View
@@ -67,7 +67,7 @@ def _hottest(fleet: Fleet, beginning: bytes, top: int, silent: list[str], tick: 
     for node in fleet.proven_view().state.topology.nodes.values():
         if node.out:
             continue
-        item_facts = engine_of(node).introspection.facts
+        item_facts = introspection_of(node).facts
         try:
             for page in pages(node, fleet.transport.limits):
                 tick()

@@ -13,7 +13,7 @@ INSTALLED_APPS = {apps!r}
 OURS = {{"BACKEND": "django_dcache.backend.DistributedCache"}}
 CACHES = {{
     "default": OURS | {{"LOCATION": "10.0.0.1", "OPTIONS": {{"no_delay": True, "replica": 2}}}},
-    "pages": OURS | {{"LOCATION": "redis://10.0.0.2"}},
+    "pages": OURS | {{"LOCATION": "http://10.0.0.2"}},
     "sessions": OURS | {{"LOCATION": ["8.8.8.8"], "OPTIONS": {{"timeout": 250}}}},
 }}
 """

@@ -45,8 +45,8 @@ ONE_ALIAS = [
     ("E003", options(fleet="a b"), "fleet name 'a b'", "default, ''"),
     ("E004", {"LOCATION": None}, "want a string or a list", "environment variable"),
     ("E004", {"LOCATION": ""}, "at least one node", "environment variable"),
-    ("E004", {"LOCATION": "redis://10.0.0.1:6379/0"}, "no address", "without a scheme"),
-    ("E004", {"LOCATION": "10.0.0.1:11211 10.0.0.2:11211"}, "no node name", "comma"),
+    ("E004", {"LOCATION": "http://10.0.0.1:6379/0"}, "no address", "redis://host"),
+    ("E004", {"LOCATION": "10.0.0.1:11211 10.0.0.2:11211"}, "is no address", "comma"),
     ("E004", {"LOCATION": [{"host": "10.0.0.1", "port": 11211}]}, "unknown host, port", '"address"'),
     ("E004", {"LOCATION": ["10.0.0.1", "10.0.0.1"]}, "share the name", "An entry is"),
     ("E004", {"LOCATION": [{"address": "a", "weight": 0}]}, "weight 0", "An entry is"),
@@ -94,7 +94,7 @@ def test_all_at_once():
     found = messages(
         caches(
             options(no_delay=True, ignore_exc=True, replica=2, timeout="1", replicas=0),
-            {"LOCATION": "redis://x", "KEY_PREFIX": "a b"},
+            {"LOCATION": "http://x", "KEY_PREFIX": "a b"},
             {"REPLICAS": 2, "KEY_PREFIX": "c"},
         )
     )
