@@ -10,7 +10,7 @@ from .conf import plain_options
 from .errors import ConfigurationError, DCacheError
 from .identity import fleet_alias, owners
 from .large_values import item_bytes
-from .methods import AsyncMethods, SyncMethods
+from .methods import AsyncMethods, NearMethods, SyncMethods
 from .runtime import deadline, registry
 
 
@@ -29,10 +29,18 @@ class DistributedCache(SyncMethods, AsyncMethods):
         self._codec = self.fleet.codec
         self._decode_bytes = self._codec.decode
         self._item_bytes = item_bytes(self.fleet.options)
+        if self.fleet.near:
+            self._near = self.fleet.near
+            self.__class__ = NearCache
 
     def staleness_bound(self) -> float:
         """Seconds by which what is read now may lag an acknowledged write, at most (see `Fleet.staleness_bound`)."""
         return self.fleet.staleness_bound()
+
+
+class NearCache(NearMethods, DistributedCache):
+    """One whose process keeps what it read for a moment (OPTIONS["near"]). A class of its own, so that others never
+    look."""
 
 
 class UnusableCache(DistributedCache):

@@ -80,6 +80,8 @@ class Options:
     """A larger value lies in chunks of this many bytes, which nodes must take (`memcached -I`). 0: none does."""
     max_value: int = 64 * 2**20
     """The most bytes of a value: a larger one is not stored, and what was there is removed; nor is one read."""
+    near: Any = None
+    """{"bytes": N}: keep what is read again and again in this process, for `freshness` at most. None: always ask."""
     tls: Any = None
     """An ssl.SSLContext for every connection; None: plain."""
     address_remap: Any = None
@@ -116,6 +118,7 @@ class Options:
             raise ConfigurationError("read_unsigned means nothing without sign_values, which is False")
         object.__setattr__(self, "read_serializers", _serializers(self.read_serializers))
         object.__setattr__(self, "secret", _secret(self.secret))
+        object.__setattr__(self, "near", _near_bytes(self.near))
         if self.tls is not None and not hasattr(self.tls, "wrap_socket"):
             raise ConfigurationError(f"tls is {self.tls!r}, want an ssl.SSLContext")
         if self.address_remap is not None and not callable(self.address_remap):
@@ -145,6 +148,15 @@ def _site_secrets() -> list[Any]:
         return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     except ImproperlyConfigured:
         return []
+
+
+def _near_bytes(given: Any) -> int:
+    if given is None or type(given) is int:  # Options may be made of options.
+        return given or 0
+    most = given["bytes"] if isinstance(given, Mapping) and [*given] == ["bytes"] else None
+    if type(most) is not int or most < NEAR_BYTES:
+        raise ConfigurationError(f"near is {given!r}, want {{'bytes': N}}, N a whole number from {NEAR_BYTES} on")
+    return most
 
 
 def _prefixes(given: Any) -> tuple[str, ...]:
@@ -180,6 +192,8 @@ def _secret(given: Any) -> Any:
     return tuple(secrets)
 
 
+NEAR_BYTES = 1_000_000
+"""The least that a near cache is good for."""
 KNOWN = tuple(item.name for item in fields(Options))
 DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 """Known to every Django backend, and without meaning for one that evicts by memory."""

@@ -6,6 +6,7 @@ aio         for event loops
 """
 
 from .aio import AsyncMethods
+from .near import NearMethods
 from .sync import SyncMethods
 
-__all__ = ["AsyncMethods", "SyncMethods"]
+__all__ = ["AsyncMethods", "NearMethods", "SyncMethods"]

@@ -14,6 +14,9 @@ READINGS = {
     "resizing": "1 while a resize moves keys.",
     "nodes_out": "Nodes that are out of service.",
     "bumps": "The nodes' highest generations, added up: grows with each write that may have been lost.",
+    "near_bytes": "What the near cache of this process takes, about, in bytes.",
+    "near_hits": "Reads that the near cache has answered.",
+    "near_refused": "Values that the near cache did not take: too large, or read too slowly.",
     "node_up": "1 if this process uses the node as any other, 0 while it leaves it alone or tries it.",
     "node_seconds": "Running mean of the node's answers, in seconds, as far as it is known.",
     "node_connections": "Open connections of this process to the node.",
@@ -40,6 +43,10 @@ def readings() -> Iterator[Reading]:
         yield Reading("resizing", name, "", topology.phase is not Phase.STABLE)
         yield Reading("nodes_out", name, "", len(topology.layout.out))
         yield Reading("bumps", name, "", sum(map(fleet.view.state.highest, topology.nodes)))
+        if near := fleet.near:
+            yield Reading("near_bytes", name, "", near.held_bytes)
+            yield Reading("near_hits", name, "", near.hits)
+            yield Reading("near_refused", name, "", near.refused)
         for node, pool in fleet.transport.pools().items():
             yield Reading("node_up", name, node, pool.breaker.state is State.UP)
             if pool.latency:

@@ -22,6 +22,7 @@ from ..transport.sync import Session
 from ..values import codec_for
 from .deadline import Deadline, spend
 from .knowledge import Knowledge
+from .near import Near
 
 
 class Fleet(Knowledge):
@@ -38,6 +39,7 @@ class Fleet(Knowledge):
         self.codec = codec_for(options, configuration.fleet, lambda: options.secrets)
         self.spare_seconds = options.request_budget - options.timeout
         """What a request may have spent before the time of its operations gets shorter."""
+        self.near = Near(options.near, options.freshness, clock) if options.near else None
         self._proving = threading.Lock()  # held by the one caller that asks the keepers
         _fleets.add(self)
 
@@ -163,6 +165,8 @@ class Fleet(Knowledge):
         """In a child: the parent's sockets and locks are not ours; what was learned stays, its proof too."""
         self._learning, self._proving = threading.Lock(), threading.Lock()
         self.transport.forget()
+        if self.near:
+            self.near.after_fork()
         self.reports.after_fork()
 
 

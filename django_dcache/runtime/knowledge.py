@@ -55,8 +55,8 @@ class Knowledge:
         )
         self.transport.serve(seed.nodes)
         self.plans = Plans(self.view, self.transport)
-        self.renew_at = self.plain_until = float("-inf")
-        """When the view is to be proven again, and until when the short cut may go by it (monotonic)."""
+        self.renew_at = self.plain_until = self.proven_until = float("-inf")
+        """When the view is to be proven again; until when the short cut may go by it, and the near cache."""
         self._healer = Healer(options, self.transport)
         self._learning = threading.Lock()  # protects the exchange of `view`
 
@@ -114,7 +114,8 @@ class Knowledge:
 
     def _renew(self, at: float, proven: bool) -> None:
         self.renew_at = at
-        self.plain_until = at if proven or self.options.on_unproven == "serve" else float("-inf")
+        self.proven_until = at if proven else float("-inf")
+        self.plain_until = at if self.options.on_unproven == "serve" else self.proven_until
 
     # Learning
 

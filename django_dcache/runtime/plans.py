@@ -13,7 +13,7 @@ from ..errors import InvalidKey
 from ..model import keys
 from ..model.generations import NONE, WHOLE_NODE, Generations
 from ..model.stamps import StampedName
-from ..model.topology import server_of
+from ..model.topology import Phase, server_of
 from ..model.view import Standing, View
 from ..transport.nodes import Transport
 from ..transport.pool import Pool
@@ -78,6 +78,8 @@ class Plans:
         self._copy: dict[str, CopyPlan] = {}
         self.single = all(layout.replicas == 1 for layout in view.state.topology.layouts)
         """Every key has one copy."""
+        self.stable = view.state.topology.phase is Phase.STABLE
+        """No key moves."""
         # One more than there are points: the ring wraps.
         self._plans: list[Plan | None] = [None] * (len(self._points) + 1)
         # The ring in equal parts, small enough that most of them have one plan: it is found without a search.

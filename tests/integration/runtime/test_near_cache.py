@@ -1,0 +1,150 @@
+"""A cache with a near cache in front: own writes are seen at once, others' within `freshness`."""
+
+import asyncio
+import os
+
+import pytest
+
+from django_dcache.backend import DistributedCache
+from django_dcache.testing import LocalFleet
+from support.waiting import until
+
+OPTIONS = {"fleet": "near", "freshness": 1.0}
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """Three nodes."""
+    with LocalFleet(3) as fleet:
+        yield fleet
+
+
+@pytest.fixture(params=[1, 2])
+def near(nodes, request):
+    """A process that keeps what it reads, with one copy of each key or two."""
+    options = {**OPTIONS, "replicas": request.param, "fleet": f"near{request.param}", "near": {"bytes": 10_000_000}}
+    return DistributedCache(list(nodes.addresses), {"OPTIONS": options})
+
+
+@pytest.fixture
+def other(nodes, near):
+    """Another process."""
+    options = {"replicas": near.fleet.options.replicas, "fleet": near.fleet.options.fleet}
+    return DistributedCache(list(nodes.addresses), {"OPTIONS": options})
+
+
+def warm(cache, key):
+    """Read until it is served without asking a node; what was read."""
+    hits, value = cache.fleet.near.hits, None
+    while cache.fleet.near.hits == hits:
+        value = cache.get(key)
+    return value
+
+
+WRITES = {
+    "set": (lambda cache: cache.set("k", 7), 7),
+    "set_many": (lambda cache: cache.set_many({"k": 7, "l": 8}), 7),
+    "delete": (lambda cache: cache.delete("k"), None),
+    "delete_many": (lambda cache: cache.delete_many(["k", "l"]), None),
+    "incr": (lambda cache: cache.incr("k"), 2),
+    "decr": (lambda cache: cache.decr("k"), 0),
+    "touch": (lambda cache: cache.touch("k", 0), None),
+    "incr_version": (lambda cache: cache.incr_version("k"), None),
+    "clear": (lambda cache: cache.clear(), None),
+}
+ASYNC_WRITES = {
+    "aset": (lambda cache: cache.aset("k", 7), 7),
+    "aset_many": (lambda cache: cache.aset_many({"k": 7, "l": 8}), 7),
+    "adelete": (lambda cache: cache.adelete("k"), None),
+    "adelete_many": (lambda cache: cache.adelete_many(["k", "l"]), None),
+    "aincr": (lambda cache: cache.aincr("k"), 2),
+    "adecr": (lambda cache: cache.adecr("k"), 0),
+    "atouch": (lambda cache: cache.atouch("k", 0), None),
+    "aincr_version": (lambda cache: cache.aincr_version("k"), None),
+    "aclear": (lambda cache: cache.aclear(), None),
+}
+
+
+@pytest.mark.parametrize("name", WRITES | ASYNC_WRITES)
+def test_own_writes_are_seen_at_once(near, name):
+    """After a write of its own no process is served what was there before."""
+    write, expected = (WRITES | ASYNC_WRITES)[name]
+    near.set("k", 1)
+    assert warm(near, "k") == 1
+    if name in WRITES:
+        write(near)
+    else:
+        asyncio.run(_awaited(write, near))
+    assert near.get("k") == expected
+
+
+async def _awaited(write, cache):
+    await write(cache)
+
+
+def test_another_process_sees_a_write_within_freshness(near, other):
+    """What is served may be older than a write of another process, and is not for long."""
+    near.set("k", "old")
+    assert warm(near, "k") == "old"
+    other.set("k", "new")
+    assert until(lambda: near.get("k") == "new", seconds=5)
+    assert near.get("k", fresh=True) == "new"
+
+
+def test_fresh_asks_the_nodes(near, other):
+    """Who wants to know what is there now can ask for it."""
+    near.set("k", "old")
+    assert warm(near, "k") == "old"
+    other.set("k", "new")
+    assert near.get("k", fresh=True) == near.get_many(["k"], fresh=True)["k"] == "new"
+
+
+def test_a_caller_that_changes_a_value_changes_it_for_itself(near):
+    """A dict that a view changes is as it was stored for the next one."""
+    near.set("k", {"a": [1]})
+    warm(near, "k")["a"].append(2)
+    assert near.get("k") == {"a": [1]}
+
+
+def test_many_keys_come_from_near_and_from_nodes(near):
+    """What is near is not asked for; the rest is, and both are in the answer."""
+    near.set_many({"k": 1, "l": 2})
+    warm(near, "k")
+    hits = near.fleet.near.hits
+    assert near.get_many(["k", "l", "absent"]) == {"k": 1, "l": 2}
+    assert near.fleet.near.hits == hits + 1
+
+
+def test_a_load_is_saved_by_what_is_near(near):
+    """`get_or_set` and `has_key` look near, too."""
+    near.set("k", 1)
+    warm(near, "k")
+    hits = near.fleet.near.hits
+    assert near.get_or_set("k", lambda: 2) == 1 and near.has_key("k")
+    assert near.fleet.near.hits == hits + 2
+
+
+def test_event_loops_share_it(near):
+    """What a thread has read is served to a coroutine, and the other way round."""
+    near.set("k", 1)
+    warm(near, "k")
+    hits = near.fleet.near.hits
+
+    async def read():
+        return await near.aget("k"), await near.aget_many(["k"])
+
+    assert asyncio.run(read()) == (1, {"k": 1})
+    assert near.fleet.near.hits == hits + 2
+
+
+def test_a_child_begins_anew(near):
+    """A process that was forked keeps nothing of its parent's, and works."""
+    near.set("k", 1)
+    warm(near, "k")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, b"%d %d" % (len(near.fleet.near.young), near.get("k")))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"0 1"
