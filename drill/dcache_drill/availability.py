@@ -36,8 +36,9 @@ class _Register:
         self.missed: list[tuple[float, float]] = []
         """(began, ended) of each read that missed it."""
 
-    def missing(self) -> Iterator[float]:
-        """The moments of the reads that missed it though it was there."""
+    def missing(self, losses: Sequence[float]) -> Iterator[float]:
+        """The moments of the reads that missed it though it was there: seen since the last moment of `losses`, up to
+        which a node may have lost it."""
         self.seen.sort()
         self.taken.sort()
         begins = [began for began, _ in self.taken]
@@ -47,7 +48,9 @@ class _Register:
             if not before:
                 continue
             _, since = self.seen[before - 1]
-            until_then = bisect_right(begins, ended)
+            until_then, lost = bisect_right(begins, ended), bisect_left(losses, began)
+            if lost and since < losses[lost - 1]:
+                continue
             if began - since < MEMORY_SECONDS and (not until_then or ends[until_then - 1] < since):
                 yield began
 
@@ -66,6 +69,7 @@ class Availability:
         self._ill = [set(phase.ill) for phase in phases]
         self._excused = [(phase.began, phase.ended + grace) for phase in phases if phase.excused]
         self._excused += [(began, ended + grace) for began, ended in ill]
+        self._losses = sorted(ended - grace for _, ended in self._excused)
         self._origin = phases[0].began if phases else 0.0
         self._end = phases[-1].ended if phases else 0.0
         for number in range(len(phases) - 1, 0, -1):
@@ -96,7 +100,7 @@ class Availability:
 
     def shortfalls(self) -> Iterator[tuple[float, str]]:
         """(moment, what happened) for each window in which too many reads missed what was there, or writes failed."""
-        missed = chain.from_iterable(register.missing() for register in self._registers.values())
+        missed = chain.from_iterable(register.missing(self._losses) for register in self._registers.values())
         missing = Counter(map(self._window, missed))
         for in_vain, calls, most, what in (
             (missing, self._reads, MOST_MISSING, "reads missed what was there"),

@@ -171,8 +171,8 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
         if kind == Kind.LEARN or kind == Kind.STALL:
             continue
         tally.calls += 1
-        # A process that was stopped is not slow, in a call that began before either.
-        if not stopped[max(0, bisect_right(starts, ended) - 1)]:
+        # A process that was stopped is not slow, in a call that began before and ended afterwards either.
+        if not any(stopped[phase : max(1, bisect_right(starts, ended))]):
             tally.latency[int((ended - began - loading * 1e-6) / BUCKET_SECONDS)] += 1
         if outcome == Outcome.RAISED:
             findings.blame(Violation("I10 exceptions", f"process {writer} met an exception", began, key or None, phase))

@@ -76,7 +76,7 @@ class Testbed:
             self._stack.callback(self._end_workers)
             for _ in range(plan.workers):
                 self.start_worker()
-            self._await_work()
+            self.await_work()
             self._stack = self._stack.pop_all()
         return self
 
@@ -156,7 +156,7 @@ class Testbed:
         """The workers whose networks can be broken."""
         return [worker for worker in self.workers if worker.proxies]
 
-    def _await_work(self, seconds: float = 60.0) -> None:
+    def await_work(self, seconds: float = 60.0) -> None:
         """Until every worker has recorded something."""
         give_up = time.monotonic() + seconds
         while not all(any(True for _ in read(path)) for path in self._histories()):

@@ -12,7 +12,7 @@ from support.scale import FULL
 
 QUICK = ("short-read", "no-bump", "stub-is-a-value")
 """Each bites within a few seconds, on a busy machine too."""
-LOST = {"never-settled": "I12", "lost-by-lateness": "I13"}
+LOST = {"never-settled": "I12", "one-vote": "I12", "lost-by-lateness": "I13"}
 """These lose values and falsify none: what shows them."""
 
 

@@ -162,6 +162,7 @@ def map_evicted_while_idle(testbed: Testbed, chance: Random) -> Iterator[str]:
     testbed.forget_fleet()
     for _ in range(testbed.plan.workers):
         testbed.start_worker()
+    testbed.await_work()
     yield ""
 
 

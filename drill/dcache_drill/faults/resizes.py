@@ -3,7 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from random import Random
@@ -169,13 +169,11 @@ def _end(testbed: Testbed, process: subprocess.Popen[bytes], desired: Layout | N
     except subprocess.TimeoutExpired:
         testbed.complain("I9 migration", f"a resize did not end: {_topology(testbed).phase}")
         return
-    # A conductor may give up while nodes are away; the next run has to come to the end.
-    if desired is not None and _topology(testbed).layout != desired:
-        with _conductor(testbed, desired) as again:
-            try:
-                again.wait(RESIZE_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
-        topology = _topology(testbed)
-        if topology.layout != desired:
-            testbed.complain("I9 migration", f"two runs did not make the layout that was wanted: {topology.phase}")
+    # A conductor may give up while nodes are away, or are being taken out or back; one of the next has to come through.
+    give_up = time.monotonic() + RESIZE_SECONDS
+    while desired is not None and _topology(testbed).layout != desired and time.monotonic() < give_up:
+        with _conductor(testbed, desired) as again, suppress(subprocess.TimeoutExpired):
+            again.wait(max(0.0, give_up - time.monotonic()))
+    topology = _topology(testbed)
+    if desired is not None and topology.layout != desired:
+        testbed.complain("I9 migration", f"no run made the layout that was wanted: {topology.phase}")
