@@ -30,11 +30,13 @@ class Bounds:
     """Seconds."""
 
     stale: float
-    """How far a read may lag while anything is in doubt: `freshness` and one timeout. Nothing in doubt: not at all."""
+    """How far a read may lag while anything is in doubt: `freshness` and one timeout."""
     hold: float
     """How long after a change of the fleet state something may be in doubt: `View.hold`."""
     latency: float
     """What all but one in a thousand calls must not exceed."""
+    calm: float = 0.0
+    """How far a read may lag while nothing is in doubt: `freshness` with a near cache."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
         if lag > 0:
             tally.late += 1
             tally.worst = max(tally.worst, lag)
-            if lag > (0.0 if quiet else stale):
+            if lag > (findings.bounds.calm if quiet else stale):
                 invariant = _stale_by_family.get(key >> FAMILY_SHIFT, "I4 staleness")
                 when = "in calm" if quiet else "in doubt"
                 what = f"{Kind(kind).name.lower()} of {key_name(key)}"

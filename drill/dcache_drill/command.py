@@ -24,6 +24,7 @@ from .plan import Plan
 @click.option(
     "--replicas", type=click.IntRange(1, 9), default=None, help="Copies of each key.  [default: OPTIONS, or 1]"
 )
+@click.option("--near", is_flag=True, help="Give each worker a near cache.")
 @click.option("--faults", default="", metavar="NAME,…", help="Inject only these faults.")
 @click.option(
     "--folder",
@@ -31,7 +32,9 @@ from .plan import Plan
     help="Where the histories and the report go.  [default: a new one]",
 )
 @pass_choices
-def command(choices: Choices, minutes: float, seed: int, replicas: int | None, faults: str, folder: Path | None) -> int:
+def command(
+    choices: Choices, minutes: float, seed: int, replicas: int | None, near: bool, faults: str, folder: Path | None
+) -> int:
     """Break networks, processes and nodes, and check every answer.
 
     Without --nodes or --settings the drill starts nodes of its own and breaks those too. On a fleet that is named it
@@ -46,7 +49,8 @@ def command(choices: Choices, minutes: float, seed: int, replicas: int | None, f
         raise ConfigurationError(f"no fault {unknown[0]!r} here; choose from {', '.join(known)}")
     if named:
         confirm(choices, find(choices))
-    changes = {"seconds": minutes * 60, "seed": seed, "faults": chosen} | ({"replicas": replicas} if replicas else {})
+    changes = {"seconds": minutes * 60, "seed": seed, "faults": chosen, "near": near}
+    changes |= {"replicas": replicas} if replicas else {}
     findings = drill.run(Plan(**{**plan.__dict__, **changes}), folder, choices.note)
     for line in report.verdict(findings):
         click.echo(line)

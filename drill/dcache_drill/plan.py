@@ -6,6 +6,7 @@ from typing import Any
 
 ALIAS = "drill"
 PREFIX = "dcache-drill"
+NEAR_BYTES = 4_000_000
 WEIGHTS = {
     "get": 22, "load": 26, "commit": 9, "set": 8, "delete": 3, "add": 3, "touch": 3,
     "get_many": 4, "set_many": 2, "delete_many": 1, "count": 9, "look_at_counter": 2,
@@ -36,6 +37,8 @@ class Plan:
     freshness: float = 0.5
     timeout: float = 0.2
     on_unproven: str = "miss"
+    near: bool = False
+    """Whether each worker has a near cache."""
     memory_mb: int = 64
     """Of each node."""
     faults: tuple[str, ...] = ()
@@ -62,7 +65,8 @@ class Plan:
         # Waiting for another process's loader is no time of the cache's, and shows nothing when it is long.
         # Conductors and the testbed run without a site's settings, and sign the state as the workers do.
         more = {"on_unproven": self.on_unproven, "load_wait": self.timeout, "secret": ALIAS}
-        return {"replicas": self.replicas, "fleet": ALIAS, **more, **times}
+        near = {"near": {"bytes": NEAR_BYTES}} if self.near else {}
+        return {"replicas": self.replicas, "fleet": ALIAS, **more, **near, **times}
 
     @property
     def hold(self) -> float:
