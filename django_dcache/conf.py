@@ -1,7 +1,7 @@
 """A CACHES entry, parsed once into a frozen object. Unknown or unusable options are errors with a hint."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pickle import HIGHEST_PROTOCOL
 from types import NoneType
@@ -9,11 +9,12 @@ from typing import Any
 
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .foreign_options import advice
+from .location import logins, parse_nodes
 from .model import keys
-from .model.addresses import Login, login
+from .model.addresses import Login
 from .model.documents import MODES, Documents
 from .model.state import MAX_PREFIXES
-from .model.topology import RING_MODES, Layout, Node
+from .model.topology import RING_MODES, Layout
 from .values.chunks import LEAST_BYTES
 
 
@@ -243,7 +244,7 @@ def parse(
         raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
-    return Configuration(alias, layout, parsed, owners, tuple(_logins(location)))
+    return Configuration(alias, layout, parsed, owners, tuple(logins(location)))
 
 
 def plain_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -271,34 +272,3 @@ def unknown(name: Any) -> str | None:
         return None
     close = difflib.get_close_matches(str(name).lower(), KNOWN, 1)
     return advice(str(name)) or (f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KNOWN)}")
-
-
-def _logins(location: Any) -> Iterable[tuple[str, Login]]:
-    """Those in the addresses of a LOCATION; they are no part of its nodes, which each client of the fleet can read."""
-    for entry in _entries(location):
-        address = entry["address"] if isinstance(entry, Mapping) else entry.strip()
-        if found := login(address):
-            yield Node.at(address).address, found
-
-
-def _entries(location: Any) -> list[Any] | tuple[Any, ...]:
-    entries = location.replace(";", ",").split(",") if isinstance(location, str) else location
-    if not isinstance(entries, (list, tuple)):
-        raise ConfigurationError(f"LOCATION is {type(location).__name__}, want a string or a list")
-    return entries
-
-
-def parse_nodes(location: Any) -> Iterable[Node]:
-    """The nodes of a LOCATION: one string (`;` or `,` separate), or a list of strings and objects."""
-    for entry in _entries(location):
-        if isinstance(entry, str):
-            if entry.strip():
-                yield Node.at(entry.strip())
-        elif isinstance(entry, Mapping):
-            if unknown := entry.keys() - {"name", "address", "weight", "zone"}:
-                raise ConfigurationError(f"LOCATION entry has unknown {', '.join(sorted(map(str, unknown)))}")
-            if "address" not in entry:
-                raise ConfigurationError(f"LOCATION entry {dict(entry)} has no address")
-            yield Node.at(**entry)
-        else:
-            raise ConfigurationError(f"LOCATION entry {entry!r} is neither a string nor an object")

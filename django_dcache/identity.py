@@ -7,8 +7,9 @@ belongs to a project, known by its SECRET_KEY, unless projects share it by a nam
 from collections.abc import Mapping
 from typing import Any
 
-from .conf import parse_nodes, plain_options
+from .conf import plain_options
 from .errors import ConfigurationError, InvalidTopology
+from .location import parse_nodes
 
 _seen: tuple[object, dict[str, str]] = (None, {})
 

@@ -91,7 +91,7 @@ def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     """The keepers that hold just what this view knows, and those that answered: one small command for each."""
     digest, key = _digest(view.state), state_key(view.fleet)
     # One keeper that is slow must not cost the time to learn what the others know.
-    replies = yield Brief({keeper: [Get(key, value=False)] for keeper in _keepers(view.state.topology)})
+    replies = yield Brief({keeper: [Get(key, value=False)] for keeper in view.state.topology.all_keepers})
     same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
     answered = {node for node, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
     return same, answered
@@ -179,7 +179,7 @@ def agree(
     reached: set[str] = set()
     for _ in range(ATTEMPTS):
         topology = state.topology
-        names = set(topology.nodes) if everywhere else _keepers(topology)
+        names = set(topology.nodes) if everywhere else set(topology.all_keepers)
         names |= set(also)
         if majority(topology, names - set(avoid)):
             names -= set(avoid)
@@ -194,7 +194,7 @@ def agree(
         behind = {name for name, document in held.items() if document and document.topology.epoch < view.held_epoch}
         if _witnessed(state.topology, behind):
             merged = _planted_anew(merged)
-        if _keepers(merged.topology) - names - set(avoid):
+        if merged.topology.all_keepers - names - set(avoid):
             # The fleet has moved on: ask the nodes that keep its state now, once they are known to be spoken to.
             yield Learn(merged, held=False)
             state = merged
@@ -279,7 +279,3 @@ def _read(view: View, replies: Replies) -> Reading:
         elif isinstance(reply, Value) or reply is Answer.MISS:
             found.held[name] = None
     return found
-
-
-def _keepers(topology: Topology) -> set[str]:
-    return {name for group in topology.keepers for name in group}

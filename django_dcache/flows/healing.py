@@ -142,7 +142,7 @@ def _eject(view: View, node: str, number: int) -> Flow[bool]:
             told[settled_slot(node, WHOLE_NODE)] = state.generation(node, WHOLE_NODE)
         return replace(state.bumped(told), topology=after)
 
-    found = yield from agree(view, change, also=_keepers(after), avoid={node})
+    found = yield from agree(view, change, also=after.all_keepers, avoid={node})
     return found.majority and found.state.topology == after
 
 
@@ -181,7 +181,7 @@ def _publish(view: View, after: Topology) -> Flow[None]:
     def change(state: FleetState) -> FleetState:
         return replace(state, topology=after) if state.topology == before else state
 
-    yield from agree(view, change, also=_keepers(after))
+    yield from agree(view, change, also=after.all_keepers)
 
 
 def _tell(view: View, told: dict[Slot, int], avoid: Collection[str] = ()) -> Flow[bool]:
@@ -200,7 +200,3 @@ def _serves(topology: Topology, node: str) -> bool:
 def _may_leave(view: View, node: str, rules: Rules) -> bool:
     layout: Layout = view.state.topology.layout
     return len(layout.out | {node}) <= len(layout.nodes) * rules.part
-
-
-def _keepers(topology: Topology) -> set[str]:
-    return {name for group in topology.keepers for name in group}

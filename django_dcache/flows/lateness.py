@@ -54,7 +54,7 @@ def holds(view: View) -> Flow[bool]:
     """Whether a majority of the keepers holds just this state, now."""
     state = view.state
     question = [Get(state_key(view.fleet), value=False)]
-    replies = yield Urgent({name: question for group in state.topology.keepers for name in group})
+    replies = yield Urgent(dict.fromkeys(state.topology.all_keepers, question))
     digest = crc32(state.encode())
     same = {name for name, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
     return view.epoch > 0 and majority(state.topology, same)

@@ -6,7 +6,6 @@ The rules: docs/explanation/protocol.md#the-four-phase-move.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import NamedTuple
 
 from ..commands import Answer, Get, Remove, Store, Value
@@ -60,7 +59,7 @@ class Moved(NamedTuple):
 def hold_lease(view: View, owner: bytes) -> Flow[bytes | None]:
     """Take or renew the conductor's lease on a majority of keepers. None: held; else who holds it instead."""
     key = conductor_key(view.fleet)
-    keepers = sorted(set(chain(*view.state.topology.keepers)))
+    keepers = sorted(view.state.topology.all_keepers)
     replies = yield {name: [Get(key, token=True)] for name in keepers}
     ours: set[str] = set()
     other = b"no keeper that answers"
@@ -87,7 +86,7 @@ def hold_lease(view: View, owner: bytes) -> Flow[bytes | None]:
 def drop_lease(view: View, owner: bytes) -> Flow[None]:
     """Give the lease back wherever it is ours."""
     key = conductor_key(view.fleet)
-    replies = yield {name: [Get(key, token=True)] for name in sorted(set(chain(*view.state.topology.keepers)))}
+    replies = yield {name: [Get(key, token=True)] for name in sorted(view.state.topology.all_keepers)}
     drops = {
         name: [Remove(key, 0, reply.token)]
         for name, (reply,) in replies.items()
@@ -131,7 +130,7 @@ def publish(view: View, topology: Topology, fence: int, bump: Iterable[str] = ()
             state = state.taken_out(name)
         return replace(state, topology=topology)
 
-    found = yield from agree(view, change, also=tuple(chain(*topology.keepers)), everywhere=True)
+    found = yield from agree(view, change, also=topology.all_keepers, everywhere=True)
     if not found.majority:
         raise NoMajority(epoch=topology.epoch)
 
@@ -153,7 +152,7 @@ def leave_report(view: View, report: bytes) -> Flow[None]:
     """Put a progress report where `rebalance status` finds it. Best effort."""
     sealed = view.documents.seal(REPORT, report, view.wall_clock() + REPORT_TTL)
     store = Store(progress_key(view.fleet), 0, sealed, ttl=REPORT_TTL)
-    yield {name: [store] for name in sorted(set(chain(*view.state.topology.keepers)))}
+    yield {name: [store] for name in sorted(view.state.topology.all_keepers)}
 
 
 def carry(view: View, epoch: int, keys: Sequence[Key], share: bool = False) -> Flow[Moved]:

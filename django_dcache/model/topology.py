@@ -186,6 +186,11 @@ class Topology:
         return tuple(tuple(node.name for node in layout.nodes if not node.out)[:KEEPERS] for layout in self.layouts)
 
     @property
+    def all_keepers(self) -> frozenset[str]:
+        """Those of every group."""
+        return frozenset(name for group in self.keepers for name in group)
+
+    @property
     def needed(self) -> tuple[int, ...]:
         """How many of each group of keepers make a majority. Of fleets of one or two nodes, and of the last keeper that
         is left, one is enough."""

@@ -1,6 +1,5 @@
-"""The one door: every operation of a process on its fleet passes `Fleet.run`.
-
-It proves the view, gives the flow its deadline, carries its rounds, and decides what becomes of its connections.
+"""The road of every flow in threads: `Fleet.run` proves the view, gives the flow its deadline, carries its rounds, and
+decides what becomes of its connections. `aio_flow.py` is its twin for event loops.
 """
 
 import threading

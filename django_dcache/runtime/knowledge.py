@@ -99,8 +99,7 @@ class Knowledge:
         self._renew(began + pause if self.view.epoch else self.clock() + self.options.timeout / 5, False)
         self.counters["unproven"] += 1
         if self.counters["unproven"] == 1 or not self.proven:
-            keepers = {keeper for group in self.view.state.topology.keepers for keeper in group}
-            failures = self.transport.failures()
+            keepers, failures = self.view.state.topology.all_keepers, self.transport.failures()
             self.reports.unproven(self.view.epoch, {k: failures[k].cause for k in keepers & failures.keys()})
 
     def look(self) -> Flow[None]:

@@ -106,7 +106,10 @@ class Reports(Observer):
         if self._unproven_since is None:
             self._unproven_since = self._clock()
         if count := self._due("state_unproven"):
-            named = ", ".join(f"{name}: {cause}" for name, cause in sorted(silent.items())) or "each was late"
+            named = (
+                ", ".join(f"{name}: {cause}" for name, cause in sorted(silent.items()))
+                or "each was late, or counts as silent"
+            )
             known = sorted(silent)
             extra = {"action": "state_unproven", "fleet": self._fleet, "epoch": epoch, "keepers": known, "count": count}
             words = "Too few keepers of fleet %r answered to prove its state (%s); on_unproven=%r, epoch %d (%d times)"

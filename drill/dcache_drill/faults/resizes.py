@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import chain
 from random import Random
 from typing import Any
 
@@ -85,7 +84,7 @@ def rebalance_while_cut_off(testbed: Testbed, chance: Random) -> Iterator[str]:
             _await_phase(testbed, process)
         while process.poll() is None:
             time.sleep(chance.uniform(0, testbed.plan.freshness))
-            keepers = sorted(set(chain(*_topology(testbed).keepers)))
+            keepers = sorted(_topology(testbed).all_keepers)
             names = keepers if chance.random() < 0.7 else chance.sample(testbed.serving(), 1)
             workers = chance.sample(testbed.networked(), 2)
             proxies = [proxy for name in names for proxy in testbed.networks(name, workers)]

@@ -1,5 +1,6 @@
 """What the demo runs on: three nodes, the shop on them, entries and load. All that is started here ends here."""
 
+import secrets
 import signal
 import subprocess
 import sys
@@ -57,14 +58,16 @@ def built(narration: Narration, password: str) -> Iterator[Environment]:
         narration.say(", ".join(nodes.addresses))
 
         narration.heading(f"A shop with {PRODUCTS:,} products caches on them, with two copies of each key")
-        site = Site(project, folder, nodes.addresses, OPTIONS)
+        # The same secret for the site and for this process: each believes the map of the fleet that the other signed.
+        options = {**OPTIONS, "secret": secrets.token_urlsafe()}
+        site = Site(project, folder, nodes.addresses, options)
         site.manage("seed", f"--products={PRODUCTS}", f"--password={password}")
         stack.enter_context(site.serving())
         stack.enter_context(site.working())
         narration.say(f"{site.url}, four gunicorn workers; a Celery worker, which gets its messages as files")
 
         narration.heading(f"{entries.COUNT:,} more entries on the nodes")
-        fleet = Fleet(parse("default", nodes.addresses, OPTIONS))
+        fleet = Fleet(parse("default", nodes.addresses, options))
         entries.store(fleet)
         narration.say(
             f"{entries.SMALLEST} B to {entries.LARGEST // 1000} kB each; all of them will be looked for later"

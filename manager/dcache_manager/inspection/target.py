@@ -10,8 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_dcache.backend import DistributedCache
-from django_dcache.conf import Configuration, parse, parse_nodes
+from django_dcache.conf import Configuration, parse
 from django_dcache.errors import ConfigurationError, InvalidTopology
+from django_dcache.location import parse_nodes
 from django_dcache.model.topology import Layout
 from django_dcache.runtime.fleet import Fleet
 
