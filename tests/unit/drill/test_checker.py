@@ -87,6 +87,14 @@ def test_what_was_removed_may_be_missed(judged):
     assert not judged(*reads(155, 2.0, 0))
 
 
+def test_what_a_node_lost_may_be_missed(judged):
+    """What was last seen before a node fell ill may be missing until it is seen again, however long that takes."""
+    dead = [Phase(0, "kill", 0.0, 9.0, excused=True), Phase(1, "calm", 9.0, 100.0)]
+    missed = [*reads(150, 20.0, 1, key=REGISTER + 200), *reads(5, 20.41, 0, seconds=0.05)]
+    assert not judged(STORED, *missed, phases=dead)
+    assert judged(STORED, *reads(1, 15.0, 1), *missed, phases=dead) == {"I12 availability": 1}
+
+
 def test_what_a_fault_explains_may_be_missed(judged):
     """Reads while a node is ill, and reads of a worker that is, may miss; those of other workers may not."""
     assert not judged(STORED, *HALF, phases=[Phase(0, "kill", 0.0, 100.0, excused=True)])
