@@ -18,7 +18,7 @@ from django_dcache.model import keys
 from django_dcache.runtime.fleet import Fleet
 
 NAMES = [keys.name(f":1:key-{number}") for number in range(3000)] + [keys.name("long" * 62)]
-OPTIONS = {"freshness": 0.1, "timeout": 4.0, "connect_timeout": 4.0}
+OPTIONS = {"freshness": 2.0, "timeout": 4.0, "connect_timeout": 4.0}
 
 
 class Site:

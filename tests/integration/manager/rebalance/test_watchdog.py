@@ -23,7 +23,7 @@ NAMES = [keys.name(f"key-{number}") for number in range(1500)]
 def pair(fleet):
     """Three nodes with two replicas of every key: (Fleet, LocalFleet)."""
     local = fleet(3, memory=32)
-    options = {"replicas": 2, "timeout": 0.4, "connect_timeout": 0.4, "freshness": 0.2}
+    options = {"replicas": 2, "timeout": 0.8, "connect_timeout": 0.8, "freshness": 0.6}
     seen = Fleet(parse("default", local.addresses, options))
     try:
         for start in range(0, len(NAMES), 100):
