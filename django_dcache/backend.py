@@ -8,7 +8,7 @@ from django.dispatch import receiver
 from . import checks
 from .conf import plain_options
 from .errors import ConfigurationError, DCacheError
-from .identity import fleet_alias, owners
+from .identity import fleet_alias, owner
 from .large_values import item_bytes
 from .methods import AsyncMethods, NearMethods, SyncMethods
 from .runtime import deadline, registry
@@ -21,7 +21,7 @@ class DistributedCache(SyncMethods, AsyncMethods):
         super().__init__(params)
         try:
             options = plain_options(params.get("OPTIONS"))
-            self.fleet = registry.fleet(fleet_alias(location), location, options, owners(options))
+            self.fleet = registry.fleet(fleet_alias(location), location, options, owner(location, options))
         except ConfigurationError as error:
             self._unusable = checks.unusable(error)
             self.__class__ = UnusableCache

@@ -13,6 +13,7 @@ from .location import logins, parse_nodes
 from .model import keys
 from .model.addresses import Login
 from .model.documents import MODES, Documents
+from .model.owner import Owner
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout
 from .values.chunks import LEAST_BYTES
@@ -50,6 +51,8 @@ class Options:
     """A node that answers no process for so long is taken out, and taken back when it answers again; 0: never."""
     max_ejected: float = 0.5
     """The part of the nodes that may be out of service because of that at the same time, from 0 to 1."""
+    clear_nodes: bool = False
+    """`clear()` removes also what others keep on the nodes, as Django's own backend for memcached does."""
     fleet: str = ""
     """The name under which the nodes keep the fleet's state; default: the alias. Aliases may share a fleet."""
     idle_connections: int = 64
@@ -106,7 +109,7 @@ class Options:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name} is {value!r}, want a whole number above 0")
-        kinds = {"hash_tags": bool, "sign_values": bool, "read_unsigned": bool}
+        kinds = {"hash_tags": bool, "clear_nodes": bool, "sign_values": bool, "read_unsigned": bool}
         for name, kind in {"zone": str, "fleet": str, "serializer": str, **kinds}.items():
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
@@ -214,8 +217,8 @@ class Configuration:
     alias: str
     layout: Layout
     options: Options = field(default_factory=Options)
-    owners: tuple[str, ...] = ()
-    """By what the project is known that the fleet belongs to, as it is now and as it was; empty: no project owns it."""
+    owner: Owner = Owner()
+    """By what the project is known that the fleet belongs to."""
     logins: tuple[tuple[str, Login], ...] = field(default=(), repr=False)
     """What nodes are told before anything else, by address, as far as LOCATION says so."""
 
@@ -228,9 +231,7 @@ class Configuration:
         return Documents(self.fleet, lambda: self.options.secrets, self.options.sign_state)
 
 
-def parse(
-    alias: str, location: Any, options: Mapping[str, Any] | None = None, owners: tuple[str, ...] = ()
-) -> Configuration:
+def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None, owner: Owner = Owner()) -> Configuration:
     """The configuration in a CACHES entry. Raises ConfigurationError, whose text says what to write instead."""
     options = plain_options(options)
     for name in options:
@@ -244,7 +245,7 @@ def parse(
         raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
-    return Configuration(alias, layout, parsed, owners, tuple(logins(location)))
+    return Configuration(alias, layout, parsed, owner, tuple(logins(location)))
 
 
 def plain_options(given: Mapping[str, Any] | None) -> dict[str, Any]:

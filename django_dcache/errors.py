@@ -59,7 +59,7 @@ class UnknownFormat(InvalidTopology):
 
 
 class NotOurs(UnknownFormat):
-    """Another project keeps a fleet of this name on these nodes; give this one a name, as OPTIONS["fleet"]."""
+    """These nodes hold a fleet that is not known to be this project's: it is neither read nor written."""
 
 
 class UntrustedState(UnknownFormat):

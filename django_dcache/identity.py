@@ -1,17 +1,19 @@
 """Which fleet an alias belongs to, and whose it is: worked out from the project's settings.
 
 Aliases on the same nodes share one fleet, however their LOCATION is spelled and in whatever order they stand. A fleet
-belongs to a project, known by its SECRET_KEY, unless projects share it by a name (docs/adr/0022).
+belongs to a project, known by its SECRET_KEY, and to a site of it, known by its nodes or its database, unless sites
+share it by a name (docs/adr/0022).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .conf import plain_options
 from .errors import ConfigurationError, InvalidTopology
 from .location import parse_nodes
+from .model.owner import OWNER, PLACE, USER, Owner
 
-_seen: tuple[object, dict[str, str]] = (None, {})
+_seen: tuple[object, dict[str, tuple[str, ...]]] = (None, {})
 
 
 def fleet_alias(location: Any) -> str:
@@ -19,6 +21,47 @@ def fleet_alias(location: Any) -> str:
 
     Raises ConfigurationError if aliases contradict each other.
     """
+    return next(iter(_aliases(location)), "default")
+
+
+def owner(location: Any, options: Mapping[str, Any]) -> Owner:
+    """By what this project is known on `location`; by nothing if the fleet has a name of its own, or no SECRET_KEY."""
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+
+    if options.get("fleet"):
+        return Owner()
+    try:
+        secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    except ImproperlyConfigured:
+        return Owner()
+    aliases = _aliases(location)
+    names = tuple(alias for alias in aliases[1:] if not _option(settings.CACHES[alias], "fleet"))
+    place = ",".join(sorted(_addresses(location)))
+    user = _user([settings.CACHES[alias] for alias in aliases])
+    users = _marks(USER, user, secrets) if user else ()
+    return Owner(_marks(OWNER, "", secrets), _marks(PLACE, place, secrets), users, names)
+
+
+def _marks(kind: str, text: str, secrets: Iterable[str]) -> tuple[str, ...]:
+    """What stands for `text` in the state, and tells a reader of it nothing else."""
+    from django.utils.crypto import salted_hmac
+
+    return tuple(kind + salted_hmac("django_dcache.owner", text, secret=key).hexdigest()[:16] for key in secrets)
+
+
+def _user(entries: Iterable[Mapping[str, Any]]) -> str:
+    """What tells this site from another one that has the same SECRET_KEY: its database; key prefixes if it has none."""
+    from django.conf import settings
+
+    database = settings.DATABASES.get("default") or {}
+    if (name := str(database.get("NAME") or "")) and ":memory:" not in name:
+        return f"{database.get('HOST', '')}:{database.get('PORT', '')}/{name}"
+    return ",".join(sorted({entry.get("KEY_PREFIX", "") for entry in entries} - {""}))
+
+
+def _aliases(location: Any) -> tuple[str, ...]:
+    """The aliases on these nodes, the one that names their fleet first. Raises ConfigurationError."""
     from django.conf import settings
 
     global _seen
@@ -30,23 +73,8 @@ def fleet_alias(location: Any) -> str:
     return known[spelled]
 
 
-def owners(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """By what this project is known, the present SECRET_KEY first. Empty for a fleet that has a name of its own."""
-    from django.conf import settings
-    from django.core.exceptions import ImproperlyConfigured
-    from django.utils.crypto import salted_hmac
-
-    if options.get("fleet"):
-        return ()
-    try:
-        secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    except ImproperlyConfigured:
-        return ()  # A project without one.
-    return tuple(salted_hmac("django_dcache.owner", "", secret=secret).hexdigest()[:16] for secret in secrets)
-
-
-def find(caches: Mapping[str, Any], location: Any) -> str:
-    """`fleet_alias` among these aliases."""
+def find(caches: Mapping[str, Any], location: Any) -> tuple[str, ...]:
+    """The aliases among these that are on the nodes of `location`, the one that names their fleet first."""
     addresses = _addresses(location)
     shared: dict[str, Any] = {}
     for alias, entry in sorted(caches.items(), key=lambda item: (item[0] != "default", item[0])):
@@ -62,7 +90,7 @@ def find(caches: Mapping[str, Any], location: Any) -> str:
             )
     for name in {str(_option(entry, "fleet") or "") for entry in shared.values()}:
         _compare({alias: entry for alias, entry in shared.items() if (_option(entry, "fleet") or "") == name})
-    return next(iter(shared), "default")
+    return tuple(shared)
 
 
 def _compare(entries: Mapping[str, Any]) -> None:

@@ -4,18 +4,28 @@ from ipaddress import ip_address
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core import checks
 
 from ..model.addresses import parse
 from .entry import Entry, Messages
 
+LOOPS = "django.contrib.sessions.backends.cache"
 PATCHED = {(5, 2): (5, 2, 19), (6, 0): (6, 0, 10), (6, 1): (6, 1, 3)}
 """By series, the release since which cached pages for different visitors have different keys (CVE-2026-113593)."""
 
 
 def messages(entries: list[Entry]) -> list[checks.CheckMessage]:
     public = [message for entry in entries for message in _public(entry)]
-    return public + (outdated(django.VERSION) if entries else [])
+    sessions = [message for entry in entries for message in _sessions(entry)]
+    return public + sessions + (outdated(django.VERSION) if entries else [])
+
+
+def _sessions(entry: Entry) -> Messages:
+    if settings.SESSION_ENGINE == LOOPS and settings.SESSION_CACHE_ALIAS == entry.alias:
+        said = "Django's session engine tries ten thousand keys for each new session while no node answers"
+        hint = "Set SESSION_ENGINE to the engine cached_db, which loses no session, or to django_dcache.sessions."
+        yield entry.warning("W022", said, hint)
 
 
 def _public(entry: Entry) -> Messages:

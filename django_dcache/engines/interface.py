@@ -1,6 +1,6 @@
 """What the layers above need of an engine, in no engine's words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -65,5 +65,8 @@ class Engine:
     """Each reply says which command it answers."""
     connect: Callable[[Node], Any] | None = None
     """Makes the stream to a node that no socket leads to. None: a socket does."""
+    census: Callable[[str, Collection[str]], Question] | None = None
+    """Looks through all that a node holds, from the name of a fleet and what its made keys begin with: its answer is
+    complete only if nothing else is there. None: what empties a node leaves the keys of others."""
     hot: ModuleType | None = None
     """The bytes of the short cut. None: there is none, and every operation takes its flow."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
 
-from ..commands import Answer, Flush, Get, Refused, Store, Value
-from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
+from ..commands import Answer, Get, Store, Value
+from ..errors import InvalidTopology, NotOurs, TooManyPrefixes, UnknownFormat
 from ..model.documents import TRACE
 from ..model.generations import WHOLE_NODE
 from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key, trace_key
@@ -101,16 +101,29 @@ def _planted(view: View, state: FleetState) -> Flow[FleetState]:
     """Nothing known anywhere: what the settings say becomes epoch 1. Where a node remembers that there was a map, which
     was evicted since, its names begin where no old one reaches (docs/adr/0022)."""
     planted = replace(state, topology=replace(state.topology, epoch=1))
-    key = trace_key(view.fleet)
-    replies = yield Brief({name: [Get(key)] for name in planted.topology.nodes})
-    traces = [reply.data for (reply,) in replies.values() if isinstance(reply, Value) and reply.data]
+    keys = [trace_key(view.fleet), *map(state_key, view.owner.names)]
+    replies = yield Brief({name: list(map(Get, keys)) for name in planted.topology.nodes})
+    for node, (_, *others) in replies.items():
+        if former := [name for name, reply in zip(view.owner.names, others, strict=True) if _ours(view, name, reply)]:
+            error = NotOurs(
+                f"they hold it under the name {former[0]!r}, by which it was known before another alias was put on "
+                f'them. Set OPTIONS["fleet"] = {former[0]!r} in each of these aliases',
+                node=node,
+            )
+            yield Learn(state, held=False, refused={node: error})
+            raise error
+    traces = [reply.data for reply, *_ in replies.values() if isinstance(reply, Value) and reply.data]
     if not traces:
         return planted
     proven = [view.documents.unseal(TRACE, trace) or b"" for trace in traces]
     highest = max((int(trace) for trace in proven if trace.isdigit() and len(trace) < 9), default=0)
-    minutes = max(0, int(view.wall_clock() // 60) - MINUTES_TO_2025)
-    floor = max(highest + 1, minutes)
+    floor = max(highest + 1, _minutes(view))
     return planted.bumped({(node, WHOLE_NODE): floor for node in planted.topology.nodes})
+
+
+def _minutes(view: View) -> int:
+    """Minutes since 2025: what grows while there is no map to keep a number."""
+    return max(1, int(view.wall_clock() // 60) - MINUTES_TO_2025)
 
 
 def _planted_anew(state: FleetState) -> FleetState:
@@ -208,7 +221,8 @@ def agree(
             return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
         if merged.topology.epoch == 0:
             merged = yield from _planted(view, merged)
-        wanted = change(merged).owned_by(view.owners)
+        # The site is said once, when a process begins: more sites than are kept would replace each other for ever.
+        wanted = change(merged).owned_by(view.owner, 0 if view.epoch else _minutes(view))
         differ = outdated | {name for name in answered if held[name] != wanted}
         data = view.documents.write(wanted) if differ else b""
         stores = {name: _stores(view, wanted, data, replies[name][0]) for name in differ}
@@ -225,23 +239,6 @@ def agree(
             break
         yield Pause(CONFLICT_WAIT * (_digest(wanted) % 16))
     return Agreement(state, False)
-
-
-def clear(view: View, beginning: bytes = b"") -> Flow[bool]:
-    """Empty every node (of what begins so, where others share it) and plant the state again. A node that can't be
-    asked, or does not do it, loses its slots instead."""
-    names = [name for name, node in view.state.topology.nodes.items() if not node.out]
-    replies = yield {name: [Flush(beginning)] for name in names}
-    lost = {name for name, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
-    kept = {name for name, (reply,) in replies.items() if isinstance(reply, Refused)}
-
-    def change(state: FleetState) -> FleetState:
-        for name in lost | kept:
-            state = state.bumped_whole(name)
-        return state
-
-    found = yield from agree(view, change, avoid=lost, everywhere=True, round_type=Urgent)
-    return found.majority or not (lost or kept)
 
 
 def _stores(view: View, state: FleetState, document: bytes, reply: object) -> list[Store]:
@@ -266,9 +263,8 @@ def _read(view: View, replies: Replies) -> Reading:
         if isinstance(reply, Value) and reply.data is not None:
             try:
                 state, current = view.documents.read(reply.data, view.epoch, name)
-                if view.owners and state.owners and state.owners.isdisjoint(view.owners):
-                    others = ", ".join(state.topology.nodes)
-                    raise NotOurs(f"known there are {others}", node=name, epoch=state.topology.epoch)
+                if why := view.owner.strange(state.marks, view.fleet):
+                    raise NotOurs(f"fleet {view.fleet!r} on {', '.join(state.topology.nodes)}: {why}", node=name)
             except UnknownFormat as error:
                 found.refused[name] = error
             except InvalidTopology:
@@ -279,3 +275,13 @@ def _read(view: View, replies: Replies) -> Reading:
         elif isinstance(reply, Value) or reply is Answer.MISS:
             found.held[name] = None
     return found
+
+
+def _ours(view: View, name: str, reply: object) -> bool:
+    """Whether it is the document of a fleet of this project that is known by another name."""
+    if not isinstance(reply, Value) or not reply.data:
+        return False
+    try:
+        return not view.owner.strange(view.documents.of(name).read(reply.data).state.marks, name)
+    except InvalidTopology:
+        return False

@@ -1,5 +1,6 @@
 """Django's cache API for event loops: the same operations, and a short cut for what is only read."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -123,7 +124,7 @@ class AsyncMethods(ManyKeys):
         return await self.aincr_version(key, -delta, version)
 
     async def aclear(self) -> bool:
-        return bool(await self._arun(self._clear()))
+        return bool(await self._arun(self._clear(asyncio.to_thread)))
 
     async def aclose(self, **kwargs: Any) -> None:
         """Nothing, without the thread that Django would do it in."""

@@ -176,8 +176,8 @@ class SyncMethods(ManyKeys):
         return self.incr_version(key, -delta, version)
 
     def clear(self) -> bool:
-        """Empty the fleet, for every alias, project and process that shares its nodes."""
-        return bool(self._run(self._clear()))
+        """Make all that the fleet holds unreadable, for every alias and project on it; nothing else on its nodes."""
+        return bool(self._run(self._clear(lambda look: look())))
 
     def close(self, **kwargs: Any) -> None:
         """Nothing: Django calls this after every request, and connections survive requests."""

@@ -59,6 +59,10 @@ class Documents:
     def __init__(self, fleet: str = "", secrets: Callable[[], Sequence[bytes]] = tuple, mode: str = "off"):
         self._fleet, self._secrets, self._mode = fleet, secrets, mode
 
+    def of(self, fleet: str) -> "Documents":
+        """How the same project writes those of another fleet."""
+        return Documents(fleet, self._secrets, self._mode)
+
     def write(self, state: FleetState) -> bytes:
         """The document of a state."""
         data = state.encode()

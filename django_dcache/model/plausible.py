@@ -21,7 +21,7 @@ def reason_against(state: FleetState, epoch: int) -> str | None:
         return "it counts epochs or changes that no fleet has seen"
     if epoch and topology.epoch - epoch > MAX_LEAP:
         return f"it is at epoch {topology.epoch:,}, and the fleet at {epoch:,}"
-    if len(state.prefixes) > MAX_PREFIXES or len(state.owners) > MAX_OWNERS:
+    if len(state.prefixes) > MAX_PREFIXES or len(state.marks) > MAX_OWNERS:
         return "it has more prefixes or owners than a fleet can have"
     if state.leavers > MAX_NODES:
         return f"it has {state.leavers:,} generations of nodes that are not in the fleet"

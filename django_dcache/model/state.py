@@ -5,7 +5,7 @@ merged in any order: what a majority was told, a majority will tell.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import InvalidTopology, UnknownFormat
 from .generations import NONE, WHOLE_NODE, Generations
 from .keys import RESERVED
+from .owner import OWNER, PLACE, USER, Owner, oldest_sites
 from .topology import Topology, strict
 
 FORMAT = 1
@@ -30,8 +31,8 @@ Slot = tuple[str, int]
 
 # What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
 # releases like any node's generations (docs/adr/0010, 0016).
-_PREFIX, _SETTLED, _NOTES, _OWNER = " ", "=", "!", "@"
-_DROPPED = _SETTLED
+_PREFIX, _SETTLED, _NOTES, _DROPPED = " ", "=", "!", "="
+_STAYS = (_PREFIX, _SETTLED + _PREFIX, OWNER, PLACE, USER)
 
 
 def prefix_slot(made_prefix: str) -> Slot:
@@ -118,13 +119,14 @@ class FleetState:
         return out and self.note(node, Note.EJECTED) == self.generation(node, WHOLE_NODE) > 0
 
     @property
-    def owners(self) -> frozenset[str]:
-        """By what the projects are known that this fleet belongs to; empty: it never said."""
-        return frozenset(name[1:] for name in self.generations if name.startswith(_OWNER))
+    def marks(self) -> frozenset[str]:
+        """By what it is known whose fleet this is (owner.py); empty: it never said."""
+        return frozenset(name for name in self.generations if name.startswith((OWNER, PLACE, USER)))
 
-    def owned_by(self, owners: Sequence[str]) -> "FleetState":
-        """With the first of `owners`, which is what the project is known by now, among its owners."""
-        return self.bumped({(_OWNER + owners[0], WHOLE_NODE): 1}) if owners else self
+    def owned_by(self, owner: Owner, minutes: int = 0) -> "FleetState":
+        """With the marks of `owner` that it lacks; those of its site only if `minutes` says when they are made."""
+        new = [mark for mark in owner.present() if mark not in self.generations and (minutes or mark in owner.keys)]
+        return self.bumped({(mark, WHOLE_NODE): minutes or 1 for mark in new})
 
     def keeps(self, node: str) -> bool:
         """Whether generations of `node`, which may stand for a prefix, are kept: those of nodes that left are not."""
@@ -213,16 +215,17 @@ class FleetState:
 
 
 def _is_node(name: str) -> bool:
-    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, _OWNER)
+    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, OWNER, PLACE, USER)
 
 
 def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:
     """Of nodes that left, one number stays: should one of them join again, its generations begin above it."""
-    nodes = topology.nodes
+    nodes, old = topology.nodes, oldest_sites((name, found.floor) for name, found in generations.items())
+    generations = {n: g for n, g in generations.items() if n not in old} if old else generations
     kept = {
         n: g
         for n, g in generations.items()
-        if n.startswith((_PREFIX, _SETTLED + _PREFIX, _OWNER)) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
+        if n.startswith(_STAYS) or n == _DROPPED or n.lstrip(_SETTLED + _NOTES) in nodes
     }
     highest = max((g.highest for n, g in generations.items() if n not in kept and _is_node(n)), default=0)
     if highest:

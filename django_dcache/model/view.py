@@ -19,6 +19,7 @@ from . import keys
 from .documents import UNSIGNED, Documents
 from .generations import WHOLE_NODE
 from .keys import Position, position
+from .owner import Owner
 from .placement import Placement, Route
 from .stamps import Generation, stamped
 from .state import FleetState, Slot, is_prefix, prefix_slot, settled_slot
@@ -99,8 +100,8 @@ class View:
     """Seconds for which a proof is good."""
     serves: bool = True
     """Whether this process continues without a proof (`on_unproven`)."""
-    owners: tuple[str, ...] = ()
-    """By what this process's project is known; documents of others are left alone. Empty: all are read."""
+    owner: Owner = Owner()
+    """By what this process's project is known; documents of others are left alone."""
     documents: Documents = UNSIGNED
     """How what the keepers hold is written, and what of it is believed."""
     held_epoch: int = 0

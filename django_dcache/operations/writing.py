@@ -1,6 +1,7 @@
 """set, delete, add, touch, incr and clear."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from functools import partial
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
@@ -10,12 +11,13 @@ from ..commands import Value
 from ..errors import NoReplica
 from ..flows import Flow, Item, Operation, Run
 from ..flows.add import add
-from ..flows.consensus import clear
+from ..flows.clear import clear
 from ..flows.count import count
 from ..flows.count_agree import NotANumber
 from ..flows.write import Outcome, touch, write
 from ..large_values import Large
 from ..model.view import View
+from ..neighbours import shared_nodes
 from ..values.chunks import IN_CHUNKS
 from .common import ABSENT, OVER, name
 from .reading import Reading
@@ -111,10 +113,13 @@ class Writing(Reading):
         yield from self._set_many(changes if ttl == OVER else {target: self._item(target, value, ttl)} | changes)
         return version + delta
 
-    def _clear(self) -> Operation:
-        # A node that others share is cleared of every version of this alias's keys.
-        beginning = f"{self.key_prefix}:" if self.key_func is default_key_func else ""
-        return (yield Run(clear, (beginning.encode(),))) or self._failed(1)
+    def _clear(self, call: Callable[[Callable[[], set[str]]], Any]) -> Operation:
+        """`call`: how the caller calls what waits for nodes."""
+        look = partial(call, partial(shared_nodes, self, self.fleet))
+        # Some engines can remove every version of this alias's keys, and leave the rest.
+        ours = self.key_func is default_key_func and not self.fleet.options.clear_nodes
+        beginning = f"{self.key_prefix}:" if ours else ""
+        return (yield Run(clear, (look, beginning.encode()))) or self._failed(1)
 
 
 def _refuse() -> Flow[bool]:

@@ -49,7 +49,7 @@ class Knowledge:
             options.freshness + options.operation,
             freshness=options.freshness,
             serves=options.on_unproven == "serve",
-            owners=configuration.owners,
+            owner=configuration.owner,
             documents=configuration.documents(),
             hash_tags=options.hash_tags,
         )

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from ..conf import Configuration, parse
+from ..model.owner import Owner
 from ..transport import forks
 from .fleet import Fleet
 
@@ -11,10 +12,10 @@ _lock = threading.RLock()  # protects _fleets
 _fleets: dict[Configuration, Fleet] = {}
 
 
-def fleet(alias: str, location: Any, options: dict[str, Any] | None = None, owners: tuple[str, ...] = ()) -> Fleet:
+def fleet(alias: str, location: Any, options: dict[str, Any] | None = None, owner: Owner = Owner()) -> Fleet:
     """The fleet of a CACHES entry; made when it is first asked for. Raises ConfigurationError."""
     forks.look()
-    configuration = parse(alias, location, options, owners)
+    configuration = parse(alias, location, options, owner)
     with _lock:
         found = _fleets.get(configuration)
         if found is None:

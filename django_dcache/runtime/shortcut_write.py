@@ -59,7 +59,7 @@ def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
 
     def counted(data: bytes, opaque: int) -> int | bool | None:
         number = hot.counted(data, opaque)
-        return None if number and number < delta else number  # The node counts on from 0.
+        return None if type(number) is int and number < delta else number  # The node counts on from 0.
 
     number = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), counted, one_copy=True)
     return None if number is False else number

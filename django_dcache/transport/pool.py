@@ -11,7 +11,7 @@ from time import sleep
 
 from ..commands import Command
 from ..engines import Parser, engine_of
-from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUnresolved, NotGreeted
+from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUnresolved, NotGreeted, ProtocolViolation
 from ..model.topology import Node
 from .breaker import Breaker, State
 from .connection import Connection
@@ -26,6 +26,9 @@ IDLE_SECONDS = 120.0
 """What was idle for longer is closed: it is needed no more, and takes one of the connections that the node allows."""
 LATE_SECONDS = 0.01
 """A process that looks at a reply so much later than it wanted to was not running: that is no fault of the node."""
+CROWDED_SECONDS = 1.0
+"""For so long a node that took no more connections, and answers on those it has, is not asked for another one: callers
+take turns, and that some of them find none in time says nothing against it."""
 LOOK_SECONDS = 0.002
 """Between two looks for a connection that comes back, where no more may be opened."""
 
@@ -37,6 +40,10 @@ def half(ends: float, now: float) -> float:
 
 class Full(NodeUnreachable):
     """This process has as many connections to the node as OPTIONS["max_connections"] allows."""
+
+
+class Crowded(NodeUnreachable):
+    """The node took no more connections a moment ago, and those it has were in use all the time."""
 
 
 class Pool:
@@ -61,6 +68,7 @@ class Pool:
         self._open: set[object] = set()
         self._opening: set[object] = set()
         """A token for each connection there is, idle or in use, and for each that is being made."""
+        self._crowded_until = float("-inf")
 
     @property
     def connections(self) -> int:
@@ -108,23 +116,31 @@ class Pool:
 
     def open(self, seconds: float) -> Connection:
         """A new connection within `seconds`; one that comes back, where no more can be had. Raises NodeUnreachable."""
-        until = self._clock() + seconds
-        try:
-            return self._connect(max(0.001, min(seconds, self._limits.connect_timeout)))
-        except NodeUnresolved as failure:
-            self.failure = failure
-            self.failures[failure.cause] += 1
-            self._observer.node_unresolved(self.node, failure)
-            raise
-        except NodeUnreachable as failure:
-            late = self._clock() > until + LATE_SECONDS
-            # A node that takes no more connections may well answer on those it has. It is down if none of them works.
-            connection = self._next_idle(until)
-            if connection:
-                return connection
-            if not (late or isinstance(failure, Full)):
-                self.failed(failure, absent=not isinstance(failure, NotGreeted))
-            raise
+        now, others = self._clock(), bool(self._open)
+        until, crowded = now + seconds, others and now < self._crowded_until
+        failure: NodeUnreachable = Crowded(node=self.node.name)
+        if not crowded:
+            try:
+                return self._connect(max(0.001, min(seconds, self._limits.connect_timeout)))
+            except NodeUnresolved as unresolved:
+                self.failure = unresolved
+                self.failures[unresolved.cause] += 1
+                self._observer.node_unresolved(self.node, unresolved)
+                raise
+            except NodeUnreachable as refused:
+                failure = refused
+                # It speaks, and has greeted others: it says that it has no room.
+                crowded = others and isinstance(refused.__cause__, ProtocolViolation)
+                if crowded:
+                    self._crowded_until = now + CROWDED_SECONDS
+        late = self._clock() > until + LATE_SECONDS
+        # A node that takes no more connections may well answer on those it has. It is down if none of them works.
+        connection = self._next_idle(until)
+        if connection:
+            return connection
+        if not (late or crowded or isinstance(failure, Full)):
+            self.failed(failure, absent=not isinstance(failure, NotGreeted))
+        raise failure
 
     def _connect(self, seconds: float) -> Connection:
         limits, token = self._limits, object()

@@ -1,4 +1,4 @@
-"""dcache-admin node down, node up, verify and watch, as an operator uses them."""
+"""dcache-admin node down, node up, verify and autopilot, as an operator uses them."""
 
 import pytest
 
@@ -51,6 +51,18 @@ def test_verify_finds_a_stray(console, fleet):
     console.run("verify")
 
 
-def test_watch_leaves_a_healthy_fleet_alone(console):
+def test_one_copy_of_each_key(console, fleet):
+    """With one copy `node down` says that the next nodes serve the share, and they do: each key can be stored."""
+    gone = fleet.addresses[1]
+    fleet.nodes[1].kill()
+    assert "the next nodes on the ring" in console.run("node", "down", gone, "--yes", stderr=True)
+    stored = "print(sum(cache.set(f'new{i}', i) for i in range(300)))"
+    assert console.cache(stored).strip().endswith("300")
+    fleet.nodes[1].restart()
+    assert "the nodes that served its share" in console.run("node", "up", gone, "--yes", stderr=True)
+    assert console.cache("print(len(cache.get_many([f'new{i}' for i in range(300)])))").strip().endswith("300")
+
+
+def test_autopilot_leaves_a_healthy_fleet_alone(console):
     """A look at nodes that all answer does nothing and says nothing."""
-    assert "" == console.run("watch", "--looks", "1")
+    assert "" == console.run("autopilot", "--looks", "1")

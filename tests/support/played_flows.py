@@ -69,11 +69,11 @@ class Keepers:
         for name, document in (documents or {}).items():
             self.put(name, document)
 
-    def put(self, name, document):
+    def put(self, name, document, fleet=FLEET):
         """Give a keeper a document; None: it has lost its own."""
         self._nodes[name].restart()
         if document is not None:
-            self._nodes[name].execute(Store(state_key(FLEET), 0, document), 0)
+            self._nodes[name].execute(Store(state_key(fleet), 0, document), 0)
 
     def document(self, name):
         """The bytes a keeper holds, or None."""

@@ -6,7 +6,10 @@ from django.test import override_settings
 
 from django_dcache.backend import DistributedCache
 from django_dcache.errors import ConfigurationError
-from django_dcache.identity import fleet_alias, owners
+from django_dcache.identity import fleet_alias, owner
+from django_dcache.model.owner import Owner
+
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
 
 OURS = "django_dcache.backend.DistributedCache"
 ABC = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
@@ -78,13 +81,56 @@ def test_outside_of_settings():
         assert fleet_alias("10.9.9.9") == "default"
 
 
-def test_owners():
+def test_owner():
     """A project is known by its key and by those it had, and a fleet with a name of its own belongs to no project."""
     with override_settings(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["old"]):
-        new, old = owners({})
+        new, old = owner(ABC, {}).keys
     with override_settings(SECRET_KEY="old", SECRET_KEY_FALLBACKS=[]):
-        assert owners({}) == (old,)
+        assert owner(ABC, {}).keys == (old,)
     assert new != old and "new" not in new
-    assert owners({"fleet": "shop"}) == ()
+    assert owner(ABC, {"fleet": "shop"}) == Owner()
     with override_settings(SECRET_KEY=""):
-        assert owners({}) == ()
+        assert owner(ABC, {}) == Owner()
+
+
+DATABASE = {"NAME": "shop", "HOST": "db1"}
+
+
+def site(location=ABC, prefix="", database=None, fallbacks=(), key="k"):
+    """What a site with these settings is known by."""
+    entries = caches(default=location)
+    entries["default"]["KEY_PREFIX"] = prefix
+    databases = {"default": database} if database else {}
+    with override_settings(CACHES=entries, DATABASES=databases, SECRET_KEY=key, SECRET_KEY_FALLBACKS=fallbacks):
+        return owner(location, {})
+
+
+def test_the_place():
+    """The mark of the nodes is the same however LOCATION is spelled, and that of other nodes another."""
+    assert len({site(location).places for location in SPELLED}) == 1
+    assert site(ABC[1:]).places != site(ABC).places
+
+
+def test_the_user():
+    """A site is known by its database; by its key prefix if it has none; else by neither."""
+    assert site(database=DATABASE).users == site(database=DATABASE, prefix="r2").users
+    assert site(database=DATABASE).users != site(database=DATABASE | {"HOST": "db2"}).users
+    memory = {"NAME": ":memory:"}
+    assert site(prefix="blog", database=memory).users == site(prefix="blog").users != site(prefix="shop").users
+    assert site(database=memory).users == ()
+
+
+def test_a_key_that_was_changed():
+    """With the former key in SECRET_KEY_FALLBACKS a site knows what it was known by."""
+    old, new = site(database=DATABASE), site(database=DATABASE, key="new", fallbacks=["k"])
+    assert {*old.keys, *old.places, *old.users} < {*new.keys, *new.places, *new.users}
+    assert not {*old.present()} & {*new.present()}
+
+
+def test_other_names():
+    """The names that a fleet would have, were it not for other aliases, are those of the aliases on its nodes."""
+    entries = caches(default=ABC, pages=ABC, api=ABC, other="10.0.0.9")
+    entries["named"] = entries["pages"] | {"OPTIONS": {"fleet": "n"}}
+    with override_settings(CACHES=entries):
+        assert owner(ABC, {}).names == ("api", "pages")
+        assert owner("10.0.0.9", {}).names == ()

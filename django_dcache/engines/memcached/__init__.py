@@ -3,6 +3,7 @@
 from ..inspection import Introspection
 from ..interface import Engine
 from . import bulk_fill, hot, protocol
+from .census import Census
 from .greeting import Greeting
 from .health import RoundTrip, checks
 from .introspection import Listing, Report, item_facts, unsuitable
@@ -14,5 +15,6 @@ ENGINE = Engine(
     Greeting,
     Introspection(Report, Listing, item_facts, checks, RoundTrip, unsuitable, bulk_fill),
     numbered=True,
+    census=Census,
     hot=hot,
 )

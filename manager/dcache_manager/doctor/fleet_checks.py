@@ -20,6 +20,7 @@ from ..inspection.fleet_report import FleetReport, limits
 from ..inspection.node_query import exchange
 from ..inspection.target import Target
 from ..rebalance import service
+from . import one_server
 from .finding import Finding, Verdict
 
 MAX_SKEW_SECONDS = 2.0
@@ -43,7 +44,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
             )
             continue
         findings.append(Finding("connects", node.name, "ok", f"{report.seconds * 1000:.1f} ms"))
-        findings.append(trips[node.name])
+        findings += trips[node.name]
         findings += [
             Finding(check.name, node.name, check.verdict, check.detail, check.fix)
             for check in introspection_of(node).checks(report.reply)
@@ -58,11 +59,16 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
 # Of one node
 
 
-def _round_trips(target: Target, nodes: list[Node], seconds: float) -> list[Finding]:
+def _round_trips(target: Target, nodes: list[Node], seconds: float) -> list[list[Finding]]:
     how, deadline = limits(target.configuration), time.monotonic() + seconds
     key = RESERVED + target.name.encode() + b":doctor:" + secrets.token_hex(4).encode()
     with ThreadPoolExecutor(max(1, min(MAX_THREADS, len(nodes)))) as pool:
-        return list(pool.map(lambda node: _round_trip(node, key, how, deadline), nodes))
+        return list(pool.map(lambda node: _talk(node, key, how, deadline), nodes))
+
+
+def _talk(node: Node, key: bytes, how: Limits, deadline: float) -> list[Finding]:
+    trip = _round_trip(node, key, how, deadline)
+    return [trip, one_server.check(node, key + b":1", how, deadline)] if trip.verdict == "ok" else [trip]
 
 
 def _round_trip(node: Node, key: bytes, how: Limits, deadline: float) -> Finding:

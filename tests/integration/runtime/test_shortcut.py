@@ -17,6 +17,19 @@ OPERATIONS = 1000
 _serials = count()
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("delta", [1, 2, 7, 2**63])
+def test_a_number_that_would_be_too_large(fleet, replicas, delta):
+    """Counting past 64 bits is an OverflowError, also where the node would go on from 0, and the number stays."""
+    cache = DistributedCache(fleet(2).addresses, {"OPTIONS": {"replicas": replicas}})
+    for before in {2**64 - 1, 2**64 - delta}:
+        assert cache.set("number", before, None)
+        with pytest.raises(OverflowError):
+            cache.incr("number", delta)
+        assert cache.get("number") == before
+    cache.fleet.close()
+
+
 class Watched(DistributedCache):
     """Counts the operations that took a flow."""
 

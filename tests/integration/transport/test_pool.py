@@ -133,6 +133,29 @@ def test_a_node_that_takes_no_more_connections():
         cache.fleet.close()
 
 
+def test_a_node_at_its_limit():
+    """A memcached that has no room for another connection is not down, even where callers wait for theirs in vain."""
+    with LocalNode(extra=["-c", "16"]) as node:
+        cache = DistributedCache([node.address], {"OPTIONS": {"timeout": 0.1, "freshness": 60.0}})
+        assert cache.set("key", 0, None)
+        (pool,) = cache.fleet.transport.pools().values()
+        held, others = [pool.open(5.0) for _ in range(4)], []
+        for connection in held:
+            pool.give_back(connection)
+        host, port = node.address.split(":")
+        while not others or others[-1].recv(2) == b"MN":
+            others.append(socket.create_connection((host, int(port))))
+            others[-1].sendall(b"mn\r\n")
+        held = [pool.take(5.0) for _ in held]
+        assert not any(cache.set(f"key-{number}", 1, None) for number in range(8))
+        assert pool.breaker.state is State.UP
+        pool.give_back(held.pop())
+        assert all(cache.set("key", number, None) for number in range(8))
+        for stream in others:
+            stream.close()
+        cache.fleet.close()
+
+
 @pytest.mark.parametrize(
     "said", [b"ERROR Too many open connections\r\n", b"CLIENT_ERROR unauthenticated\r\n", b"ERROR\r\n"]
 )

@@ -3,6 +3,7 @@
 import ssl
 
 import pytest
+from django.test import override_settings
 
 from django_dcache.checks import messages, production
 from django_dcache.checks.entry import entries_of
@@ -134,6 +135,15 @@ def test_public_addresses():
         assert deployed({"LOCATION": location}) == ["dcache.W020"]
         assert deployed({"LOCATION": location, **options(tls=ssl.create_default_context())}) == []
     assert deployed({"LOCATION": ["10.0.0.1", "cache-1", "unix:/run/m.sock", "[::1]:11211", "127.0.0.1"]}) == []
+
+
+@pytest.mark.parametrize(("engine", "found"), [("cache", ["dcache.W022"]), ("cached_db", []), ("db", [])])
+def test_sessions(engine, found):
+    """In production Django's engine for sessions in this cache is named; not where another alias has them."""
+    with override_settings(SESSION_ENGINE=f"django.contrib.sessions.backends.{engine}", SESSION_CACHE_ALIAS="a"):
+        assert deployed({}) == found
+        with override_settings(SESSION_CACHE_ALIAS="other"):
+            assert deployed({}) == []
 
 
 @pytest.mark.parametrize(

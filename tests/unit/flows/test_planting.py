@@ -1,5 +1,6 @@
 """A fleet's first state: who plants it, over what, and whose it is."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from django_dcache.commands import Answer, Get, Store
 from django_dcache.errors import NotOurs
 from django_dcache.flows.consensus import agree, prove
 from django_dcache.model.generations import WHOLE_NODE
+from django_dcache.model.owner import Owner
 from django_dcache.model.state import FleetState, trace_key
 from django_dcache.model.topology import Topology
 from django_dcache.model.view import Standing
@@ -81,22 +83,22 @@ def test_a_fleet_that_was_planted_anew():
 
 def owned(*owners, state=ABC.state):
     for owner in owners:
-        state = state.owned_by([owner])
+        state = state.owned_by(Owner((f"@{owner}",)))
     return state
 
 
 def test_an_owner():
     """The first project that changes a fleet's state owns it; keys that a project used to have are its own too."""
-    view = replace(ABC, owners=("new", "old"))
+    view = replace(ABC, owner=Owner(("@new", "@old")))
     for before in (ABC.state, owned("old"), owned("new"), owned("old", "new")):
         keepers = holding(before)
         assert Play(agree(view, lambda state: replace(state, fence=9)), keepers=keepers).result.majority
-        assert "new" in keepers.state("a").owners >= before.owners
+        assert "@new" in keepers.state("a").marks >= before.marks
 
 
 def test_another_project():
     """The state of another project's fleet is neither taken over nor replaced."""
-    view, theirs = replace(FRESH, owners=("ours",)), owned("theirs")
+    view, theirs = replace(FRESH, owner=Owner(("@ours",))), owned("theirs")
     keepers = Keepers(view, documents=dict.fromkeys("abc", theirs.encode()))
     play = Play(prove(view), keepers=keepers)
     assert play.result is False
@@ -106,12 +108,57 @@ def test_another_project():
 
 def test_one_keeper_of_another_project():
     """One keeper that holds another project's state is as silent as one that is away."""
-    view = replace(ABC, owners=("ours",))
+    view = replace(ABC, owner=Owner(("@ours",)))
     theirs = owned("theirs", state=FleetState(topology("xyz", epoch=99)))
     keepers = holding(ABC.state, b=theirs.encode())
     play = Play(agree(view, lambda state: state.bumped({SLOT: 1})), keepers=keepers)
     assert play.result.majority and play.result.state.topology.epoch == 5
     assert keepers.document("b") == theirs.encode()
+
+
+def refused(play):
+    """Why keepers were not believed."""
+    return [error for step in play.learned for error in step.refused.values()]
+
+
+SITE = Owner(("@key",), ("*abc",), ("+shop",))
+
+
+@pytest.mark.parametrize(
+    ("place", "user", "known"),
+    [("*abc", "+shop", True), ("*c", "+shop", True), ("*abc", "+blog", True), ("*c", "+blog", False)],
+)
+def test_another_site(place, user, known):
+    """A site with the same SECRET_KEY is let in if the fleet knows its nodes or its database, and then knows both."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc", ABC.state.owned_by(SITE, 7).encode()))
+    view = replace(FRESH, owner=Owner(("@key",), (place,), (user,)))
+    if known:
+        assert Play(prove(view), keepers=keepers).result is True
+        assert keepers.state("a").marks == {"@key", "*abc", "+shop", place, user}
+    else:
+        play = Play(prove(view), keepers=keepers)
+        assert play.result is False
+        for error in refused(play):
+            assert re.search("neither this LOCATION nor this database.*OPTIONS.* = 'f'", str(error))
+
+
+def test_a_site_without_a_database():
+    """What has neither a database nor a key prefix can't be told from another site, and is let in."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc", ABC.state.owned_by(SITE, 7).encode()))
+    assert Play(prove(replace(FRESH, owner=Owner(("@key",), ("*c",)))), keepers=keepers).result is True
+
+
+def test_an_alias_that_is_put_first():
+    """A fleet is not planted anew under the name of an alias that was put on its nodes later; the error says what to
+    set."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
+    keepers.put("b", owned("key").encode(), fleet="pages")
+    view = replace(FRESH, owner=Owner(("@key",), names=("api", "pages")))
+    play = Play(prove(view), keepers=keepers)
+    assert play.result is False and "OPTIONS[\"fleet\"] = 'pages'" in str(*refused(play))
+    assert keepers.document("a") is None
+    keepers.put("b", None)
+    assert Play(prove(view), keepers=keepers).result is True
 
 
 def test_a_fleet_of_many_projects():

@@ -10,6 +10,7 @@ from django_dcache.commands import Value
 from django_dcache.conf import parse
 from django_dcache.flows.read import fetch
 from django_dcache.model.documents import UNSIGNED
+from django_dcache.model.owner import Owner
 from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Topology
 from support.fleet_in_memory import about_state, make_fleet, pool
@@ -74,13 +75,13 @@ def test_the_first_proof():
 
 def test_another_projects_fleet(caplog):
     """Where the nodes hold another project's fleet nothing is found, and the log says what to set."""
-    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(["theirs"]).encode()
+    theirs = FleetState(Topology(1, parse("f", "n").layout)).owned_by(Owner(("@theirs",))).encode()
 
     def answer(command, number):
         return b"VA %d f0 c1 O%d\r\n%b\r\n" % (len(theirs), number, theirs)
 
     fleet = make_fleet(answer, proven=False)
-    fleet.view = replace(fleet.view, owners=("ours",), documents=UNSIGNED)
+    fleet.view = replace(fleet.view, owner=Owner(("@ours",)), documents=UNSIGNED)
     with caplog.at_level(logging.ERROR, "django_dcache"):
         for _ in range(3):
             fleet.clock.advance(10)

@@ -118,12 +118,15 @@ def set_service(choices: Choices, target: Target, node: str, out: bool, max_rate
         choices.note(f"{node} is {'out of' if out else 'in'} service already.")
         return _answer(choices, seen, made, None)
     if out:
-        lost = "its share is served by the other replicas" if made.current.replicas > 1 else "its share is misses"
-        choices.confirm(f"Take {node} out of service? While it is out, {lost}.")
+        share = "the other replicas" if made.current.replicas > 1 else "the next nodes on the ring, from empty"
+        choices.confirm(f"Take {node} out of service? While it is out, its share is served by {share}.")
         progress = _here(choices, lambda report: service.take_out(target, node, report, choices.note))
+        choices.note(f"{node} is out until `node up {node}`. Its share is served by {share}.")
     else:
-        choices.confirm(f"Let {node} join again? What it holds is forgotten, then it is filled.")
+        sources = "the other replicas" if made.current.replicas > 1 else "the nodes that served its share"
+        choices.confirm(f"Let {node} join again? What it holds is forgotten, then it is filled from {sources}.")
         progress = _here(choices, lambda report: service.bring_back(target, node, max_rate, report, choices.note))
+        choices.note(f"{node} is in service again, filled from {sources}.")
     return _answer(choices, seen, made, progress)
 
 

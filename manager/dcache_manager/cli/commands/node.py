@@ -68,7 +68,10 @@ def weigh(choices: Choices, node: str, weight: int, options: RunOptions) -> int:
 @click.argument("node")
 @pass_choices
 def take_out(choices: Choices, node: str) -> int:
-    """Take a node out of service: the other replicas serve its share."""
+    """Take a node out of service, until `node up`.
+
+    The other replicas serve its share; with one copy of each key the next nodes do, from empty.
+    """
     target = find(choices)
     from ..actions import rebalance  # Late: see actions.
 
@@ -84,7 +87,7 @@ def take_out(choices: Choices, node: str) -> int:
 def bring_back(choices: Choices, node: str, max_rate: float | None) -> int:
     """Let a node that was out of service join again.
 
-    It is emptied, filled from the other replicas, and then read.
+    It is emptied, filled from the other replicas or from the nodes that served its share, and then read.
     """
     target = find(choices)
     from ..actions import rebalance  # Late: see actions.

@@ -1,18 +1,21 @@
 """Nodes that stay away: out by epoch, back as joining nodes; and what a verification finds."""
 
 from collections import deque
+from dataclasses import replace
 
 import pytest
 
 from dcache_manager.inspection.verify import Verification
+from dcache_manager.rebalance.autopilot import Autopilot
 from dcache_manager.rebalance.conductor import Conductor
-from dcache_manager.rebalance.watchdog import Watchdog
 from django_dcache.conf import parse
 from django_dcache.errors import Conflict, InvalidTopology
 from django_dcache.flows import Item
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
 from django_dcache.model import keys
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import ManualClock
 
@@ -130,17 +133,28 @@ class Recorded:
     def bring_back(self, name):
         self.acts.append(("back", name))
 
+    def run(self, layout):
+        self.acts.append(("run", [node.name for node in layout.nodes]))
+
 
 def watched(seen, answers, conductor):
-    """A Watchdog with scripted probes and a clock of its own: each look is 10 s after the one before."""
+    """An autopilot with scripted probes and a clock of its own: each look is 10 s after the one before."""
     clock = seen.clock = ManualClock(seen.clock())
-    watch = Watchdog(seen, 60, probe=lambda fleet, node: answers[node.address].popleft(), conductor=conductor)
+    autopilot = Autopilot(seen, 60, 300, lambda fleet, node: answers[node.address].popleft(), conductor)
 
     def look():
         clock.advance(10)
-        return watch.look()
+        return autopilot.look()
 
     return look
+
+
+def out(seen, *names):
+    """The fleet, whose map has these nodes out of service."""
+    state = seen.view.state
+    layout = state.topology.layout.without(names)
+    seen.view = replace(seen.view, state=replace(state, topology=replace(state.topology, layout=layout)))
+    seen.proven_view = lambda: seen.view
 
 
 def test_a_node_away_for_most_of_the_time_is_taken_out(pair):
@@ -153,6 +167,46 @@ def test_a_node_away_for_most_of_the_time_is_taken_out(pair):
     for _ in range(9):
         look()
     assert {("out", b)} == set(acts.acts)
+
+
+def test_a_node_that_an_operator_took_out(pair):
+    """A node that answers and was taken out by an operator stays out."""
+    seen, local = pair
+    out(seen, local.addresses[1])
+    acts = Recorded()
+    look = watched(seen, {address: deque([True] * 9) for address in local.addresses}, acts)
+    assert not any(look() for _ in range(9)) and not acts.acts
+
+
+def test_a_node_that_stays_away(pair):
+    """One that is out and silent for long leaves the fleet, so that each key has its copies again; once it answers, it
+    joins."""
+    seen, local = pair
+    a, b, c = local.addresses
+    out(seen, b)
+    acts = Recorded()
+    answers = {a: deque([True] * 50), b: deque([False] * 31), c: deque([True] * 50)}
+    look = watched(seen, answers, acts)
+    looks = 0
+    while not look():
+        looks += 1
+    assert acts.acts == [("run", [a, c])] and 20 < looks < 31
+    answers[b] = deque([True] * 9)
+    layout = Layout((Node.at(a), Node.at(c)), 2)
+    seen.view = replace(seen.view, state=FleetState(Topology(9, layout)))
+    assert sum(bool(look()) for _ in range(7)) == 1
+    assert acts.acts[1:] == [("run", [a, c, b])]
+
+
+def test_where_there_is_no_room_for_copies(pair):
+    """With one copy, or with too few nodes left for all copies, a node that stays away keeps its place."""
+    seen, local = pair
+    a, b, c = local.addresses
+    out(seen, b, c)
+    acts = Recorded()
+    answers = {a: deque([True] * 40), b: deque([False] * 40), c: deque([True] * 40)}
+    look = watched(seen, answers, acts)
+    assert not any(look() for _ in range(40)) and not acts.acts
 
 
 def test_a_watcher_that_is_cut_off_itself_decides_nothing(pair):
