@@ -1,5 +1,6 @@
 """Which keys are hot, on real nodes."""
 
+import pytest
 from django.core.cache import cache, caches
 from django.test import Client, override_settings
 
@@ -9,6 +10,8 @@ from dcache_manager.warming.hot import find_hot
 from dcache_manager.warming.registry import find
 from support import warmed_pages as pages
 from support.warmer_runs import counts, registered, run
+
+pytestmark = pytest.mark.usefixtures("nodes")
 
 
 def test_warming_makes_nothing_hot() -> None:

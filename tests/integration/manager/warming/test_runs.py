@@ -21,6 +21,8 @@ from dcache_manager.warming.registry import find
 from dcache_manager.warming.worker_turn import BUSY
 from support.warmer_runs import again, counts, registered, run
 
+pytestmark = pytest.mark.usefixtures("nodes")
+
 
 def test_retry_touches_only_the_failed() -> None:
     """Failures are listed with reasons; a retry runs these loaders and no others, and lists what fails again."""
