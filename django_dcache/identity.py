@@ -8,10 +8,16 @@ share it by a name (docs/adr/0022).
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import salted_hmac
+from django.utils.module_loading import import_string
+
 from .conf import plain_options
 from .errors import ConfigurationError, InvalidTopology
 from .location import parse_nodes
 from .model.owner import OWNER, PLACE, USER, Owner
+from .operations import Operations
 
 _seen: tuple[object, dict[str, tuple[str, ...]]] = (None, {})
 
@@ -26,9 +32,6 @@ def fleet_alias(location: Any) -> str:
 
 def owner(location: Any, options: Mapping[str, Any]) -> Owner:
     """By what this project is known on `location`; by nothing if the fleet has a name of its own, or no SECRET_KEY."""
-    from django.conf import settings
-    from django.core.exceptions import ImproperlyConfigured
-
     if options.get("fleet"):
         return Owner()
     try:
@@ -45,15 +48,11 @@ def owner(location: Any, options: Mapping[str, Any]) -> Owner:
 
 def _marks(kind: str, text: str, secrets: Iterable[str]) -> tuple[str, ...]:
     """What stands for `text` in the state, and tells a reader of it nothing else."""
-    from django.utils.crypto import salted_hmac
-
     return tuple(kind + salted_hmac("django_dcache.owner", text, secret=key).hexdigest()[:16] for key in secrets)
 
 
 def _user(entries: Iterable[Mapping[str, Any]]) -> str:
     """What tells this site from another one that has the same SECRET_KEY: its database; key prefixes if it has none."""
-    from django.conf import settings
-
     database = settings.DATABASES.get("default") or {}
     if (name := str(database.get("NAME") or "")) and ":memory:" not in name:
         return f"{database.get('HOST', '')}:{database.get('PORT', '')}/{name}"
@@ -62,7 +61,6 @@ def _user(entries: Iterable[Mapping[str, Any]]) -> str:
 
 def _aliases(location: Any) -> tuple[str, ...]:
     """The aliases on these nodes, the one that names their fleet first. Raises ConfigurationError."""
-    from django.conf import settings
 
     global _seen
     if _seen[0] is not settings.CACHES:
@@ -121,10 +119,6 @@ def _addresses(location: Any) -> frozenset[str]:
 
 def is_ours(entry: Mapping[str, Any]) -> bool:
     """Whether an alias is of this backend."""
-    from django.utils.module_loading import import_string
-
-    from .operations import Operations
-
     try:
         backend = import_string(entry.get("BACKEND", ""))
     except ImportError:

@@ -10,7 +10,6 @@ FILES = [
     file
     for folder in ("django_dcache", "manager/dcache_manager", "drill", "example_project", "benchmarks")
     for file in (CHECKOUT / folder).rglob("*.py")
-    if file != CHECKOUT / "django_dcache/identity.py"
 ]
 
 
