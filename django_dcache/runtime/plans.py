@@ -99,11 +99,11 @@ class Plans:
         plan = self._parts[point >> self._shift] or self._plan(point)
         return name, slot, NOWHERE if slot in plan.exceptions else plan
 
-    def place_many(self, made_keys: Collection[str]) -> Iterable[Placed]:
+    def place_many(self, made_keys: Collection[str]) -> list[Placed]:
         """The same for each."""
         located = None if self._uncommon_keys else locate_many(made_keys)
         if located is None:
-            return map(self.place, made_keys)
+            return list(map(self.place, made_keys))
         parts, shift = self._parts, self._shift
         plans = [(name, slot, parts[point >> shift] or self._plan(point)) for name, point, slot in located]
         return [(name, slot, NOWHERE if slot in plan.exceptions else plan) for name, slot, plan in plans]
@@ -125,12 +125,18 @@ class Plans:
                 return [(self._copy[node], *keys) for node, keys in zip(self._numbers, groups, strict=True) if keys[0]]
             if not self._own(made_keys[groups]):
                 break
+        placed = self.place_many(made_keys)
+        if self._uncommon_keys and any(isinstance(name, StampedName) for name, _, _ in placed):
+            return None
         found: dict[str, Group] = {}
-        for made_key, (name, slot, plan) in zip(made_keys, self.place_many(made_keys), strict=True):
-            if not plan.read or isinstance(name, StampedName):
+        for made_key, (name, slot, plan) in zip(made_keys, placed, strict=True):
+            if not plan.read:
                 return None
             copy = plan.read[0]
-            _, wire_keys, asked = found.get(copy.node) or found.setdefault(copy.node, (copy, [], []))
+            group = found.get(copy.node)
+            if group is None:
+                group = found[copy.node] = (copy, [], [])
+            _, wire_keys, asked = group
             wire_keys.append(name if copy.generations is None else copy.key(name, slot))
             asked.append(made_key)
         return list(found.values())

@@ -18,4 +18,4 @@ def test_a_key_has_the_plan_of_its_point(nodes):
     for _ in range(2):
         alone = [fleet.plans.place(key) for key in made_keys]
         assert [tuple(copy.node for copy in plan.write) for _, _, plan in alone] == expected
-        assert list(fleet.plans.place_many(made_keys)) == alone
+        assert fleet.plans.place_many(made_keys) == alone
