@@ -4,7 +4,7 @@ from ..errors import ConfigurationError
 from ..model.topology import Node
 from . import memcached, memory, redis
 from .inspection import Introspection
-from .interface import Engine, Parser, Question
+from .interface import Engine, Greeting, Parser, Question
 
 hot = memcached.hot
 """The bytes of the short cut, which is for this engine only."""
@@ -25,4 +25,4 @@ def introspection_of(node: Node) -> Introspection:
     return engine.introspection
 
 
-__all__ = ["Engine", "Parser", "Question", "engine_of", "hot", "introspection_of"]
+__all__ = ["Engine", "Greeting", "Parser", "Question", "engine_of", "hot", "introspection_of"]

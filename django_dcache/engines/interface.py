@@ -46,6 +46,14 @@ class Question(Protocol):
         """Take the next bytes; True once the answer is complete. Raises ProtocolViolation."""
 
 
+class Greeting(Question, Protocol):
+    """What is said first."""
+
+    @property
+    def returned(self) -> str:
+        """The incarnation in which the node came back with what another run of its process held; empty: it did not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """The software of a fleet's nodes, as everything outside of its package knows it."""
@@ -56,9 +64,9 @@ class Engine:
     parser: Callable[[Sequence[Command], int, int, int], Parser]
     """What reads the replies, from the commands, the opaque number of the first, the serial number of the connection
     that tokens are bound to, and the most bytes of a value: a larger one is not kept while it comes, and is a miss."""
-    greeting: Callable[[Node, Login | None], Question]
+    greeting: Callable[[Node, Login | None, str], Greeting]
     """The first command on a connection to a node, sent once more on one that was idle for long: a node that can't be
-    used shows it before anything is at stake."""
+    used shows it before anything is at stake. From the node, the login, and the fleet whose mark it carries, if any."""
     introspection: "Introspection | None"
     """What the manager asks. None: nothing outside of this process can look at a node."""
     numbered: bool

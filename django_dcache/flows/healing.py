@@ -20,6 +20,7 @@ from ..model.topology import Layout, Phase, Topology
 from ..model.view import View
 from . import Brief, Flow, Shun
 from .consensus import MINUTES_TO_2025, agree
+from .returned import renew
 
 QUIET_SECONDS = 5.0
 """How long a node has to answer before it is taken back; twice as long each time it was taken out again soon after."""
@@ -32,6 +33,7 @@ FORGIVEN_SECONDS = 60.0
 """After that a process accuses as if it were for the first time."""
 LAZY_SECONDS = 20.0
 """How long readers fill a node that is back from those that stood in for it, when no conductor moves the keys."""
+NONE: Mapping[str, str] = {}
 _NEXT = dict(zip(Phase, (*tuple(Phase)[1:], Phase.STABLE), strict=True))
 
 
@@ -57,17 +59,25 @@ class Watch:
     """Since when a node that is out answers."""
     patience: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Until when this process accuses a node of nothing, and for how long the next time."""
+    renewed: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Since when the new slots of a node that has returned are known to be held, by node and incarnation."""
+    marked: list[str] = field(default_factory=list)
+    """Such nodes that may be used again."""
     epoch: tuple[int, float] = (-1, 0.0)
     """The last one seen, and since when."""
 
 
-def heal(view: View, watch: Watch, rules: Rules, silent: Mapping[str, float]) -> Flow[None]:
+def heal(
+    view: View, watch: Watch, rules: Rules, silent: Mapping[str, float], returned: Mapping[str, str] = NONE
+) -> Flow[None]:
     """One look at the nodes, by a process that has just proven its view. `silent`: for how many seconds nodes did not
-    answer it."""
+    answer it. `returned`: those that have come back with what they held, and in which incarnation."""
     topology = view.state.topology
     if watch.epoch[0] != topology.epoch:
         watch.epoch = topology.epoch, view.clock()
     try:
+        if returned:
+            watch.marked = yield from renew(view, watch.renewed, returned)
         if topology.phase is not Phase.STABLE and topology.fence:
             watch.held.clear()
             yield Shun(frozenset())  # A conductor moves keys, and wants its nodes to stay.

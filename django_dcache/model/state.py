@@ -63,6 +63,8 @@ class Note(IntEnum):
     """When that was, in minutes, and how often in a row (healing.py)."""
     OUT = 4
     """The node's generation when it was taken out of service, by an operator or by the processes."""
+    RETURNED = 5
+    """How often it came back with what it held before, and in which incarnation (returned.py)."""
 
 
 def note_slot(node: str, note: Note) -> Slot:
@@ -268,3 +270,8 @@ def conductor_key(fleet: str) -> bytes:
 def progress_key(fleet: str) -> bytes:
     """The reserved key of the running resize's last report."""
     return RESERVED + fleet.encode() + b":progress"
+
+
+def mark_key(fleet: str) -> bytes:
+    """The reserved key on every node by which it is known whether its items are of this run of its process."""
+    return RESERVED + fleet.encode() + b":incarnation"

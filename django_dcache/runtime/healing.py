@@ -18,17 +18,23 @@ class Healer:
         self._transport = transport
 
     def needed(self, view: View) -> bool:
-        """Whether a node needs a look: it is silent, accused, out, or joining again."""
+        """Whether a node needs a look: it is silent, accused, out, joining again, or back with what it held."""
         topology = view.state.topology
         moving = topology.phase is not Phase.STABLE
-        return bool(moving or topology.layout.out or view.state.accused or self._transport.silent_nodes())
+        ill = self._transport.silent_nodes() or self._transport.returned_nodes()
+        return bool(moving or topology.layout.out or view.state.accused or ill)
 
     def look(self, view: View) -> Flow[None]:
         """For a view that has just been proven."""
-        return heal(view, self._watch, self._rules, self._transport.silent_nodes())
+        watch, transport = self._watch, self._transport
+        yield from heal(view, watch, self._rules, transport.silent_nodes(), transport.returned_nodes())
+        while watch.marked:
+            if pool := transport.pool(watch.marked.pop()):
+                pool.returned = ""
 
     def next_look(self, view: View, usual: float, now: float) -> float:
         """When to look again (monotonic); as `usual` where nothing is wrong."""
         if view.state.accused:
             return now + SOON
-        return min(usual, now + 2 * SOON) if self._transport.silent_nodes() else usual
+        ill = self._transport.silent_nodes() or self._transport.returned_nodes()
+        return min(usual, now + 2 * SOON) if ill else usual

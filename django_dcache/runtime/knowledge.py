@@ -33,7 +33,8 @@ class Knowledge:
             *(options.timeout, options.connect_timeout, options.idle_connections, options.tls, options.address_remap),
             options.max_connections,
             max(options.max_value + TAG_BYTES, READ_BYTES),
-            configuration.logins,
+            fleet=configuration.fleet,
+            logins=configuration.logins,
         )
         self.counters: Counter[str] = Counter()
         """What happened in this process, for metrics: unproven, failures, …"""

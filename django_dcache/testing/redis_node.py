@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -37,13 +38,16 @@ class LocalRedis(ServerProcess):
         super().__init__(host, unix)
 
     def _command_line(self) -> Sequence[str]:
+        # Whatever lies in the present folder is another server's.
+        own = tempfile.mkdtemp(prefix="dcache-")
+        self._place.callback(shutil.rmtree, own, ignore_errors=True)
         if self._folder:
             self.address = f"redis+unix://{self.name}?db=0"
             listen = ["--port", "0", "--unixsocket", self.name]
         else:
             self.address = f"redis://{self.endpoint}/0"
             listen = ["--port", str(self._port), "--bind", self._host]
-        return [self._binary, *listen, "--daemonize", "no", *self._options]
+        return [self._binary, *listen, "--daemonize", "no", "--dir", own, *self._options]
 
     def items(self) -> dict[bytes, float]:
         """All strings: key → seconds it has left; -1: it never expires."""

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from ..commands import CONDITIONAL, Command, Get
 from ..engines import Parser
-from ..errors import NodeTimeout
+from ..errors import NodeDown, NodeTimeout
+from ..model.keys import RESERVED
 from .connection import Connection
 from .pool import Pool
 
@@ -38,6 +39,13 @@ def encoded(pool: Pool, connection: Connection, commands: Sequence[Command]) -> 
     first = connection.opaque
     connection.opaque = (first + len(commands)) % 2**31
     return pool.engine.encode(commands, first, time()), pool.parser(commands, first, connection)
+
+
+def unwelcome(pool: Pool, commands: Sequence[Command]) -> NodeDown | None:
+    """Why a node that has come back with what it held before is not asked these: only the fleet's own keys are."""
+    if not pool.returned or all(getattr(command, "name", b"").startswith(RESERVED) for command in commands):
+        return None
+    return NodeDown("it came back with what it held before, and its slots are about to be renewed", node=pool.node.name)
 
 
 def repeatable(commands: Sequence[Command]) -> bool:

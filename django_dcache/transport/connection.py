@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from ..engines import Question, engine_of
+from ..engines import Greeting, engine_of
 from ..errors import ConnectionLost, NodeFailure, NodeUnreachable, NotGreeted, ProtocolViolation
 from ..model.topology import Node
 from .dial import dial
@@ -30,7 +30,7 @@ class Connection:
     """
 
     __slots__ = (
-        *("node", "serial", "opaque", "used", "used_at", "poller", "socket", "direct", "process"),
+        *("node", "serial", "opaque", "used", "used_at", "poller", "socket", "direct", "process", "returned"),
         *("_flags", "_closed", "_greeting"),
     )
 
@@ -40,9 +40,11 @@ class Connection:
         stream: Any,
         timeout: float = 0.25,
         closed: Callable[[], None] | None = None,
-        greeting: Callable[[], Question] | None = None,
+        greeting: Callable[[], Greeting] | None = None,
     ):
         self.node, self.socket, self._closed, self._greeting = node, stream, closed, greeting
+        self.returned = ""
+        """The incarnation in which the node came back with what it held before; empty: it did not."""
         self.serial, self.used, self.process = next(_serials), False, os.getpid()
         # Far from any other connection's, of this process or another: what was meant for another is no reply here.
         self.opaque = int.from_bytes(os.urandom(4), "big") >> 2
@@ -76,7 +78,7 @@ class Connection:
             else:
                 stream = dial(limits.endpoint(node), seconds, limits.tls_of(node), limits.timeout)
             # The short cut waits for half of the time at most; the flow that takes over needs the rest.
-            greeting = partial(engine.greeting, node, limits.login(node))
+            greeting = partial(engine.greeting, node, limits.login(node), limits.fleet)
             connection = cls(node.name, stream, limits.timeout / 2, closed, greeting)
         except BaseException as error:
             if stream is not None:
@@ -107,6 +109,7 @@ class Connection:
                 if data is None and left <= 0:
                     raise NotGreeted("no answer", node=self.node)
                 greeted = data is not None and greeting.feed(data)
+            self.returned = greeting.returned
         except ProtocolViolation as failure:
             raise NotGreeted(failure.detail, node=self.node, cause=failure.cause) from failure
         except ConnectionLost as failure:

@@ -23,6 +23,8 @@ class Limits:
     most_bytes: int = 2**30
     """Of a value in a reply: a larger one is a miss."""
 
+    fleet: str = ""
+    """Whose mark nodes carry (flows/returned.py). Empty: they are looked at only."""
     logins: tuple[tuple[str, Login], ...] = field(default=(), repr=False)
     """By a node's address, as far as any is known; a node that has none of its own is given the first."""
 

@@ -49,6 +49,10 @@ class Transport:
         now, up = self.clock(), State.UP
         return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
 
+    def returned_nodes(self) -> dict[str, str]:
+        """The nodes that have come back with what they held before, and in which incarnation (flows/returned.py)."""
+        return {name: pool.returned for name, pool in self._pools.items() if pool.returned}
+
     def failures(self) -> dict[str, NodeFailure]:
         """What failed last, for each node that can't be used as any other."""
         up = State.UP

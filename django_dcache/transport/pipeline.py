@@ -13,7 +13,7 @@ from typing import Protocol
 from ..commands import Command, Reply
 from ..engines import Parser
 from ..errors import ConnectionLost, NodeFailure, NodeTimeout, ProtocolViolation
-from .batch import BYTES_PER_SECOND, encoded, repeatable, too_late
+from .batch import BYTES_PER_SECOND, encoded, repeatable, too_late, unwelcome
 from .connection import CHUNK_BYTES, Connection
 from .pool import Pool
 
@@ -42,6 +42,10 @@ class Exchange:
         """None as long as nothing was sent."""
         self._pool, self._answered = pool, answered
         self._sent_at = 0.0
+
+    def unwelcome(self) -> NodeFailure | None:
+        """Why it is not to be sent."""
+        return unwelcome(self._pool, self.commands)
 
     def encode(self, connection: Connection, now: float) -> bytes:
         """The bytes to send. Their opaque numbers follow those of the batch before them."""
@@ -133,6 +137,9 @@ class Pipeline:
         now = self._clock()
         parts: list[bytes] = []
         for exchange in batches:
+            if refusal := exchange.unwelcome():
+                exchange.fail(refusal)
+                continue
             parts.append(exchange.encode(self.connection, now))
             self._line.append(exchange)
         if parts:

@@ -59,6 +59,8 @@ class Pool:
         """The last that counted against it."""
         self.failures: Counter[str] = Counter()
         """How often it failed, by cause."""
+        self.returned = ""
+        """The incarnation in which the node came back with what it held before, until its slots are new."""
         self._observer = observer
         self.latency = 0.0
         """Running mean of its answers, in seconds; 0 before the first."""
@@ -112,6 +114,7 @@ class Pool:
             connection.greet(seconds)
         except NodeFailure:
             return False
+        self.returned = connection.returned
         return True
 
     def open(self, seconds: float) -> Connection:
@@ -154,6 +157,7 @@ class Pool:
         finally:
             self._opening.discard(token)
         connection.used_at = self._clock()
+        self.returned = connection.returned
         self.opened += 1
         self.failure = None
         return connection

@@ -13,7 +13,7 @@ from os import getpid
 
 from ..commands import Command, Reply
 from ..errors import ConnectionLost, LeaseLost, NodeFailure, NodeTimeout, NotServed, ProtocolViolation
-from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late
+from .batch import BYTES_PER_SECOND, NO_TIME, Sent, bound_to, encoded, repeatable, too_late, unwelcome
 from .connection import CHUNK_BYTES, Connection
 from .nodes import Transport
 from .pool import LATE_SECONDS, Pool, half
@@ -154,6 +154,8 @@ class Exchange:
         """Connect if needed, and send as much as the kernel takes."""
         try:
             self._take()
+            if refusal := unwelcome(self._pool, self.commands):
+                raise refusal
             data, self._parser = encoded(self._pool, self.connection, self.commands)
             self._session.deadline += len(data) / BYTES_PER_SECOND
             self._sent_at = self._moved_at = self._session._transport.clock()

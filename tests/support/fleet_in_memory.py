@@ -26,6 +26,7 @@ class Line:
     to raise; a list of these is received one by one."""
 
     direct = False
+    returned = ""
 
     def __init__(self, node, answer, clock):
         self.node, self.serial, self.opaque, self.used, self.used_at = node, next(_serials), 0, False, float("-inf")

@@ -26,8 +26,9 @@ def _matter(said: bytes) -> str:
 class Greeting:
     """One exchange of greetings."""
 
-    def __init__(self, node: Node, login: Login | None = None):
+    def __init__(self, node: Node, login: Login | None = None, fleet: str = ""):
         self.request = QUESTION
+        self.returned = ""  # It starts empty.
         self._said = b""
 
     def feed(self, chunk: bytes) -> bool:

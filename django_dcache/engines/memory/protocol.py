@@ -49,7 +49,8 @@ parser = ReplyParser
 class Greeting:
     """One question that says nothing."""
 
-    def __init__(self, node: Node, login: Login | None = None):
+    def __init__(self, node: Node, login: Login | None = None, fleet: str = ""):
+        self.returned = ""
         self.request = encode([Get(b"")], 0, 0.0)
 
     def feed(self, chunk: bytes) -> bool:

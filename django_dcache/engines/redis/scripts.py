@@ -75,3 +75,10 @@ end
 until c=='0'
 return 2"""
 """ARGV: what the names to be removed begin with, and how many keys are few enough to look at in one step."""
+
+MARK = b"""local id=string.match(redis.call('INFO','server'),'run_id:(%w+)')
+local seen=redis.call('GET',KEYS[1])
+if not seen then redis.pcall('SET',KEYS[1],ARGV[1]..id) return '' end
+return string.sub(seen,#ARGV[1]+1)==id and '' or id"""
+"""ARGV: what the mark of an incarnation begins with. Who the server is, if its mark is another's; one without a mark
+is given its own."""

@@ -1,0 +1,61 @@
+"""The table of engines and features in docs/reference/engines.md, row by row."""
+
+import re
+
+import pytest
+
+from django_dcache.backend import DistributedCache
+from django_dcache.commands import Flush, Get, Store, Value
+from django_dcache.engines import engine_of
+from django_dcache.model.topology import Node
+from django_dcache.testing import LocalFleet
+from support.checkout import CHECKOUT
+
+PAGE = (CHECKOUT / "docs/reference/engines.md").read_text()
+ENGINES = ["memcached", "redis", "memory"]
+TABLE = {
+    cells[0]: dict(zip(ENGINES, cells[1:], strict=True))
+    for line in PAGE.splitlines()
+    if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 1 + len(ENGINES)
+}
+
+
+def say(fleet, *commands):
+    """The replies of the first node."""
+    (node, *_) = fleet.view.state.topology.nodes
+
+    def flow(view):
+        return (yield {node: list(commands)})[node]
+
+    return fleet.run(flow)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_table_is_true(engine):
+    """What the table says of an engine is what its node does, or what its package offers."""
+    with LocalFleet(1, engine) as nodes:
+        cache = DistributedCache(nodes.addresses, {"OPTIONS": {"timeout": 5.0}})
+        fleet, offered = cache.fleet, engine_of(Node.at(nodes.addresses[0]))
+        (lease,) = say(fleet, Get(b":1:lease", lease=True))
+        say(fleet, Store(b":1:k", 0, b"v", ttl=9.5), Store(b"another", 0, b"v"))
+        (found,) = say(fleet, Get(b":1:k", ttl=True))
+        say(fleet, Flush(b":"))
+        (other,) = say(fleet, Get(b"another"))
+        measured = {
+            "short cut: an operation in two system calls": offered.hot is not None,
+            "`dcache-admin`, warmers, resizes": offered.introspection is not None,
+            "a reply says what it answers": offered.numbered,
+            "a lease outlives its connection": lease.token.connection == 0,
+            "a TTL is kept to the millisecond": found.ttl != int(found.ttl),
+            "`clear()` leaves other software's keys": isinstance(other, Value),
+        }
+        fleet.close()
+    assert {row: TABLE[row][engine] for row in measured} == {
+        row: "yes" if is_so else "no" for row, is_so in measured.items()
+    }
+
+
+def test_the_contract_covers_it():
+    """Every engine of the table runs the cache's contract."""
+    situations = (CHECKOUT / "tests/conformance/conftest.py").read_text()
+    assert set(re.findall(r'"(memcached|redis|memory)"', situations)) == set(ENGINES)
