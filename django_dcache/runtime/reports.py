@@ -70,8 +70,8 @@ class Reports(Observer):
     def node_unresolved(self, node: Node, failure: NodeFailure) -> None:
         if count := self._due("node_unresolved"):
             extra = {"action": "node_unresolved", "fleet": self._fleet, "node": node.name, "count": count}
-            words = "The name of node %s (%s) of fleet %r has no address: %s (%d times)"
-            log.warning(words, node.name, node.address, self._fleet, failure.detail, count, extra=extra)
+            words = "The name of node %s (%s) of fleet %r has no address: %s (%s)"
+            log.warning(words, node.name, node.address, self._fleet, failure.detail, _times(count), extra=extra)
 
     # Values
 
@@ -81,7 +81,7 @@ class Reports(Observer):
             kind, most = type(value).__name__, self._options.max_value
             extra = {"action": "value_too_large", "fleet": self._fleet, "type": kind, "count": count}
             log.warning(
-                "A value (%s) is larger than %d bytes, and not stored (%d times)", kind, most, count, extra=extra
+                "A value (%s) is larger than %d bytes, and not stored (%s)", kind, most, _times(count), extra=extra
             )
 
     def values_refused(self, sizes: Sequence[int]) -> None:
@@ -90,14 +90,16 @@ class Reports(Observer):
         if count := self._due("value_refused"):
             extra = {"action": "value_refused", "fleet": self._fleet, "bytes": max(sizes), "count": count}
             log.warning(
-                "A node refused a value of %d bytes, so it is not stored (%d times)", max(sizes), count, extra=extra
+                "A node refused a value of %d bytes, so it is not stored (%s)", max(sizes), _times(count), extra=extra
             )
 
     def value_unreadable(self, error: UnreadableValue) -> None:
         self._counters["unreadable"] += 1
         if count := self._due("value_unreadable"):
             extra = {"action": "value_unreadable", "fleet": self._fleet, "count": count}
-            log.warning("A stored value can't be read, and is a miss: %s (%d times)", error.detail, count, extra=extra)
+            log.warning(
+                "A stored value can't be read, and is a miss: %s (%s)", error.detail, _times(count), extra=extra
+            )
 
     # The fleet's state
 
@@ -112,15 +114,15 @@ class Reports(Observer):
             )
             known = sorted(silent)
             extra = {"action": "state_unproven", "fleet": self._fleet, "epoch": epoch, "keepers": known, "count": count}
-            words = "Too few keepers of fleet %r answered to prove its state (%s); on_unproven=%r, epoch %d (%d times)"
-            log.warning(words, self._fleet, named, self._options.on_unproven, epoch, count, extra=extra)
+            words = "Too few keepers of fleet %r answered to prove its state (%s); on_unproven=%r, epoch %d (%s)"
+            log.warning(words, self._fleet, named, self._options.on_unproven, epoch, _times(count), extra=extra)
 
     def state_refused(self, keeper: str, error: UnknownFormat) -> None:
         """What a keeper holds is not used."""
         self._counters["refused_states"] += 1
         if count := self._due(f"state_refused by {keeper}"):
             extra = {"action": "state_refused", "fleet": self._fleet, "node": keeper, "count": count}
-            log.error("Keeper %s counts as silent: %s (%d times)", keeper, error, count, extra=extra)
+            log.error("Keeper %s counts as silent: %s (%s)", keeper, error, _times(count), extra=extra)
 
     def proven(self) -> None:
         since, self._unproven_since = self._unproven_since, None
@@ -129,3 +131,7 @@ class Reports(Observer):
             self._quiet.pop("state_unproven", None)
             extra = {"action": "state_proven", "fleet": self._fleet, "seconds": seconds}
             log.warning("The state of fleet %r is proven again after %.1f s.", self._fleet, seconds, extra=extra)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -75,13 +75,13 @@ class Console:
         """The object that a command answers with."""
         return json.loads(self.run(*arguments, "--json", code=code, **environment))
 
-    def converse(self, *arguments, until, answer):
+    def converse(self, *arguments, until, answer, columns=120):
         """(what a command shows on a terminal, its exit code); `answer` is typed once it has said `until`."""
         screen, terminal = pty.openpty()
         with subprocess.Popen(
             [self._interpreter, "-m", "dcache_manager", *arguments],
             cwd=self.folder,
-            env=self.environment | {"TERM": "xterm", "COLUMNS": "120"},
+            env=self.environment | {"TERM": "xterm", "COLUMNS": str(columns)},
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,

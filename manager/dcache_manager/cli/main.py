@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 import django_dcache
 from django_dcache.errors import DCacheError
 
+from ..formatting import printable
 from .exit_codes import Exit, exit_code
 from .options import Choices, Noun, global_options
 
@@ -105,7 +106,7 @@ def _tell(error: Exception, choices: Choices) -> None:
         traceback.print_exception(error)
     expected = isinstance(error, DCacheError)
     message = str(error) if expected else f"{type(error).__name__}: {error} (-v shows where)"
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {printable(message)}", err=True)
     if choices.json:
         envelope = {"schema": "dcache.error/v1", "alias": choices.cache, "epoch": getattr(error, "epoch", None)}
         envelope |= {"phase": None, "generated_at": datetime.now(UTC).isoformat(timespec="seconds"), "items": []}

@@ -6,12 +6,14 @@ Imports nothing but click: help and completion must wait for neither Django nor 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from ..errors import NotConfirmed
+from ..formatting import printable
 
 REMINDER = "The options of dcache-admin itself can be given here too."
 
@@ -35,15 +37,21 @@ class Choices:
     def note(self, text: str) -> None:
         """Something a person should know, beside the answer: on stderr, unless --quiet."""
         if not self.quiet:
-            click.echo(text, err=True)
+            _say(text)
 
     def confirm(self, question: str) -> None:
         """Ask on a terminal. Raises NotConfirmed, unless --yes."""
         if self.yes:
             return
-        click.echo(question, err=True)
+        _say(question)
         if not sys.stdin.isatty() or not click.confirm("Go ahead?", err=True):
             raise NotConfirmed
+
+
+def _say(text: str) -> None:
+    """On stderr. What a node or a job said may hold what moves a cursor: that is shown, not done."""
+    for line in text.splitlines():
+        click.echo(printable(line), err=True)
 
 
 pass_choices = click.make_pass_decorator(Choices)
@@ -128,6 +136,17 @@ class Noun(click.Group):
         if self._default and not context.resilient_parsing and not self._names_command(context, args):
             args = [self._default, *args]
         return super().parse_args(context, args)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(context), 2)
+            if not close or "Did you mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {' or '.join(map(repr, close))}?", context) from error
 
     def _names_command(self, context: click.Context, args: list[str]) -> bool:
         """Whether a command (or --help) follows the options that are the group's own."""

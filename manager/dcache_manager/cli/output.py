@@ -35,6 +35,8 @@ class Answer:
     """For people, above the table."""
     more: dict[str, Any] = field(default_factory=dict)
     """Facts about all items, printed once."""
+    next_steps: list[str] = field(default_factory=list)
+    """What to do now, for people, below the table."""
 
     @classmethod
     def about(cls, seen: "FleetReport", subject: str, items: list[dict[str, Any]], title: str = "") -> "Answer":
@@ -62,6 +64,8 @@ class Column(NamedTuple):
     heading: str
     show: Callable[[Any], str] = str
     right: bool = False
+    drop: int = 0
+    """Where a terminal is too narrow for all, columns with the highest number are left out first; 0: never."""
 
 
 def write(answer: Answer, columns: Sequence[Column], choices: Choices, errors: bool = True) -> None:
@@ -73,6 +77,8 @@ def write(answer: Answer, columns: Sequence[Column], choices: Choices, errors: b
         click.echo(printable(line))
     if answer.items and columns:
         _print(answer.items, columns)
+    for line in answer.next_steps:
+        click.echo(printable(line))
     for error in answer.errors if errors else ():
         click.echo(f"{error['error']}: {printable(error['message'])}", err=True)
 
@@ -119,11 +125,23 @@ def telling(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> list[
     return found
 
 
+def fitting(items: Sequence[dict[str, Any]], columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns for which a terminal of this width has room."""
+    found = list(columns)
+    room = {column: max(len(column.heading), *(len(cell(column, item)) for item in items)) + 2 for column in found}
+    for column in sorted((column for column in columns if column.drop), key=lambda column: -column.drop):
+        if sum(room[column] for column in found) - 2 <= width:
+            break
+        found.remove(column)
+    return found
+
+
 def _print(items: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
     from rich.console import Console  # Late, as above.
 
     if sys.stdout.isatty():
-        Console(highlight=False).print(table(items, telling(items, columns)))
+        terminal = Console(highlight=False)
+        terminal.print(table(items, fitting(items, telling(items, columns), terminal.width)))
         return
     # A pipe has no width: nothing may be cut off, wrapped or padded for it.
     console = Console(width=10_000, highlight=False)

@@ -17,6 +17,7 @@ from django_dcache.model.topology import Node
 from django_dcache.transport.limits import Limits
 
 from ..inspection.fleet_report import FleetReport, limits
+from ..inspection.next_steps import missing
 from ..inspection.node_query import exchange
 from ..inspection.target import Target
 from ..rebalance import service
@@ -39,9 +40,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
         report = seen.of(node)
         if report.failure:
             verdict: Verdict = "warn" if report.reply.answered else "fail"
-            findings.append(
-                Finding("connects", node.name, verdict, str(report.failure), "start it, or `node remove` it")
-            )
+            findings.append(Finding("connects", node.name, verdict, str(report.failure), missing(seen)))
             continue
         findings.append(Finding("connects", node.name, "ok", f"{report.seconds * 1000:.1f} ms"))
         findings += trips[node.name]
@@ -166,7 +165,7 @@ def _size_of_fleet(seen: FleetReport) -> Iterator[Finding]:
 def _moving(seen: FleetReport) -> Iterator[Finding]:
     if seen.topology.target and not seen.conductor:
         detail = f"interrupted in phase {seen.topology.phase}"
-        yield Finding("resize", None, "warn", detail, "`rebalance run` continues, `rebalance cancel` goes back")
+        yield Finding("resize", None, "warn", detail, "`rebalance resume` finishes it, `rebalance cancel` goes back")
 
 
 def _prefixes(seen: FleetReport) -> Iterator[Finding]:
@@ -187,7 +186,9 @@ def check_location(target: Target, seen: FleetReport) -> Iterator[Finding]:
         return
     if changes:
         detail = "; ".join(changes)
-        yield Finding("LOCATION", None, "warn", detail, "`rebalance` makes the fleet what LOCATION says")
+        removes = any(change.startswith("remove ") for change in changes)
+        fix = "`rebalance` makes the fleet what LOCATION says"
+        yield Finding("LOCATION", None, "warn", detail, f"write these nodes into LOCATION; {fix}" if removes else fix)
     else:
         yield Finding("LOCATION", None, "ok", "the fleet is what it says")
     running = seen.topology.nodes

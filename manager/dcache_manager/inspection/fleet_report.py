@@ -11,11 +11,11 @@ from typing import Any
 
 from django_dcache.conf import Configuration
 from django_dcache.errors import InvalidKey, InvalidTopology, UnknownFormat
-from django_dcache.flows.consensus import majority
+from django_dcache.flows.consensus import MINUTES_TO_2025, majority
 from django_dcache.model import keys
 from django_dcache.model.documents import LEASE, REPORT
 from django_dcache.model.placement import Replicas
-from django_dcache.model.state import FleetState, conductor_key, progress_key, state_key
+from django_dcache.model.state import FleetState, Note, conductor_key, progress_key, state_key
 from django_dcache.model.topology import Layout, Node, Phase, Topology
 from django_dcache.transport.limits import Limits
 
@@ -54,6 +54,12 @@ class FleetReport:
     def serving(self) -> Layout:
         """The layout by which reads are answered now."""
         return self.topology.layouts[-1 if self.topology.phase in (Phase.FLIP, Phase.SETTLE) else 0]
+
+    @property
+    def hold_seconds(self) -> float:
+        """How long a process may take to learn of an epoch: a resize waits so long in each phase."""
+        options = self.configuration.options
+        return options.freshness + options.operation
 
     @property
     def conductor(self) -> str | None:
@@ -98,14 +104,14 @@ class FleetReport:
         return [self._row(node, shares.get(name, 0.0)) for name, node in self.topology.nodes.items()]
 
     def _row(self, node: Node, share: float) -> dict[str, Any]:
-        report, reply = self.of(node), self.of(node).reply
+        reply = self.of(node).reply
         return {
             "name": node.name,
             "address": node.address,
             "zone": node.zone,
             "weight": node.weight,
             "state": self.standing(node),
-            "since": _moment(report.asked_at - reply.uptime_seconds) if reply.uptime_seconds is not None else None,
+            "since": self._since(node),
             "owns": round(share, 6),
             "items": reply.items,
             "bytes": reply.used_bytes,
@@ -115,6 +121,15 @@ class FleetReport:
             "connections": reply.connections,
             "version": reply.version or None,
         }
+
+    def _since(self, node: Node) -> str | None:
+        """Since when the node has been as it is: running, or taken out by the processes. Not known of a silent one."""
+        report = self.of(node)
+        if node.out:
+            minute = max((state.note(node.name, Note.SERIES) // 16 for state in self.states.values()), default=0)
+            return _moment((minute + MINUTES_TO_2025) * 60) if minute else None
+        seconds = report.reply.uptime_seconds
+        return None if seconds is None else _moment(report.asked_at - seconds)
 
     def standing(self, node: Node) -> str:
         """down (no answer) or suspect (half an answer); else out, joining, leaving or up."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import NamedTuple
 
 from django.core.cache import caches
 from django.db import DatabaseError, router, transaction
@@ -20,7 +21,7 @@ from django_dcache.invalidation import carry_out as at_once
 from ..messaging import publisher
 from ..models import Acknowledgement, Invalidation
 from ..settings import Regions, queue, regions
-from .prefix_sweep import sweep
+from .prefix_sweep import Swept, sweep
 
 log = logging.getLogger("dcache_manager")
 
@@ -48,17 +49,29 @@ def write(order: Order, known: Regions) -> int:
     return int(entry.pk)
 
 
-def publish(order: Order) -> tuple[int | None, bool]:
-    """Carry `order` out here and now, also a sweep, and tell the other regions: (its number in the log, if there is
-    one; whether no reader here can get any of it now)."""
+class Published(NamedTuple):
+    """What became of an order here."""
+
+    number: int | None
+    """Of its entry in the log, if there is one."""
+    done: bool
+    """Whether no reader here can get any of it now."""
+    keys: int | None
+    """How many it was about, of a prefix those that were found; None where none had to be found."""
+
+
+def publish(order: Order) -> Published:
+    """Carry `order` out here and now, also a sweep, and tell the other regions."""
     known = regions()
     number = write(order, known) if known else None
-    done = carry_out(order)
+    swept = Swept()
+    done = carry_out(order, swept=swept)
     if known and number is not None:
         if done:
             acknowledge(number, known.here)
         tell(number, known.others)
-    return number, done
+    keys = len(order.made) if order.kind == "keys" else swept.keys
+    return Published(number, done, keys or (None if immediate(order) else 0))
 
 
 def tell(number: int, names: tuple[str, ...]) -> None:
@@ -68,14 +81,15 @@ def tell(number: int, names: tuple[str, ...]) -> None:
     transaction.on_commit(sent, using=router.db_for_write(Invalidation))
 
 
-def carry_out(order: Order, tick: Callable[[], None] = lambda: None) -> bool:
-    """Do it on the fleet of this region; whether no reader can get any of it now."""
+def carry_out(order: Order, tick: Callable[[], None] = lambda: None, swept: Swept | None = None) -> bool:
+    """Do it on the fleet of this region; whether no reader can get any of it now. `swept` is told what a sweep did."""
+    swept = Swept() if swept is None else swept
     if immediate(order):
         try:
             return at_once(order)
         except TooManyPrefixes as error:
             log.error("%s Cache %r is swept instead.", error, order.alias, extra={"action": "too_many_prefixes"})
-    swept = sweep(caches[order.alias].fleet, order.made[0], tick)
+    sweep(caches[order.alias].fleet, order.made[0], tick, swept)
     if not swept.complete:
         log.warning(
             "The sweep of %r on cache %r is not complete: %s",

@@ -18,6 +18,8 @@ BATCH_KEYS = 512
 class Swept:
     """What a sweep did. It may be repeated at any time."""
 
+    keys: int = 0
+    """Keys that were deleted."""
     failed: int = 0
     """Keys that a reader may still get."""
     silent: list[str] = field(default_factory=list)
@@ -30,9 +32,9 @@ class Swept:
         return not (self.failed or self.silent or self.moving)
 
 
-def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: None) -> Swept:
-    """Delete the keys of `fleet` that begin with `made_prefix`. `tick` is called all the time."""
-    view, prefix, swept = fleet.proven_view(), made_prefix.encode(), Swept()
+def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: None, swept: Swept | None = None) -> Swept:
+    """Delete the keys of `fleet` that begin with `made_prefix`. `tick` is called all the time; `swept` is added to."""
+    view, prefix, swept = fleet.proven_view(), made_prefix.encode(), swept or Swept()
     topology = view.state.topology
     for node in topology.nodes.values():
         if node.out:
@@ -48,6 +50,7 @@ def sweep(fleet: Fleet, made_prefix: str, tick: Callable[[], None] = lambda: Non
         for start in range(0, len(found), BATCH_KEYS):
             tick()
             outcomes = fleet.run(write, dict.fromkeys(found[start : start + BATCH_KEYS]))
+            swept.keys += sum(outcome.existed for outcome in outcomes.values())
             swept.failed += sum(not outcome.acknowledged for outcome in outcomes.values())
     # In flip a key can get from a node not yet listed to one that was, and be retired where it came from.
     swept.moving = topology.phase is not Phase.STABLE or fleet.proven_view().epoch != view.epoch

@@ -26,9 +26,13 @@ class Progress:
     bytes: int = 0
     gone: int = 0
     failed: int = 0
+    """Keys that the present pass could not move, or the last one left: what was lost, once it is over."""
     swept: int = 0
     """Copies deleted from nodes that do not own them."""
     moving_seconds: float = 0.0
+    """By the clock, pauses for --max-rate included."""
+    pass_seconds: float = 0.0
+    """Of those, in the present pass."""
     started: float = 0.0
     updated: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -47,9 +51,9 @@ class Progress:
     @property
     def eta(self) -> float | None:
         """Seconds until this pass is done; None while there is nothing to tell it by."""
-        if not self.done or not self.moving_seconds:
+        if not self.done or not self.pass_seconds:
             return None
-        return max(0.0, (self.listed - self.done) * self.moving_seconds / self.done)
+        return max(0.0, (self.listed - self.done) * self.pass_seconds / self.done)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"rate": round(self.rate, 1), "eta": self.eta}

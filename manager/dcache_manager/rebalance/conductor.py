@@ -18,7 +18,7 @@ from .key_filter import Wanted, joins, leaves
 from .leadership import OUTAGE_SECONDS, CancelAsked, Leadership
 from .passes import LocalPasses, Passes, moving_throttle
 from .plan import with_out
-from .preflight import Unanswered, greet, silent
+from .preflight import Unanswered, greet, silent, try_out
 
 UNMOVABLE_SECONDS = 3.0
 """For which keys that can't be moved hold up all others: the longer a resize takes, the more a node that dies costs."""
@@ -140,7 +140,9 @@ class Conductor:
                 self._advance()
 
     def _begin(self, desired: Layout) -> None:
-        newcomers = greet(_newcomers(self._topology, desired), self._fleet.transport.limits)
+        joining, limits = _newcomers(self._topology, desired), self._fleet.transport.limits
+        newcomers = greet(joining, limits)
+        try_out(joining, limits)
         self._excuse(desired)
         self._lead.barrier("the epoch before this resize")
         # Whatever a new node holds already was never ours to serve: its slots are new from the first moment. A node
@@ -219,7 +221,7 @@ class Conductor:
         if moved.failed > moved.busy and self._joining_away():
             names = ", ".join(self._joining_away())
             raise NodeFailure(
-                f"{names} joins the fleet and does not answer; `rebalance run` resumes, `rebalance cancel` goes back",
+                f"{names} joins and does not answer; `rebalance resume` finishes it, `rebalance cancel` goes back",
                 epoch=self._topology.epoch,
             )
         if passes.refused:

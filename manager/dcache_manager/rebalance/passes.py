@@ -74,6 +74,8 @@ class LocalPasses:
 
     def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
         total = Moved()
+        self._progress.failed, self._counted_at = 0, self._fleet.clock()  # What a pass leaves, the next one may move.
+        self._progress.pass_seconds = 0.0
         for source, batch in self._batches(sources, fills):
             began = self._fleet.clock()
             moved = self._fleet.run(carry, self._epoch, batch, share)
@@ -83,7 +85,7 @@ class LocalPasses:
                 leaving = [key for key in batch if source in key.route.first.purge]
                 self._progress.swept += self._discard(source, leaving)
             self._throttle.took(len(batch), seconds)
-            self._count(moved, seconds)
+            self._count(moved)
         return total
 
     def sweep(self, nodes: Sequence[str], wanted: Wanted) -> None:
@@ -99,13 +101,16 @@ class LocalPasses:
             self.away.add(node)
             return 0
 
-    def _count(self, moved: Moved, seconds: float) -> None:
-        progress = self._progress
+    def _count(self, moved: Moved) -> None:
+        """By the clock: what the throttle waits, and nodes take to be listed, is time too."""
+        progress, now = self._progress, self._fleet.clock()
+        seconds, self._counted_at = now - self._counted_at, now
         progress.moved += moved.filled
         progress.bytes += moved.bytes
         progress.gone += moved.gone
         progress.failed += moved.failed
         progress.moving_seconds += seconds
+        progress.pass_seconds += seconds
 
     def _batches(self, nodes: Sequence[str], wanted: Wanted) -> Iterator[tuple[str, list[Key]]]:
         """The wanted keys of each node, hot ones first, in batches that are small in number and in bytes."""

@@ -1,14 +1,17 @@
 """Looking at nodes before they join: a resize that can't work is refused while nothing has been changed."""
 
+import time
 from collections.abc import Iterable
+from secrets import token_hex
 from typing import NamedTuple
 
 from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
+from django_dcache.model.keys import RESERVED
 from django_dcache.model.topology import Node
 from django_dcache.transport.limits import Limits
 
-from ..inspection.node_query import NodeReport, survey
+from ..inspection.node_query import NodeReport, exchange, survey
 
 LEAST_SECONDS = 1.0
 """For which a node is waited for, however short the timeout of the fleet is."""
@@ -37,6 +40,18 @@ def silent(nodes: Iterable[Node], limits: Limits) -> list[str]:
 def greet(nodes: Iterable[Node], limits: Limits) -> list[Newcomer]:
     """What each node is. Raises Unsuitable for the first that can't be used."""
     return [_newcomer(report) for report in _ask(nodes, limits)]
+
+
+def try_out(nodes: Iterable[Node], limits: Limits) -> None:
+    """Store, read and delete a small item on each. Raises Unsuitable for the first that takes none: it is full and may
+    not evict, or something between lets reads pass only."""
+    key = RESERVED + b"joins:" + token_hex(4).encode()
+    for node in nodes:
+        question = introspection_of(node).round_trip(key)
+        failure = exchange(node, question, limits, time.monotonic() + max(LEAST_SECONDS, limits.timeout))
+        if question.complaint:
+            said = failure or question.complaint
+            raise Unsuitable(f"it does not store an item and give it back: {said}", node=node.name)
 
 
 def _ask(nodes: Iterable[Node], limits: Limits) -> list[NodeReport]:

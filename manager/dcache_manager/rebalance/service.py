@@ -148,9 +148,10 @@ def pause(target: Target, report: Report = ignore, notify: Notify = ignore) -> S
     return _steer(target, "pause", report, notify)
 
 
-def resume(target: Target, report: Report = ignore, notify: Notify = ignore) -> Status:
-    """Ask the conductor to continue; if there is none, lead the resize to its end from here. Raises as `run`."""
-    return _steer(target, "run", report, notify)
+def resume(target: Target, report: Report = ignore, notify: Notify = ignore, max_rate: float | None = None) -> Status:
+    """Ask the conductor to continue; if there is none, lead the resize to its end from here, at no more than `max_rate`
+    keys a second. Raises as `run`."""
+    return _steer(target, "run", report, notify, max_rate)
 
 
 def cancel(target: Target, report: Report = ignore, notify: Notify = ignore) -> Status:
@@ -202,7 +203,7 @@ def _conduct(
     return progress
 
 
-def _steer(target: Target, wish: str, report: Report, notify: Notify) -> Status:
+def _steer(target: Target, wish: str, report: Report, notify: Notify, max_rate: float | None = None) -> Status:
     seen = look(target, LOOK_SECONDS, resize=True)
     if job := leading_job(target):
         _steer_job(target, job, wish, notify)
@@ -211,7 +212,7 @@ def _steer(target: Target, wish: str, report: Report, notify: Notify) -> Status:
         notify("No keys are being moved.")
         return _judge(seen, None)
     else:
-        _steer_conductor(target, seen, wish, report, notify)
+        _steer_conductor(target, seen, wish, report, notify, max_rate)
     return status(target)
 
 
@@ -226,7 +227,9 @@ def _steer_job(target: Target, job: "Job", wish: str, notify: Notify) -> None:
     notify(f"Job {job.name} leads this resize, and was asked to {_asked[wish]}.")
 
 
-def _steer_conductor(target: Target, seen: FleetReport, wish: str, report: Report, notify: Notify) -> None:
+def _steer_conductor(
+    target: Target, seen: FleetReport, wish: str, report: Report, notify: Notify, max_rate: float | None
+) -> None:
     layout = seen.topology.target
     if seen.conductor:
         _ask(target, wish)
@@ -238,7 +241,7 @@ def _steer_conductor(target: Target, seen: FleetReport, wish: str, report: Repor
 
     try:
         # A conductor that was killed may still seem to hold its lease: this waits until it has run out.
-        _conduct(target, act, None, None, report, notify)
+        _conduct(target, act, max_rate, None, report, notify)
     except Conflict:
         notify(f"{seen.conductor} leads this resize, and was asked to {_asked[wish]}.")
 

@@ -2,7 +2,9 @@
 
 from django_dcache.invalidation import Order, of_keys, of_prefix
 
-from ...formatting import age, names
+from ...formatting import age, count, names
+from ...inspection.fleet_report import look
+from ...inspection.target import Target
 from ...invalidation import log
 from ...invalidation.history import entries
 from ...settings import regions
@@ -30,13 +32,15 @@ def keys(choices: Choices, alias: str, wanted: tuple[str, ...], version: int | N
     return _carry_out(choices, of_keys(alias, wanted, version))
 
 
-def prefix(choices: Choices, alias: str, wanted: str, version: int | None) -> int:
-    return _carry_out(choices, of_prefix(alias, wanted, version))
-
-
-def everything(choices: Choices, alias: str, version: int | None) -> int:
-    order = of_prefix(alias, "", version)
-    choices.confirm(f"Make every key unreadable that begins with {order.made[0]!r}, in every region?")
+def prefix(choices: Choices, target: Target, wanted: str, version: int | None) -> int:
+    """Asks for the empty one, which is everything: `"$PREFIX"` may be empty by mistake."""
+    order = of_prefix(target.alias, wanted, version)
+    if not wanted:
+        items = sum(row["items"] or 0 for row in look(target, choices.timeout).rows())
+        choices.confirm(
+            f"Make every key unreadable that begins with {order.made[0]!r}, in every region? "
+            f"Nodes hold {count(items)} items, of this and other aliases."
+        )
     return _carry_out(choices, order)
 
 
@@ -50,12 +54,13 @@ def show_log(choices: Choices, alias: str, limit: int) -> int:
 
 def _carry_out(choices: Choices, order: Order) -> int:
     """Here and now, elsewhere by message. Exit 3 if something may still be read here."""
-    number, done = log.publish(order)
-    item = {"kind": order.kind, "made": order.made, "done": done, "number": number}
+    said = log.publish(order)
+    item = {"kind": order.kind, "made": order.made} | said._asdict()
     answer = Answer("invalidate", [item], alias=order.alias)
+    what = "all keys below it, at once" if said.keys is None else f"{count(said.keys)} key{'s' * (said.keys != 1)}"
     answer.title = (
-        "Done" if done else "Not all of it could be made unreadable: a node did not answer, or keys are moving"
+        f"Done: {what}" if said.done else f"Not all of it ({what}): a node did not answer, or keys are moving"
     )
-    answer.title += f" here; entry {number} of the log." if regions() else "."
+    answer.title += f" here; entry {said.number} of the log." if regions() else "."
     write(answer, [], choices)
-    return Exit.OK if done else Exit.PARTIAL
+    return Exit.OK if said.done else Exit.PARTIAL

@@ -18,16 +18,17 @@ from ...exposition import exposition
 from ...formatting import age, count, names, printable, share, size
 from ...inspection import repair as mending
 from ...inspection.fleet_report import look
+from ...inspection.next_steps import next_steps
 from ...inspection.target import Target
 from ...inspection.verify import Verification
 from ...jobs.history import unfinished
 from ..exit_codes import Exit
 from ..options import Choices
-from ..output import Answer, Column, table, telling, write
+from ..output import Answer, Column, fitting, table, telling, write
 
-_name = [Column("name", "NAME"), Column("address", "ADDRESS"), Column("zone", "ZONE")]
-_weight, _owns = Column("weight", "WEIGHT", right=True), Column("owns", "OWNS", share, right=True)
-_version = Column("version", "VERSION")
+_name = [Column("name", "NAME"), Column("address", "ADDRESS", drop=6), Column("zone", "ZONE", drop=3)]
+_weight, _owns = Column("weight", "WEIGHT", right=True, drop=4), Column("owns", "OWNS", share, right=True)
+_version = Column("version", "VERSION", drop=8)
 
 status_columns = [
     Column("state", "STATE"),
@@ -36,10 +37,10 @@ status_columns = [
     _owns,
     Column("items", "ITEMS", count, right=True),
     Column("bytes", "USED", size, right=True),
-    Column("limit_bytes", "OF", size, right=True),
-    Column("hit_ratio", "HITS", share, right=True),
-    Column("evictions", "EVICTED", count, right=True),
-    Column("connections", "CONNS", count, right=True),
+    Column("limit_bytes", "OF", size, right=True, drop=5),
+    Column("hit_ratio", "HITS", share, right=True, drop=1),
+    Column("evictions", "EVICTED", count, right=True, drop=2),
+    Column("connections", "CONNS", count, right=True, drop=7),
     Column("since", "FOR", age, right=True),
     _version,
 ]
@@ -65,7 +66,8 @@ doctor_columns = [
 def status(choices: Choices, target: Target) -> int:
     answer = _status(choices, target)
     write(answer, status_columns, choices)
-    return _code(answer)
+    degraded = any(row["state"] == "out" and row["version"] is None for row in answer.items)
+    return Exit.PARTIAL if degraded or any("interrupted" in step for step in answer.next_steps) else _code(answer)
 
 
 def metrics(choices: Choices, target: Target) -> int:
@@ -86,8 +88,9 @@ def watch_status(choices: Choices, target: Target, every: float) -> int:
                 answer = Answer("status", [], [{"error": type(error).__name__, "message": str(error)}], target.alias)
             if live:
                 troubles = [Text(error["message"], "red") for error in answer.errors]
-                found = table(answer.items, telling(answer.items, status_columns))
-                live.update(Group(answer.title, found, *troubles), refresh=True)
+                columns = fitting(answer.items, telling(answer.items, status_columns), live.console.width)
+                steps = map(Text, map(printable, answer.next_steps))
+                live.update(Group(answer.title, table(answer.items, columns), *steps, *troubles), refresh=True)
             else:
                 write(answer, status_columns, choices)
                 sys.stdout.flush()
@@ -99,7 +102,12 @@ def _status(choices: Choices, target: Target) -> Answer:
     rows, topology = seen.rows(), seen.topology
     up = sum(row["state"] not in ("down", "suspect", "out") for row in rows)
     where = f"epoch {topology.epoch}, {topology.phase}" if seen.planted else "not planted yet"
-    return Answer.about(seen, "status", rows, f"{target.alias}: {where}, {up} of {len(rows)} nodes up")
+    if topology.target:
+        seen = look(target, choices.timeout, resize=True)  # Only now: each node counts a miss for what is not there.
+    answer = Answer.about(seen, "status", rows, f"{target.alias}: {where}, {up} of {len(rows)} nodes up")
+    answer.next_steps = next_steps(seen)
+    answer.more = {"next": answer.next_steps}
+    return answer
 
 
 def list_nodes(choices: Choices, target: Target) -> int:
@@ -168,14 +176,15 @@ def repair(choices: Choices, target: Target, node: str) -> int:
     return _code(answer)
 
 
-def doctor(choices: Choices, target: Target) -> int:
+def doctor(choices: Choices, target: Target, problems: bool = False) -> int:
     seen = look(target, choices.timeout, target.wanted.nodes if target.wanted else (), resize=True)
     found = examine(target, seen, choices.timeout)
     if target.wanted:
         found += broker_check.findings(choices.timeout, settings.DEBUG)
     findings = [finding._asdict() for finding in found]
     failed, warned = (sum(item["verdict"] == verdict for item in findings) for verdict in ("fail", "warn"))
-    answer = Answer.about(seen, "doctor", findings)
+    shown = [item for item in findings if not problems or item["verdict"] != "ok"]
+    answer = Answer.about(seen, "doctor", shown)
     answer.title = f"{target.alias}: {len(findings)} checks, {failed} failed, {warned} warnings"
     answer.errors = [
         {"node": item["node"], "error": item["check"], "message": item["detail"]}

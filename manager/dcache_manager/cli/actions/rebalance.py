@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django_dcache.errors import Conflict
@@ -14,6 +15,7 @@ from ...inspection.fleet_report import FleetReport, look
 from ...inspection.target import Target
 from ...jobs.progress import Progress
 from ...rebalance import service
+from ...rebalance.estimate import estimate
 from ...rebalance.layout_change import LayoutChange as LayoutChange
 from ...rebalance.plan import Plan
 from ...rebalance.service import Status
@@ -50,9 +52,11 @@ def plan(choices: Choices, target: Target, change: LayoutChange, exit_code: bool
 def show_plan(choices: Choices, seen: FleetReport, made: Plan, exit_code: bool = False) -> int:
     """Answer with the plan: one item a node, and the changes as sentences."""
     items = [entry | {"change": round(entry["owns_after"] - entry["owns_before"], 6)} for entry in made.per_node]
-    text = "\n".join(made.changes) or "no changes"
-    answer = Answer.about(seen, "plan", items, f"{text}\n{made.moved_share:.1%} of all copies move")
+    expected = estimate(seen, made)
+    lines = [*pending(seen), *(made.changes or ["no changes"]), str(expected)]
+    answer = Answer.about(seen, "plan", items, "\n".join(lines))
     answer.more = {"changes": made.changes, "moved_share": made.moved_share, "target": made.to_json()["target"]}
+    answer.more |= {"pending": bool(seen.topology.target), "estimate": expected.to_json()}
     columns = [
         Column("name", "NAME"),
         Column("owns_before", "OWNS", share, right=True),
@@ -65,14 +69,16 @@ def show_plan(choices: Choices, seen: FleetReport, made: Plan, exit_code: bool =
     return Exit.PARTIAL if answer.errors else Exit.OK
 
 
+def pending(seen: FleetReport) -> list[str]:
+    """What was begun, and comes first."""
+    return [f"a resize is under way ({seen.topology.phase}) and is finished first"] if seen.topology.target else []
+
+
 def summary(seen: FleetReport, made: Plan) -> str:
     """A plan in a few lines, for the question whether to go ahead."""
     topology = seen.topology
     lines = [f"{seen.alias}: epoch {topology.epoch}, {topology.phase}"]
-    lines += [f"  {change}" for change in made.changes]
-    if topology.target:
-        lines.append("  a resize is under way and is finished first")
-    lines.append(f"  {made.moved_share:.1%} of all copies move")
+    lines += [f"  {line}" for line in (*pending(seen), *made.changes, str(estimate(seen, made)))]
     for node in topology.nodes.values():
         if made.desired.node(node.name) is None and seen.standing(node) == "down":
             lines.append(f"  {node.name} does not answer: what only it holds is lost")
@@ -103,9 +109,8 @@ def run(choices: Choices, target: Target, change: LayoutChange, options: RunOpti
             return _by_workers(choices, target, seen, made, options)
         if not options.wait or options.wait_timeout:
             return _in_background(choices, target, made, options)
-    progress = _here(
-        choices, lambda report: service.run(target, made, options.max_rate, report=report, notify=choices.note)
-    )
+    rate = options.max_rate
+    progress = _here(choices, lambda report: service.run(target, made, rate, report, choices.note), rate)
     return _answer(choices, seen, made, progress)
 
 
@@ -125,17 +130,22 @@ def set_service(choices: Choices, target: Target, node: str, out: bool, max_rate
     else:
         sources = "the other replicas" if made.current.replicas > 1 else "the nodes that served its share"
         choices.confirm(f"Let {node} join again? What it holds is forgotten, then it is filled from {sources}.")
-        progress = _here(choices, lambda report: service.bring_back(target, node, max_rate, report, choices.note))
+        progress = _here(
+            choices, lambda report: service.bring_back(target, node, max_rate, report, choices.note), max_rate
+        )
         choices.note(f"{node} is in service again, filled from {sources}.")
     return _answer(choices, seen, made, progress)
 
 
-def _here(choices: Choices, act: Callable[[Callable[[Progress], None]], Result]) -> Result:
+def _here(
+    choices: Choices, act: Callable[[Callable[[Progress], None]], Result], max_rate: float | None = None
+) -> Result:
     with reporter(choices) as report:
         try:
             return act(report)
         except KeyboardInterrupt:
-            choices.note("Interrupted. `rebalance run` continues from here, `rebalance cancel` goes back.")
+            rate = f" --max-rate {max_rate:g}" if max_rate else ""
+            choices.note(f"Interrupted. `rebalance resume{rate}` finishes it, `rebalance cancel` goes back.")
             raise
 
 
@@ -238,14 +248,14 @@ def pause(choices: Choices, target: Target) -> int:
     return _steer(choices, target, service.pause)
 
 
-def resume(choices: Choices, target: Target) -> int:
-    return _steer(choices, target, service.resume)
+def resume(choices: Choices, target: Target, max_rate: float | None = None) -> int:
+    return _steer(choices, target, partial(service.resume, max_rate=max_rate), max_rate)
 
 
 def cancel(choices: Choices, target: Target) -> int:
     return _steer(choices, target, service.cancel)
 
 
-def _steer(choices: Choices, target: Target, steer: Callable[..., Status]) -> int:
-    _here(choices, lambda report: steer(target, report, choices.note))
+def _steer(choices: Choices, target: Target, steer: Callable[..., Status], max_rate: float | None = None) -> int:
+    _here(choices, lambda report: steer(target, report, choices.note), max_rate)
     return show(choices, target)

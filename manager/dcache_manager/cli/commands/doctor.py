@@ -7,8 +7,9 @@ from ..project import find
 
 
 @click.command("doctor", cls=Verb)
+@click.option("--problems", is_flag=True, help="Show warnings and failures only.")
 @pass_choices
-def command(choices: Choices) -> int:
+def command(choices: Choices, problems: bool) -> int:
     """Check the fleet, its nodes and the broker for problems.
 
     Stores, reads and deletes one small item of its own on every node, and sends a task that does nothing to the workers
@@ -17,4 +18,4 @@ def command(choices: Choices) -> int:
     target = find(choices)
     from ..actions import looking  # Late: see actions.
 
-    return looking.doctor(choices, target)
+    return looking.doctor(choices, target, problems)

@@ -32,12 +32,12 @@ def key(choices: Choices, keys: tuple[str, ...], version: int | None) -> int:
 def prefix(choices: Choices, prefix: str, version: int | None) -> int:
     """Invalidate every key that begins with PREFIX.
 
-    Lists the keys of all nodes, unless PREFIX is in OPTIONS["prefixes"].
+    Lists the keys of all nodes, unless PREFIX is in OPTIONS["prefixes"]. An empty PREFIX means all keys, and asks.
     """
-    alias = find_installed(choices).alias
+    target = find_installed(choices)
     from ..actions import invalidation  # Late: see actions.
 
-    return invalidation.prefix(choices, alias, prefix, version)
+    return invalidation.prefix(choices, target, prefix, version)
 
 
 @command.command("all")
@@ -48,10 +48,10 @@ def everything(choices: Choices, version: int | None) -> int:
 
     What other aliases and sites keep on the same fleet stays.
     """
-    alias = find_installed(choices).alias
+    target = find_installed(choices)
     from ..actions import invalidation  # Late: see actions.
 
-    return invalidation.everything(choices, alias, version)
+    return invalidation.prefix(choices, target, "", version)
 
 
 @command.command("log")

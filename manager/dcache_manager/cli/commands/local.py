@@ -23,13 +23,20 @@ def command() -> None:
 )
 @pass_choices
 def up(choices: Choices, count: int, memory: int) -> int:
-    """Start nodes until N run."""
+    """Start nodes until N run.
+
+    Prints what a shell needs to find them: eval "$(dcache-admin local up)".
+    """
     from ... import local_nodes  # Late: help must not wait for it.
-    from ..output import Answer, Column, write
+    from ..output import Answer, write
 
     nodes = local_nodes.up(count, memory)
-    write(Answer("local", nodes), [Column("address", "ADDRESS"), Column("pid", "PID", right=True)], choices)
-    choices.note(f"export DCACHE_NODES={','.join(node['address'] for node in nodes)}")
+    if choices.json:
+        write(Answer("local", nodes), [], choices)
+        return Exit.OK
+    for node in nodes:
+        choices.note(f"{node['address']}, pid {node['pid']}")
+    click.echo(f"export DCACHE_NODES={','.join(node['address'] for node in nodes)}")
     return Exit.OK
 
 

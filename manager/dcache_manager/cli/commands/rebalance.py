@@ -79,13 +79,16 @@ def pause(choices: Choices) -> int:
 
 
 @command.command("resume")
+@click.option(
+    "--max-rate", type=click.FloatRange(1), metavar="KEYS_PER_S", help="Move at most this many keys a second."
+)
 @pass_choices
-def resume(choices: Choices) -> int:
+def resume(choices: Choices, max_rate: float | None) -> int:
     """Ask the conductor to continue; if it is gone, lead the resize to its end from here."""
     target = find(choices)
     from ..actions import rebalance  # Late: see actions.
 
-    return rebalance.resume(choices, target)
+    return rebalance.resume(choices, target, max_rate)
 
 
 @command.command("cancel")

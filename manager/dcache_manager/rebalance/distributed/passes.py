@@ -77,7 +77,8 @@ class DistributedPasses:
             waiting = [step for step in steps if step.state == "waiting"]
             self._count(before, steps)
             if verb == "copy":
-                self._progress.moving_seconds = seconds + self._fleet.clock() - began
+                self._progress.pass_seconds = self._fleet.clock() - began
+                self._progress.moving_seconds = seconds + self._progress.pass_seconds
             if any(step.state == "failed" for step in steps):
                 self._mend(ours)
             if all(step.state == "done" for step in steps):
@@ -117,8 +118,10 @@ class DistributedPasses:
     def _count(self, before: dict[str, int], steps: Sequence[Step]) -> None:
         """The counts of all steps there are, as those of the job."""
         progress, here = self._progress, _sum(steps)
-        for count in ("moved", "bytes", "gone", "failed", "swept"):
+        for count in ("moved", "bytes", "gone", "swept"):
             setattr(progress, count, before[count] + here[count])
+        if steps and steps[0].terms["verb"] == "copy":
+            progress.failed = here["failed"]  # What a pass leaves, the next one may move.
         listed = [step for step in steps if step.checkpoint.get("listed")]
         progress.done = here["done"]
         progress.listed = here["listed"] * len(steps) // max(1, len(listed))

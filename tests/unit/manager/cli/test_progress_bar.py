@@ -24,6 +24,7 @@ def test_a_line_every_ten_seconds_and_at_each_phase():
 def test_describe():
     """A report is one line: how much of the pass, how many keys, how fast, how long still."""
     progress = Progress("job", "me", phase="copy", epoch=3, listed=200, done=50, moved=40, bytes=2048, moving_seconds=2)
+    progress.pass_seconds = 2
     progress.doing = "a\x1b: 200 keys"
     line = r"running: epoch 3, copy, 25%, 40 keys moved (2.0 KiB) at 20 keys/s, ETA 6s, a\x1b: 200 keys"
     assert describe(progress) == line

@@ -67,7 +67,9 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_report_round_trip() -> None:
     """A report reads back from a keeper as it was left."""
-    progress = Progress("job", "owner", moved=10, moving_seconds=2.0, listed=30, done=10, notes=["said"])
+    progress = Progress(
+        "job", "owner", moved=10, moving_seconds=2.0, pass_seconds=2.0, listed=30, done=10, notes=["said"]
+    )
     assert Progress.decode(progress.encode()) == progress
     assert progress.rate == 5.0 and progress.eta == 4.0
 
