@@ -1,5 +1,7 @@
 """What a command does when an operator slips: it asks, says how much it is about, and finishes what was begun."""
 
+import signal
+
 import pytest
 
 from dcache_manager.cli.options import Choices
@@ -107,3 +109,15 @@ def test_what_a_job_says_moves_no_cursor(capsys):
     """Remarks and questions that hold control characters show them, and do not send them."""
     Choices(yes=True).note("a\x1b[2Jb\nc\x07")
     assert capsys.readouterr().err == "a\\x1b[2Jb\nc\\x07\n"
+
+
+@pytest.mark.parametrize(("signal_number", "hint"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
+def test_a_conductor_that_is_stopped(console, fleet, signal_number, hint):
+    """A conductor that a service manager stops ends as after Ctrl-C, by that signal; one that is killed does not show
+    as running for ever."""
+    with console.start("node", "add", fleet.add().address, "--max-rate", "30", "--yes") as process:
+        read_until(process, "copy")
+        process.send_signal(signal_number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == -signal_number and ("rebalance resume" in said) is hint
+    assert console.ask("jobs", "list")["items"][0]["state"] == "interrupted"

@@ -28,6 +28,8 @@ class RunOptions:
     wait_timeout: float | None = None
     expect_epoch: int | None = None
     runner: str = "inline"
+    app: str | None = None
+    """The Celery application, as `celery -A` takes it."""
 
 
 def layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,6 +66,7 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Who does it: this command, or Celery workers.",
     )
+    @click.option("-A", "--app", metavar="APP", help="With --runner celery: the application, as `celery -A` takes it.")
     @wraps(command)
     def wrapped(
         *arguments: Any,
@@ -73,9 +76,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         wait_timeout: float | None,
         expect_epoch: int | None,
         runner: str,
+        app: str | None,
         **rest: Any,
     ) -> Any:
-        options = RunOptions(dry_run, max_rate, wait, wait_timeout, expect_epoch, runner)
+        options = RunOptions(dry_run, max_rate, wait, wait_timeout, expect_epoch, runner, app)
         return command(*arguments, options=options, **rest)
 
     return wrapped

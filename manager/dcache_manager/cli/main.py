@@ -1,12 +1,15 @@
 """The root of dcache-admin: names of commands, imported when they are used; and what becomes of errors."""
 
 import json
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -115,5 +118,17 @@ def _tell(error: Exception, choices: Choices) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, prog_name: str = "dcache-admin") -> NoReturn:
-    """The console script."""
-    sys.exit(run(arguments, prog_name))
+    """The console script. SIGTERM, by which services are stopped, ends a command as Ctrl-C does: in good order."""
+    terminated = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal terminated
+        terminated = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    code = run(arguments, prog_name)
+    if terminated:  # The parent sees that the signal ended this process.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+    sys.exit(code)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django_dcache.errors import ConfigurationError
 
 from .journal import entries, installed
+from .owner import dead_here
 
 if TYPE_CHECKING:
     from ..models import Job
@@ -16,12 +17,12 @@ def jobs(fleet: str) -> list[dict[str, Any]]:
     last: dict[str, dict[str, Any]] = {}
     for entry in entries(fleet):
         last[str(entry.get("job"))] = _item(entry)
-    return [*_waiting(fleet), *reversed(last.values())]
+    return [*_waiting(fleet), *map(_ended, reversed(last.values()))]
 
 
 def unfinished(fleet: str) -> list[dict[str, Any]]:
     """The jobs of the fleet of this name that are not over, as they were last heard of."""
-    over = ("done", "cancelled", "failed", "partial")
+    over = ("done", "cancelled", "interrupted", "failed", "partial")
     if not installed():
         return [job for job in jobs(fleet) if job["state"] not in over]
     from ..models import Job  # Late: a project without dcache_manager can't import it.
@@ -74,3 +75,9 @@ def _waiting(fleet: str) -> list[dict[str, Any]]:
 
 def _item(entry: dict[str, Any]) -> dict[str, Any]:
     return entry | {"at": datetime.fromtimestamp(entry.get("at", 0.0), UTC).isoformat(timespec="seconds")}
+
+
+def _ended(item: dict[str, Any]) -> dict[str, Any]:
+    """A job whose process was killed could not say so."""
+    runs = item.get("state") in ("running", "paused", "waiting", "cancelling")
+    return item | {"state": "interrupted"} if runs and dead_here(str(item.get("owner", ""))) else item

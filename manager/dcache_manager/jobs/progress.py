@@ -13,7 +13,7 @@ class Progress:
     job: str
     owner: str
     state: str = "running"
-    """running, paused, waiting, cancelling, done, cancelled or failed"""
+    """running, paused, waiting, cancelling, done, cancelled, interrupted or failed"""
     phase: str = "stable"
     epoch: int = 0
     doing: str = ""

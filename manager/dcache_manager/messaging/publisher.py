@@ -13,6 +13,9 @@ from importlib import import_module
 from typing import Any
 
 from celery import current_app
+from celery.app.utils import find_app
+
+from django_dcache.errors import ConfigurationError
 
 log = logging.getLogger("dcache_manager")
 
@@ -31,6 +34,16 @@ _patience: dict[str, dict[str, Any]] = {
 _lock = threading.Lock()  # protects _pools
 _pools: dict[int, Any] = {}
 _resting_until = float("-inf")
+
+
+def use_app(name: str) -> None:
+    """Send by this Celery application from now on: its name as `celery -A` takes it. Raises ConfigurationError."""
+    try:
+        app = find_app(name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"-A {name}: there is no Celery application: {error}") from error
+    app.set_current()
+    app.set_default()
 
 
 def send(

@@ -164,6 +164,8 @@ class Leadership:
             return
         if isinstance(error, Cancelled):
             self.progress.state = "cancelled"
+        elif isinstance(error, KeyboardInterrupt):
+            self.progress.state, self.progress.doing = "interrupted", "`rebalance resume` finishes it"
         elif error is not None:
             self.progress.state = "failed"
             self.progress.doing = f"{type(error).__name__}: {error}"

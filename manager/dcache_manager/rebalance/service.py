@@ -117,6 +117,13 @@ def retry(job: "Job", notify: Notify = ignore) -> None:
     jobs.retry(job, notify)
 
 
+def tend() -> None:
+    """Send for workers for jobs that lost theirs, or whose message was lost: what beat does, for a project without."""
+    from .distributed import leader  # Late: only a project with dcache_manager installed can import its models.
+
+    leader.tend()
+
+
 def cancel_job(target: Target, job: "Job", notify: Notify = ignore) -> None:
     """Ask the workers at a job to go back; one that has not begun ends at once. Raises ConfigurationError if over."""
     from .distributed import job as jobs  # Late, as above.
@@ -260,7 +267,7 @@ def _judge(seen: FleetReport, job: "Job | None") -> Status:
         said = job.state
     elif moving and not conductor:
         said = "interrupted"
-    elif moving and said in ("idle", "done", "cancelled", "failed"):
+    elif moving and said in ("idle", "done", "cancelled", "interrupted", "failed"):
         said = "running"
     elif not moving and not conductor and said not in ("done", "cancelled", "failed"):
         said = "idle"

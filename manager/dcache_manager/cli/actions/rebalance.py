@@ -14,6 +14,7 @@ from ...formatting import printable, share
 from ...inspection.fleet_report import FleetReport, look
 from ...inspection.target import Target
 from ...jobs.progress import Progress
+from ...messaging import publisher
 from ...rebalance import service
 from ...rebalance.estimate import estimate
 from ...rebalance.layout_change import LayoutChange as LayoutChange
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+TEND_SECONDS = 5.0
+"""Between two looks whether a job that is watched has lost its worker."""
 NO_WORKER_SECONDS = 10.0
 """After which the operator should know that no worker has begun."""
 
@@ -158,6 +161,8 @@ def _in_background(choices: Choices, target: Target, made: Plan, options: RunOpt
 
 def _by_workers(choices: Choices, target: Target, seen: FleetReport, made: Plan, options: RunOptions) -> int:
     """Let Celery workers do it, and wait for them."""
+    if options.app:
+        publisher.use_app(options.app)
     job = service.start(target, made, options.max_rate, choices.note)
     more = {"job": job.name, "runner": "celery"}
     if not options.wait:
@@ -174,10 +179,13 @@ def _by_workers(choices: Choices, target: Target, seen: FleetReport, made: Plan,
 
 def follow_job(choices: Choices, job: "Job", seconds: float | None) -> Progress:
     """Show a job of Celery workers until it is over; its last report. Raises Cancelled, JobFailed, TimedOut."""
-    began, told = time.monotonic(), False
+    began, told, tended_at = time.monotonic(), False, time.monotonic()
 
     def said() -> Progress:
-        nonlocal told
+        nonlocal told, tended_at
+        if time.monotonic() - tended_at > TEND_SECONDS:  # As beat would: its worker may have been killed.
+            tended_at = time.monotonic()
+            service.tend()
         job.refresh_from_db()
         if job.state == "waiting" and time.monotonic() - began > NO_WORKER_SECONDS and not told:
             told = True

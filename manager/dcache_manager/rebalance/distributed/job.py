@@ -47,7 +47,9 @@ def start(target: Target, made: Plan, max_rate: float | None, notify: Callable[[
 def leading(fleet: str) -> Job | None:
     """The job that leads this fleet, or will, though no worker may be at it at this moment."""
     lately = now() - TAKEOVER
-    found: Job | None = Job.objects.filter(kind=KIND, fleet=fleet, heard__gt=lately).exclude(state__in=OVER).first()
+    # What a command leads is in the table too, and says by its lease whether it lives.
+    ours = Job.objects.filter(kind=KIND, fleet=fleet, heard__gt=lately, terms__has_key="queue")
+    found: Job | None = ours.exclude(state__in=OVER).first()
     return found
 
 
@@ -71,6 +73,8 @@ def cancel(job: Job, fleet: Fleet, notify: Callable[[str], None]) -> None:
 def retry(job: Job, notify: Callable[[str], None]) -> None:
     """Send for workers again, from where it failed or was cancelled. Raises ConfigurationError, Conflict."""
     _require_celery()
+    if "queue" not in job.terms:
+        raise ConfigurationError(f"job {job.name} was led by a command; `rebalance resume` finishes it")
     if job.state not in OVER or job.state == "done":
         raise ConfigurationError(f"job {job.name} is {job.state}; only a failed or cancelled job can be retried")
     if other := leading(job.fleet):

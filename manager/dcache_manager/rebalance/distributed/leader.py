@@ -36,7 +36,7 @@ from .steps import work
 log = logging.getLogger("dcache_manager")
 
 KIND = "rebalance"
-OVER = ("done", "cancelled", "failed")
+OVER = ("done", "cancelled", "interrupted", "failed")
 TURN_SECONDS = 20.0
 """After which a conductor hands over to the next turn, wherever that can continue."""
 PAUSE_CHECK_SECONDS = 2.0

@@ -9,10 +9,13 @@ from celery import Celery
 from django.core.cache import caches
 from django.test import override_settings
 
+from dcache_manager.cli.actions.rebalance import follow_job
+from dcache_manager.cli.options import Choices
 from dcache_manager.errors import Cancelled
 from dcache_manager.inspection.target import Target, of_alias
 from dcache_manager.jobs import history
 from dcache_manager.jobs.progress import Progress
+from dcache_manager.messaging import publisher
 from dcache_manager.models import Job
 from dcache_manager.rebalance import service
 from dcache_manager.rebalance.layout_change import LayoutChange
@@ -168,3 +171,20 @@ def test_out_of_service(site: tuple[Target, LocalFleet]) -> None:
     assert service.status(target).topology.nodes[name].out
     service.bring_back(target, name)
     assert not service.status(target).topology.nodes[name].out
+
+
+def test_a_job_that_is_watched_is_tended(site: tuple[Target, LocalFleet], capsys: Any) -> None:
+    """A job whose message was lost is sent for again by the command that watches it, with no beat."""
+    target, nodes = site
+    Celery("tests", broker="redis://127.0.0.1:9", set_as_current=True).conf.update(task_publish_retry=False)
+    job = service.start(target, service.plan(target, joining(nodes)))
+    assert job.state == "waiting"
+    Celery("tests", set_as_current=True).conf.update(task_always_eager=True, task_eager_propagates=True)
+    progress = follow_job(Choices(quiet=True), job, 60.0)
+    assert progress.state == "done" and nodes_of(target) == set(nodes.addresses)
+
+
+def test_the_application_by_name(site: tuple[Target, LocalFleet]) -> None:
+    """An application that is not there is an error that names it."""
+    with pytest.raises(ConfigurationError, match="-A no.such: there is no Celery application"):
+        publisher.use_app("no.such")
