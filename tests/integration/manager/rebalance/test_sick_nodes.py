@@ -28,6 +28,24 @@ def test_node_that_refuses_connections(stage: Callable[..., Stage]) -> None:
     assert fleet.settled == before
 
 
+def test_node_that_takes_no_writes(stage: Callable[..., Stage]) -> None:
+    """Adding a node that answers and stores nothing is an error that names it, and changes nothing."""
+    fleet = stage()
+    before = fleet.settled
+
+    def script(command: bytes, _: int) -> bytes:
+        if command == b"version":
+            return b"VERSION 1.6.18\r\n"
+        if command.startswith(b"ms "):
+            return b"SERVER_ERROR out of memory storing object\r\n"
+        return b"EN\r\n" if command.startswith(b"m") else b"END\r\n"
+
+    with ScriptedNode(script) as full:
+        with pytest.raises(Unsuitable, match=r"does not store an item.*out of memory.*" + full.address):
+            fleet.conductor().run(fleet.changed(add=[full.address]))
+    assert fleet.settled == before
+
+
 def test_node_of_an_old_version(stage: Callable[..., Stage]) -> None:
     """Adding a node older than memcached 1.6.18 is an error that says so, and changes nothing."""
     fleet = stage()
