@@ -124,7 +124,7 @@ def _doubts(entry: Entry, options: Options) -> Messages:
         yield entry.warning("W003", f"no node is in the zone of this process, {options.zone!r}", hint)
     if layout.replicas == 1 and not (options.eject_after and options.max_ejected):
         said = "with replicas = 1 and without eject_after a lost node's share of the keys is not cached"
-        yield entry.warning("W005", said, "Leave 'eject_after' out, write 'replicas': 2, or run `dcache-admin watch`.")
+        yield entry.warning("W005", said, "Leave 'eject_after' out, write 'replicas': 2, or run `autopilot`.")
 
 
 _DEFAULTS = Options()
