@@ -123,6 +123,8 @@ class NodeDown(NodeFailure):
     """The node failed repeatedly and is left alone until its next probe."""
 
     sent = False
+    silent_seconds = float("inf")
+    """For how long it has said nothing; one on which nothing listens says so."""
 
 
 class NodeTimeout(NodeFailure):

@@ -113,8 +113,9 @@ class Addition(Copies):
     def decide_on(self, node: str) -> Flow[Held | None]:
         """None: that can't be told. Free: the item is there, and is ours."""
         store = self.store(node, self.item, add=True)
-        # Brief: another copy may have to decide in its place.
-        stored, there = (yield Brief({node: [store, self._look(node, value=True)]}))[node]
+        asks: dict[str, list[Command]] = {node: [store, self._look(node, value=True)]}
+        # Another copy may have to decide in its place; an only one has all of the time.
+        stored, there = (yield Brief(asks) if len(self.route.write) > 1 else asks)[node]
         if stored is Answer.DONE:
             return Held(True, there.token if isinstance(there, Value) else None)
         if isinstance(stored, NodeFailure):

@@ -97,7 +97,8 @@ class Count(Copies):
         asks: dict[str, list[Command]] = {node: [self._look(node)] for node in usable}
         if blind:
             asks[head] = [self.arithmetic(head, self.delta)]
-        replies = yield asks if blind else Brief(asks)  # Another copy may have to count in its place.
+        # Another copy may have to count in its place.
+        replies = yield Brief(asks) if len(usable) > 1 and not blind else asks
         seen = {node: reply for node, (reply,) in replies.items()}
         silent = {node for node in usable if unknown(asks[node][0], seen[node])}
         if len(silent) == len(usable) and not blind:

@@ -4,16 +4,19 @@ The rules: docs/explanation/protocol.md#writes and #the-four-phase-move.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..commands import Answer, Command, Remove, Reply, Store, Touch
-from ..errors import NodeFailure, NoReplica
+from ..errors import NodeDown, NodeFailure, NoReplica
 from ..model.state import Slot
 from ..model.view import Place, Standing, View
 from . import Flow, Item, Pause, lost
 from .consensus import bump
 from .fill import fill
 
+PAUSE_SECONDS = 3.0
+"""A node that has been silent for less may only be pausing; one that is silent for longer is taken out."""
+LOOKS, LOOK_WAIT = 8, 0.025
 FILLS = 20
 FILL_WAIT = 0.002
 
@@ -105,7 +108,7 @@ class Batches:
             outcomes[name].broken = True
         if not self._commands:
             return
-        replies = yield self._commands
+        replies = yield from self._ask()
         suspect: dict[bytes, set[Slot]] = defaultdict(set)
         unsent: dict[bytes, set[Slot]] = defaultdict(set)
         answered: set[bytes] = set()
@@ -135,6 +138,22 @@ class Batches:
         if any(suspect.values()) and not (yield from bump(self._view, set().union(*suspect.values()))):
             for name in suspect:
                 outcomes[name].broken = True
+
+    def _ask(self) -> Flow[dict[str, Sequence[Reply | NodeFailure]]]:
+        """The replies. A node that may only be pausing gets what was not sent to it a little later, where other copies
+        took the write: else each write, as fast as they come, would give up a slot of that node (docs/adr/0019)."""
+        replies = dict((yield self._commands))
+        for _ in range(LOOKS):
+            pausing = {node: self._commands[node] for node, said in replies.items() if _pauses(said)}
+            if not 0 < len(pausing) < len(replies):
+                break
+            yield Pause(LOOK_WAIT)
+            replies |= yield pausing
+        return replies
+
+
+def _pauses(said: Sequence[Reply | NodeFailure]) -> bool:
+    return isinstance(said[0], NodeDown) and said[0].silent_seconds < PAUSE_SECONDS
 
 
 def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:

@@ -14,7 +14,7 @@ SOON = 0.1
 
 class Healer:
     def __init__(self, options: Options, transport: Transport):
-        self._rules, self._watch = Rules(options.eject_after, options.max_ejected), Watch()
+        self.rules, self._watch = Rules(options.eject_after, options.max_ejected), Watch()
         self._transport = transport
 
     def needed(self, view: View) -> bool:
@@ -27,7 +27,7 @@ class Healer:
     def look(self, view: View) -> Flow[None]:
         """For a view that has just been proven."""
         watch, transport = self._watch, self._transport
-        yield from heal(view, watch, self._rules, transport.silent_nodes(), transport.returned_nodes())
+        yield from heal(view, watch, self.rules, transport.silent_nodes(), transport.returned_nodes())
         while watch.marked:
             if pool := transport.pool(watch.marked.pop()):
                 pool.returned = ""

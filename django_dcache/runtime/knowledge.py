@@ -58,7 +58,7 @@ class Knowledge:
         self.plans = Plans(self.view, self.transport)
         self.renew_at = self.plain_until = self.proven_until = float("-inf")
         """When the view is to be proven again; until when the short cut may go by it, and the near cache."""
-        self._healer = Healer(options, self.transport)
+        self.healer = Healer(options, self.transport)
         self._learning = threading.Lock()  # protects the exchange of `view`
 
     @property
@@ -85,7 +85,7 @@ class Knowledge:
             self.tried_to_prove(False, began)
             raise
         self.tried_to_prove(proven, began)
-        return proven and self._healer.needed(self.view)
+        return proven and self.healer.needed(self.view)
 
     def tried_to_prove(self, proven: bool, began: float) -> None:
         """What came of an attempt. Told after it: a caller that comes meanwhile finds its view too old, and waits."""
@@ -105,8 +105,8 @@ class Knowledge:
 
     def look(self) -> Flow[None]:
         """See to the nodes that need it; while something is about to be decided the next proof comes soon."""
-        yield from self._healer.look(self.view)
-        self._renew(self._healer.next_look(self.view, self.renew_at, self.clock()), True)
+        yield from self.healer.look(self.view)
+        self._renew(self.healer.next_look(self.view, self.renew_at, self.clock()), True)
 
     def doubt(self) -> None:
         """Prove the view before the next operation."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..commands import Command
-from ..errors import LeaseLost, NodeDown, NodeFailure, NodeUnreachable, NotServed
+from ..errors import LeaseLost, NodeFailure, NodeUnreachable, NotServed
 from .batch import NO_TIME, bound_to, too_late
 from .breaker import State
 from .connection import Connection
@@ -171,12 +171,12 @@ class LoopTransport:
             answered(name, [NotServed(node=name)] * len(commands))
             return
         breaker = pool.pool.breaker
-        exchange = Exchange(pool.pool, commands, deadline, answered)
+        exchange = Exchange(pool.pool, commands, deadline, answered, name)
         if deadline == NO_TIME:
             exchange.fail(too_late(name))
             return
         if not breaker.admits():
-            exchange.fail(NodeDown(f"since its last failure it is {breaker.state}", node=name))
+            exchange.fail(pool.pool.down())
             return
         pool.submit(exchange)
         if not exchange.done and deadline < self._alarm_at:

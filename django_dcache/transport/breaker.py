@@ -34,6 +34,7 @@ class Breaker:
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
         self._down_since: float | None = None
         """When it went down, until it is up again: it may be suspect in between, and go down once more."""
+        self._absent = False
         self._lock = threading.Lock()  # protects everything above; never held while anything waits
 
     def admits(self) -> bool:
@@ -52,6 +53,11 @@ class Breaker:
     def refuses(self) -> bool:
         """Whether no caller would be admitted now."""
         return self.state is State.DOWN and self.clock() < self._probe_at
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long it is down because it says nothing; infinite if nothing listens there."""
+        return float("inf") if self._absent else self.clock() - self.since
 
     def succeeded(self) -> float | None:
         """The seconds it was down, if that is over now."""
@@ -81,6 +87,7 @@ class Breaker:
         """Whether it is down now and was up. `absent`: nothing listens there, so asking again at once is pointless."""
         with self._lock:
             self._failures += 1
+            self._absent = absent
             if self.state is State.DOWN:
                 return False
             if absent or self._failures >= FAILURES:

@@ -34,8 +34,10 @@ class Exchange:
         commands: Sequence[Command],
         deadline: float,
         answered: Callable[[str, Answers], None],
+        node: str = "",
     ):
-        self.node, self.commands, self.deadline = pool.node.name, commands, deadline
+        """`node`: the name that was asked, if the pool's node stands in for others (`A>B`)."""
+        self.node, self.commands, self.deadline = node or pool.node.name, commands, deadline
         self.done = self.repeated = False
         self.repeatable = repeatable(commands)
         self.parser: Parser | None = None

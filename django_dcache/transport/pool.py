@@ -84,13 +84,19 @@ class Pool:
     def take(self, seconds: float, fresh: bool = False) -> Connection:
         """An idle connection, or (always, if `fresh`) a new one within `seconds`. Raises NodeDown, NodeUnreachable."""
         if not self.breaker.admits():
-            raise NodeDown(f"since its last failure it is {self.breaker.state}", node=self.node.name)
+            raise self.down()
         until = self._clock() + seconds
         if self.breaker.state is State.DOWN:
             self.clear()  # A probe of what may be well by now, over what is as old as its failure?
         elif not fresh and (connection := self._idle(seconds / 2)):
             return connection
         return self.open(until - self._clock())
+
+    def down(self) -> NodeDown:
+        """What a caller is told that is not admitted."""
+        failure = NodeDown(f"since its last failure it is {self.breaker.state}", node=self.node.name)
+        failure.silent_seconds = self.breaker.silent_seconds
+        return failure
 
     def _idle(self, seconds: float) -> Connection | None:
         """One that is there: one that was idle for long has `seconds` to answer a greeting."""

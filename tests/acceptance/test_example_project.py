@@ -13,6 +13,7 @@ import pytest
 
 from django_dcache.testing import LocalFleet
 from support.example_shop import Visitor, serve
+from support.scale import FULL
 
 
 @pytest.mark.parametrize(
@@ -198,6 +199,49 @@ def test_shop_stays_open_without_its_nodes(tmp_path):
                 assert visitor.ask(path)[0] == 200
             changed = visitor.set_price(4, "5")
             assert visitor.offer(4) == changed
+
+
+def test_a_node_is_away_for_a_while(tmp_path):
+    """With one copy of each key and a node that is dead for a time and returns: no error, and no session comes back."""
+    away, after = (30.0, 40.0) if FULL else (4.0, 3.0)
+    stop, wrong, answers = threading.Event(), [], Counter()
+    thieves: list[Visitor] = []
+
+    def look(shop, path):
+        client = Visitor(shop)
+        while not stop.is_set():
+            status, _, text = client.ask(path)
+            answers[path] += 1
+            wrong.extend([(path, status, text[:200])] if status != 200 else [])
+
+    def come_and_go(shop):
+        while not stop.is_set():
+            member, thief = Visitor(shop), Visitor(shop)
+            pages = [member.log_in(), member.submit("/cart/add/4/", quantity=1)]
+            list(map(thief.cookies.set_cookie, member.cookies))
+            wrong.extend([] if thief.json("/visitor")["name"] == "ada" else ["the session was lost"])
+            pages.append(member.submit("/logout/"))
+            wrong.extend(page for page in pages if page[0] != 200)
+            thieves.append(thief)
+            answers["sessions"] += 1
+            wrong.extend("a session came back" for thief in thieves[-20:] if thief.json("/visitor")["name"])
+
+    with LocalFleet(3) as fleet, serve(fleet.addresses, tmp_path) as shop, ThreadPoolExecutor() as pool:
+        jobs = [pool.submit(look, shop, path) for path in ("/", "/products/4/", "/cart/")]
+        jobs.append(pool.submit(come_and_go, shop))
+        try:
+            stop.wait(1.0)
+            fleet.nodes[0].kill()
+            stop.wait(away)
+            fleet.nodes[0].start()
+            stop.wait(after)
+        finally:
+            stop.set()
+        for job in jobs:
+            job.result()
+        wrong.extend("a session came back" for thief in thieves if thief.json("/visitor")["name"])
+    print(dict(answers))
+    assert wrong == [] and min(answers.values()) > 5
 
 
 def test_seed_adds_what_is_missing(shop):

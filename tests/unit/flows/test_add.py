@@ -4,9 +4,10 @@ import pytest
 
 from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
 from django_dcache.errors import NodeTimeout, NoReplica
-from django_dcache.flows import Item
+from django_dcache.flows import Brief, Item
 from django_dcache.flows.add import add
 from django_dcache.flows.add_gate import TRIES, WAIT
+from django_dcache.flows.count import count
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
 from support.played_flows import Keepers, Play, name_for, topology, view_of
@@ -73,6 +74,14 @@ def again(reply, there=OURS):
 def test_add(reply, added):
     """With one copy, adding is one round, which also tells what is there."""
     assert Play(add(ONE, K, ITEM), decides(reply)).result is added
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_time_of_the_only_copy(replicas):
+    """The only copy has all of the time to answer; of several the first leaves some to the next."""
+    view = view_of(topology("abc", replicas=replicas))
+    for flow in (add(view, K, ITEM), count(view, K, -1)):
+        assert isinstance(next(flow), Brief) is (replicas > 1)
 
 
 def test_there_already():

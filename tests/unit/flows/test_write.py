@@ -5,7 +5,7 @@ import pytest
 from django_dcache.commands import Answer, Refused, Remove
 from django_dcache.errors import ConnectionLost, NodeDown, NodeTimeout, NodeUnreachable
 from django_dcache.flows import Urgent
-from django_dcache.flows.write import write
+from django_dcache.flows.write import LOOK_WAIT, LOOKS, PAUSE_SECONDS, write
 from django_dcache.model.view import SLOTS_IN_A_MINUTE, Bump
 from support.played_flows import Keepers, Play, name_for, names_for, topology, view_of
 from support.small_fleets import (
@@ -214,6 +214,32 @@ def test_a_copy_that_is_not_reached_beside_one_that_is():
     for name in names_for(TWO, 20, read=("a", "b")):
         replies = {"a": {store(name): DONE}, "b": {store(name): NodeDown()}}
         assert outcome(Play(write(view, {name: ITEM}), replies, keepers=keepers), name).successful
+
+
+def paused(seconds):
+    """The reply of a node that has said nothing for so long, and is left alone."""
+    failure = NodeDown(node="b")
+    failure.silent_seconds = seconds
+    return failure
+
+
+def test_a_copy_whose_node_only_pauses():
+    """What was not sent to a node that fell silent a moment ago is sent once it answers, and nothing is given up."""
+    view, keepers = view_of(topology("abc", replicas=2)), Keepers(TWO)
+    first = {"a": {store(K2): DONE}, "b": {store(K2): paused(0.4)}}
+    again = [{"b": {store(K2): paused(0.5)}}, {"b": {store(K2): DONE}}]
+    played = Play(write(view, {K2: ITEM}), first, *again, keepers=keepers)
+    assert outcome(played, K2).successful and played.pauses == [LOOK_WAIT] * 2 and not keepers.asked
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.4, LOOKS), (PAUSE_SECONDS, 0), (float("inf"), 0)])
+def test_a_copy_whose_node_stays_away(seconds, looks):
+    """One that stays silent is given up after a while; one that has been silent for longer, or refuses, at once."""
+    view, keepers = view_of(topology("abc", replicas=2)), Keepers(TWO)
+    first = {"a": {store(K2): DONE}, "b": {store(K2): paused(seconds)}}
+    again = [{"b": {store(K2): paused(seconds)}}] * looks
+    played = Play(write(view, {K2: ITEM}), first, *again, keepers=keepers)
+    assert outcome(played, K2).successful and len(played.pauses) == looks and bumped(keepers, "b", "a") == 1
 
 
 def test_by_a_map_that_may_be_old():

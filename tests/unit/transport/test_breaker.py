@@ -57,6 +57,15 @@ def test_absent(breaker):
     assert breaker.state is State.DOWN and not breaker.admits()
 
 
+def test_how_long_it_is_silent(breaker, clock):
+    """A node that says nothing is silent since it went down; one where nothing listens has said so."""
+    fail(breaker)
+    clock.advance(0.2)
+    assert breaker.silent_seconds == pytest.approx(0.2)
+    breaker.failed(absent=True)
+    assert breaker.silent_seconds == float("inf")
+
+
 def test_one_probe_at_a_time(breaker, clock):
     """When a probe is due one caller gets through, and no other until that probe had its time."""
     fail(breaker)
