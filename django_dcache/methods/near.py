@@ -76,7 +76,12 @@ class NearMethods(SyncMethods, AsyncMethods):
         return value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False) -> dict[Any, Any]:
-        values, made_keys = self._look(keys, version, fresh)
+        wanted = self._made_keys(keys, version)
+        if len(wanted) == 1:
+            (key,) = wanted.values()
+            value = self.get(key, ABSENT, version, fresh=fresh)
+            return {} if value is ABSENT else {key: value}
+        values, made_keys = self._look(wanted, fresh)
         for part in self._parts(made_keys):
             plans, began = self.fleet.plans, self.fleet.clock()
             try:
@@ -91,7 +96,7 @@ class NearMethods(SyncMethods, AsyncMethods):
     async def aget_many(
         self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False
     ) -> dict[Any, Any]:
-        values, made_keys = self._look(keys, version, fresh)
+        values, made_keys = self._look(self._made_keys(keys, version), fresh)
         for part in self._parts(made_keys):
             plans, began = self.fleet.plans, self.fleet.clock()
             try:
@@ -103,10 +108,9 @@ class NearMethods(SyncMethods, AsyncMethods):
                 values |= await self._arun(self._get_many(part), needs)
         return values
 
-    def _look(self, keys: Iterable[Any], version: int | None, fresh: bool) -> tuple[dict[Any, Any], dict[str, Any]]:
+    def _look(self, made_keys: dict[str, Any], fresh: bool) -> tuple[dict[Any, Any], dict[str, Any]]:
         """What is near, by Django's keys, and the made keys that have to be asked for."""
         values: dict[Any, Any] = {}
-        made_keys = self._made_keys(keys, version)
         if fresh:
             return values, made_keys
         for made_key, key in tuple(made_keys.items()):

@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from .. import __version__
 from ..backend import DistributedCache
 from . import process
-from .recording import BOUNDS, MANY, METHODS, sized
+from .recording import BOUNDS, MANY, METHODS, measured, sized
 
 _installed = False
 
@@ -40,11 +40,10 @@ def install(
         "Duration of calls of the cache's methods.",
         explicit_bucket_boundaries_advisory=BOUNDS,
     )
-    for name in ("get", *METHODS):
-        setattr(DistributedCache, name, _method(name, getattr(DistributedCache, name), tracer, duration))
-        setattr(
-            DistributedCache, f"a{name}", _async_method(name, getattr(DistributedCache, f"a{name}"), tracer, duration)
-        )
+    for cache, names in measured(METHODS):
+        for name in ("get", *names):
+            setattr(cache, name, _method(name, getattr(cache, name), tracer, duration))
+            setattr(cache, f"a{name}", _async_method(name, getattr(cache, f"a{name}"), tracer, duration))
     meter.create_observable_counter("dcache.events", [_events], description="What happened beside plain operations.")
     meter.create_observable_counter("dcache.node.failures", [_failures], description="Failures of nodes, by cause.")
     for name, text in process.READINGS.items():

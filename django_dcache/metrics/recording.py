@@ -11,7 +11,7 @@ from functools import wraps
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from ..backend import DistributedCache
+from ..backend import DistributedCache, NearCache
 from ..runtime.fleet import Fleet
 from ..transport import forks
 
@@ -105,22 +105,28 @@ def _minus(numbers: list[Any], others: list[Any]) -> list[Any]:
 def install(recorder: Recorder) -> None:
     """Count the calls of every cache of this process from now on. What calls another method is counted there: `has_key`
     as a `get`, `decr` as an `incr`, and so is, but for asyncio, `get_many` or `set_many` of a single key."""
-    DistributedCache.get = _get(DistributedCache.get, recorder)  # type: ignore[method-assign]
-    DistributedCache.aget = _aget(DistributedCache.aget, recorder)  # type: ignore[method-assign]
-    for name in METHODS:
-        setattr(DistributedCache, name, _method(name, getattr(DistributedCache, name), recorder))
-        setattr(DistributedCache, f"a{name}", _async_method(name, getattr(DistributedCache, f"a{name}"), recorder))
+    for cache, names in measured(METHODS):
+        cache.get = _get(cache.get, recorder)  # type: ignore[method-assign]
+        cache.aget = _aget(cache.aget, recorder)  # type: ignore[method-assign]
+        for name in names:
+            setattr(cache, name, _method(name, getattr(cache, name), recorder))
+            setattr(cache, f"a{name}", _async_method(name, getattr(cache, f"a{name}"), recorder))
     forks.in_child(recorder.after_fork)
+
+
+def measured(methods: Iterable[str]) -> list[tuple[type[DistributedCache], Iterable[str]]]:
+    """The classes whose methods are replaced, and which: what a near cache writes it leaves to the class below."""
+    return [(DistributedCache, methods), (NearCache, ("get_many",))]
 
 
 def _get(original: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     hits, misses, errors = (recorder.sums("get", outcome) for outcome in ("hit", "miss", "error"))
 
     @wraps(original)
-    def get(self: DistributedCache, key: Any, default: Any = None, version: int | None = None) -> Any:
+    def get(self: DistributedCache, key: Any, default: Any = None, version: int | None = None, **named: Any) -> Any:
         began, sums = perf_counter(), errors
         try:
-            value = original(self, key, ABSENT, version)
+            value = original(self, key, ABSENT, version, **named)
             if value is ABSENT:
                 sums = misses
                 return default
@@ -139,10 +145,12 @@ def _get(original: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]
 
 def _aget(original: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:
     @wraps(original)
-    async def aget(self: DistributedCache, key: Any, default: Any = None, version: int | None = None) -> Any:
+    async def aget(
+        self: DistributedCache, key: Any, default: Any = None, version: int | None = None, **named: Any
+    ) -> Any:
         began, outcome = perf_counter(), "error"
         try:
-            value = await original(self, key, ABSENT, version)
+            value = await original(self, key, ABSENT, version, **named)
             outcome = "miss" if value is ABSENT else "hit"
             return default if value is ABSENT else value
         finally:

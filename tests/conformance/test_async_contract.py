@@ -15,6 +15,7 @@ globals().update(contract_twins(Path(__file__).parent, asyncio.new_event_loop, _
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_every_method_has_its_twin(name):
     """Each `a` method is our own, a coroutine function, and takes what its brother takes."""
-    method, twin = vars(DistributedCache)[name], vars(DistributedCache)[f"a{name}"]
+    method, twin = getattr(DistributedCache, name), getattr(DistributedCache, f"a{name}")
+    assert twin.__module__.startswith("django_dcache.")
     assert inspect.iscoroutinefunction(twin)
     assert inspect.signature(twin) == inspect.signature(method)

@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django_dcache.backend import DistributedCache
+from django_dcache.backend import DistributedCache, NearCache
 
 
 @contextmanager
 def methods_restored() -> Iterator[None]:
     """What replaces methods of DistributedCache inside the block is undone after it."""
-    before = dict(vars(DistributedCache))
+    before = {cache: dict(vars(cache)) for cache in (DistributedCache, NearCache)}
     try:
         yield
     finally:
-        for name, value in before.items():
-            if callable(value) and vars(DistributedCache).get(name) is not value:
-                setattr(DistributedCache, name, value)
+        for cache, methods in before.items():
+            for name in set(vars(cache)) - set(methods):
+                delattr(cache, name)
+            for name, value in methods.items():
+                if callable(value) and vars(cache).get(name) is not value:
+                    setattr(cache, name, value)
