@@ -7,6 +7,7 @@ from pickle import HIGHEST_PROTOCOL
 from types import NoneType
 from typing import Any
 
+from . import credentials
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .foreign_options import advice
 from .location import logins, parse_nodes
@@ -86,8 +87,14 @@ class Options:
     """The most bytes of a value: a larger one is not stored, and what was there is removed; nor is one read."""
     near: Any = None
     """{"bytes": N}: keep what is read again and again in this process, for `freshness` at most. None: always ask."""
+    redact_keys: bool = False
+    """Keys may say who did what: in logs, in the admin and in lists of commands a mark stands in for each."""
     tls: Any = None
     """An ssl.SSLContext for every connection; None: plain."""
+    username: Any = field(default=None, repr=False)
+    """Who logs in at the nodes (`memcached -Y`, a Redis user): text, a function, or {"env": "VARIABLE"}."""
+    password: Any = field(default=None, repr=False)
+    """By what, given in the same ways. Both are asked for whenever a connection is made, so they may change."""
     address_remap: Any = None
     """A function from a node's address to where this process reaches it: port forwarding, tunnels, fault proxies."""
 
@@ -109,7 +116,7 @@ class Options:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name} is {value!r}, want a whole number above 0")
-        kinds = {"hash_tags": bool, "clear_nodes": bool, "sign_values": bool, "read_unsigned": bool}
+        kinds = dict.fromkeys(("hash_tags", "clear_nodes", "sign_values", "read_unsigned", "redact_keys"), bool)
         for name, kind in {"zone": str, "fleet": str, "serializer": str, **kinds}.items():
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
@@ -121,8 +128,12 @@ class Options:
         if self.read_unsigned and not self.sign_values:
             raise ConfigurationError("read_unsigned means nothing without sign_values, which is False")
         object.__setattr__(self, "read_serializers", _serializers(self.read_serializers))
-        object.__setattr__(self, "secret", _secret(self.secret))
+        object.__setattr__(self, "secret", credentials.secret(self.secret))
         object.__setattr__(self, "near", _near_bytes(self.near))
+        for name in ("username", "password"):
+            object.__setattr__(self, name, credentials.source(name, getattr(self, name)))
+        if self.username is not None and self.password is None:
+            raise ConfigurationError("username means nothing without password")
         if self.tls is not None and not hasattr(self.tls, "wrap_socket"):
             raise ConfigurationError(f"tls is {self.tls!r}, want an ssl.SSLContext")
         if self.address_remap is not None and not callable(self.address_remap):
@@ -133,25 +144,18 @@ class Options:
         """The longest an operation may last: its own deadline, and as much again for the bump of a lost write."""
         return 2 * self.timeout
 
+    def login(self) -> Login | None:
+        """What the nodes are told before anything else. Raises ConfigurationError."""
+        if self.password is None:
+            return None
+        user = credentials.text("username", self.username) if self.username is not None else ""
+        return Login(user, credentials.text("password", self.password))
+
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """What signatures are made with (the first) and accepted of. Empty without a project."""
-        secrets = _secret(self.secret() if callable(self.secret) else self.secret)
-        if secrets is None:
-            secrets = _secret([key for key in _site_secrets() if key] or None)
-        if callable(secrets):
-            raise ConfigurationError("secret is a function that returns a function")
-        return tuple(one.encode() if isinstance(one, str) else one for one in secrets or ())
-
-
-def _site_secrets() -> list[Any]:
-    from django.conf import settings  # Here: the manager's broker messages parse options where no settings are.
-    from django.core.exceptions import ImproperlyConfigured
-
-    try:
-        return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    except ImproperlyConfigured:
-        return []
+        """What signatures are made with (the first) and accepted of. Empty without a project. Raises
+        ConfigurationError."""
+        return credentials.secrets(self.secret)
 
 
 def _near_bytes(given: Any) -> int:
@@ -184,18 +188,6 @@ def _serializers(given: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _secret(given: Any) -> Any:
-    """None, a function, or a tuple."""
-    if given is None or callable(given):
-        return given
-    secrets = (given,) if isinstance(given, (str, bytes)) else given
-    if not isinstance(secrets, (list, tuple)) or not all(isinstance(one, (str, bytes)) and one for one in secrets):
-        raise ConfigurationError("secret is neither text nor bytes, nor a list of them, nor a function that returns it")
-    if not secrets:
-        raise ConfigurationError("secret is an empty list")
-    return tuple(secrets)
-
-
 NEAR_BYTES = 1_000_000
 """The least that a near cache is good for."""
 KNOWN = tuple(item.name for item in fields(Options))
@@ -225,6 +217,10 @@ class Configuration:
     @property
     def fleet(self) -> str:
         return self.options.fleet or self.alias
+
+    def shown(self, key: str) -> str:
+        """A made key or prefix as it may be logged: itself, or a mark that stands in for it."""
+        return credentials.mark(key, self.options.secrets) if self.options.redact_keys else key
 
     def documents(self) -> Documents:
         """How what the nodes keep of the fleet is written, and what of it is believed."""

@@ -40,8 +40,6 @@ ADVICE = {
     "ketama": "remove it: always so",
     "ketama_weighted": "write 'ring': \"libmemcached\" if other clients of that ring share the nodes, else nothing",
     "ketama_hash": "remove it: 'ring' says how keys are placed",
-    "username": "remove it: close the network, or use 'tls'",
-    "password": "remove it: close the network, or use 'tls'",
     "number_of_replicas": "it is 'replicas' here, which counts the first copy too",
     "send_timeout": "it is 'timeout' here: seconds for the whole operation",
     "receive_timeout": "it is 'timeout' here: seconds for the whole operation",

@@ -133,7 +133,7 @@ def carry_out(order: Order) -> bool:
         log.warning(
             "Too few keepers of cache %r could be told that the prefix %r is invalid.",
             order.alias,
-            made_prefix,
+            fleet.configuration.shown(made_prefix),
             extra={"action": "invalidation_failed", "alias": order.alias},
         )
     return told

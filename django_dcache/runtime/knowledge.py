@@ -35,6 +35,7 @@ class Knowledge:
             max(options.max_value + TAG_BYTES, READ_BYTES),
             fleet=configuration.fleet,
             logins=configuration.logins,
+            common_login=options.login,
         )
         self.counters: Counter[str] = Counter()
         """What happened in this process, for metrics: unproven, failures, …"""

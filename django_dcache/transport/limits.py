@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from ..errors import ConfigurationError, NodeUnreachable
 from ..model.addresses import Login, parse
 from ..model.topology import Node
 
@@ -26,12 +27,20 @@ class Limits:
     fleet: str = ""
     """Whose mark nodes carry (flows/returned.py). Empty: they are looked at only."""
     logins: tuple[tuple[str, Login], ...] = field(default=(), repr=False)
-    """By a node's address, as far as any is known; a node that has none of its own is given the first."""
+    """By a node's address, as far as any is known."""
+    common_login: Callable[[], Login | None] | None = field(default=None, repr=False)
+    """Of nodes that have none of their own."""
 
     def login(self, node: Node) -> Login | None:
-        """What `node` is told before anything else."""
-        own = dict(self.logins).get(node.address)
-        return own or next((login for _, login in self.logins), None)
+        """What `node` is told before anything else; where nothing says what, as much as another one. Raises
+        NodeUnreachable."""
+        if own := dict(self.logins).get(node.address):
+            return own
+        try:
+            common = self.common_login() if self.common_login else None
+        except ConfigurationError as error:
+            raise NodeUnreachable(error.detail, node=node.name) from error
+        return common or next((login for _, login in self.logins), None)
 
     def tls_of(self, node: Node) -> ssl.SSLContext | None:
         """How a connection to `node` is made safe: where its address asks for TLS, at least by the system's roots."""

@@ -9,6 +9,7 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 
 from .formatting import count, share
+from .invalidation.redaction import shown
 from .models import Acknowledgement, Event, Invalidation, Job, NodeSample, Step, TopologyChange
 
 SHOWN = 100
@@ -99,6 +100,8 @@ class InvalidationAdmin(_ReadOnly, admin.ModelAdmin):
     date_hierarchy = "created"
     search_fields = ["text"]
     inlines = [AcknowledgementInline]
+    exclude = ["made"]
+    readonly_fields = ["keys"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invalidation]:
         applied = Q(acknowledgements__applied__isnull=False)
@@ -107,8 +110,12 @@ class InvalidationAdmin(_ReadOnly, admin.ModelAdmin):
 
     @admin.display(description="what")
     def what(self, entry: Invalidation) -> str:
-        first = str(entry.made[0]) if entry.made else ""
+        first = shown(entry.alias, str(entry.made[0])) if entry.made else ""
         return first if len(entry.made) < 2 else f"{first} and {len(entry.made) - 1} more"
+
+    @admin.display(description="keys")
+    def keys(self, entry: Invalidation) -> str:
+        return "\n".join(shown(entry.alias, str(key)) for key in entry.made)
 
     @admin.display(description="regions done")
     def applied_by(self, entry: Any) -> int:

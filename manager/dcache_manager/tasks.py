@@ -9,6 +9,7 @@ from django_dcache.errors import ConfigurationError
 from . import metrics
 from .doctor import broker_check
 from .invalidation import log
+from .messaging import arguments
 from .rebalance.distributed import leader
 from .settings import Regions, regions
 from .warming import distributed as warming
@@ -20,6 +21,7 @@ def _task(verb: str, **options: Any) -> Any:
 
 
 @_task("invalidate")
+@arguments.checked(number=arguments.number)
 def invalidate(number: int) -> None:
     """Apply one entry of the log to this region's fleet."""
     log.apply(number, _here())
@@ -44,12 +46,14 @@ def expire() -> None:
 
 
 @_task("ping")
+@arguments.checked(answer_to=arguments.answer_queue, asked=arguments.known_queue)
 def ping(answer_to: str, asked: str) -> None:
     """Tell `doctor` that it has arrived."""
     broker_check.answer(answer_to, asked)
 
 
 @_task("warm", bind=True)
+@arguments.checked(name=arguments.name, job=arguments.name_or_none)
 def warm(self: Any, name: str, job: str | None = None) -> None:
     """Run warmer `name`, a turn at a time; with `job` continue that run."""
     warming.run_turn(name, job, None if self.request.is_eager else TURN_SECONDS)
@@ -62,12 +66,14 @@ def warm_due() -> None:
 
 
 @_task("rebalance")
+@arguments.checked(job=arguments.name, retries=arguments.up_to(leader.MAX_RETRIES))
 def rebalance(job: str, retries: int = 0) -> None:
     """Lead a rebalance for a turn, and send for the next one."""
     leader.lead(job, retries)
 
 
 @_task("move")
+@arguments.checked(job=arguments.name)
 def move(job: str) -> None:
     """Do steps of a rebalance for a while."""
     leader.help_out(job)

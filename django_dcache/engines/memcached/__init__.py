@@ -1,12 +1,21 @@
 """memcached 1.6.18 or later, by its meta protocol."""
 
-from ..inspection import Introspection
+from collections.abc import Iterator
+
+from ..inspection import Check, Introspection, NodeReply
 from ..interface import Engine
-from . import bulk_fill, hot, protocol
+from . import bulk_fill, exposure, health, hot, protocol
 from .census import Census
 from .greeting import Greeting
-from .health import RoundTrip, checks
+from .health import RoundTrip
 from .introspection import Listing, Report, item_facts, unsuitable
+
+
+def checks(reply: NodeReply) -> Iterator[Check]:
+    """What a node's own words tell: how it is, and who can reach it."""
+    yield from health.checks(reply)
+    yield from exposure.checks(reply)
+
 
 ENGINE = Engine(
     "memcached",

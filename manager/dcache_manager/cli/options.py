@@ -12,6 +12,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from django_dcache.errors import ConfigurationError
+
 from ..errors import NotConfirmed
 from ..formatting import printable
 
@@ -26,6 +28,10 @@ class Choices:
     pythonpath: str | None = None
     cache: str | None = None
     nodes: str | None = None
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    user: str | None = None
+    password_file: str | None = None
     json: bool = False
     timeout: float = 2.0
     yes: bool = False
@@ -38,6 +44,13 @@ class Choices:
         """Something a person should know, beside the answer: on stderr, unless --quiet."""
         if not self.quiet:
             _say(text)
+
+    def password(self, question: str) -> str:
+        """Asked for on a terminal. Raises ConfigurationError where there is none."""
+        if not sys.stdin.isatty():
+            raise ConfigurationError("no password: set DCACHE_PASSWORD, or give --password-file")
+        answer: str = click.prompt(question, hide_input=True, err=True)
+        return answer
 
     def confirm(self, question: str) -> None:
         """Ask on a terminal. Raises NotConfirmed, unless --yes."""
@@ -78,6 +91,20 @@ def global_options(root: bool) -> list[click.Option]:
         ),
         option(
             "--nodes", env="DCACHE_NODES", metavar="HOST:PORT,…", help="Where to find the fleet; no project needed."
+        ),
+        option(
+            "--tls-ca",
+            env="DCACHE_TLS_CA",
+            metavar="FILE",
+            help="Speak TLS with nodes whose certificates these authorities signed.",
+        ),
+        option("--tls-cert", env="DCACHE_TLS_CERT", metavar="FILE", help="Our own certificate for them, and its key."),
+        option("--user", env="DCACHE_USER", metavar="NAME", help="Log in; asks for the password."),
+        option(
+            "--password-file",
+            env="DCACHE_PASSWORD_FILE",
+            metavar="FILE",
+            help="The password, in its first line; or set DCACHE_PASSWORD.",
         ),
         option("--json", env="DCACHE_JSON", is_flag=True, help="Print the answer as one JSON object."),
         option(

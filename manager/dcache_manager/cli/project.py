@@ -21,12 +21,21 @@ def find(choices: Choices) -> "Target":
     if choices.settings:
         set_up(choices.settings, choices.pythonpath)
     from ..inspection import target as targets  # Late: it needs Django, for which help must not wait.
+    from ..inspection.access import reached
 
     if choices.settings:
         target = targets.of_alias(choices.cache)
         target = target.found_at(choices.nodes) if choices.nodes else target
     else:
         target = targets.of_nodes(choices.nodes or "", choices.cache or "default")
+    target = reached(
+        target,
+        tls_ca=choices.tls_ca,
+        tls_cert=choices.tls_cert,
+        user=choices.user,
+        password_file=choices.password_file,
+        ask=choices.password,
+    )
     if choices.verbose:
         # After the project, which may have configured its own logging.
         level = logging.INFO if choices.verbose == 1 else logging.DEBUG

@@ -21,7 +21,7 @@ from ..inspection.next_steps import missing
 from ..inspection.node_query import exchange
 from ..inspection.target import Target
 from ..rebalance import service
-from . import one_server
+from . import one_server, security_checks
 from .finding import Finding, Verdict
 
 MAX_SKEW_SECONDS = 2.0
@@ -49,8 +49,9 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
             for check in introspection_of(node).checks(report.reply)
         ]
         findings.append(check_clock(node.name, report.reply, report.asked_at))
-    for check in (_item_sizes, _keepers, _refused, _signing, _size_of_fleet, _moving, _prefixes):
+    for check in (_item_sizes, _keepers, _size_of_fleet, _moving, _prefixes):
         findings += check(seen)
+    findings += security_checks.findings(seen)
     findings += check_location(target, seen)
     return findings
 
@@ -130,23 +131,6 @@ def _keepers(seen: FleetReport) -> Iterator[Finding]:
         yield Finding("keepers", None, "warn", detail, "the next request that proves the state repairs it")
     else:
         yield Finding("keepers", None, "ok", f"{', '.join(held)} hold the same state, epoch {seen.topology.epoch}")
-
-
-def _refused(seen: FleetReport) -> Iterator[Finding]:
-    for name, error in seen.refused.items():
-        fix = f"find out who wrote it, then `state repair {name}`"
-        yield Finding("state", name, "fail", str(error), fix)
-
-
-def _signing(seen: FleetReport) -> Iterator[Finding]:
-    options = seen.configuration.options
-    if not options.secrets:
-        yield Finding("signed state", None, "warn", "no secret at hand: signatures were not checked", "give --settings")
-    elif options.sign_state != "required":
-        detail = f"sign_state is {options.sign_state!r}: one write to a node can redirect the fleet"
-        yield Finding("signed state", None, "warn", detail, "remove it when no older process is left")
-    else:
-        yield Finding("signed state", None, "ok", "no other is believed")
 
 
 def _same(state: FleetState | None, others: Iterable[FleetState | None]) -> bool:

@@ -172,6 +172,7 @@ def limits(configuration: Configuration) -> Limits:
         tls=options.tls,
         address_remap=options.address_remap,
         logins=configuration.logins,
+        common_login=options.login,
     )
 
 

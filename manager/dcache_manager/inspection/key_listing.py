@@ -12,6 +12,10 @@ from django_dcache.transport.limits import Limits
 
 SILENCE_SECONDS = 15.0
 """After this long without a word a listing node counts as hung."""
+LEAST_BYTES_PER_SECOND = 1000
+"""What a listing node has to say in the long run: one byte now and then is as good as silence."""
+MAX_LISTED = 10**9
+"""More items than a node can hold: a listing without an end."""
 BUSY_RETRIES = 600
 """A node makes one listing at a time, and that of a large node takes its time."""
 BUSY_PAUSE_SECONDS = 0.1
@@ -47,21 +51,31 @@ def pages(
     raise ListingRefused("another listing has been running all the time", node=node.name)
 
 
-def listed(connection: Connection, listing: Listing, silence: float) -> Iterator[list[Raw]]:
+def listed(
+    connection: Connection,
+    listing: Listing,
+    silence: float,
+    most: int = MAX_LISTED,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[list[Raw]]:
     """The pages of one listing. Raises NotListed, NodeFailure."""
-    quiet = 0.0
+    quiet, count = 0.0, 0
     while not listing.over:
         unsent = memoryview(listing.request)
         while unsent:
             unsent = unsent[connection.send(unsent) :]
         listing.request = b""
-        if not connection.poller.poll(POLL_SECONDS * 1000):
-            quiet += POLL_SECONDS
-            if quiet >= silence:
-                raise NodeTimeout(node=connection.node)
-            yield []
-            continue
-        chunk = connection.receive()
+        # Only the waiting counts: the reader of the pages may take its time with each.
+        began = clock()
+        ready = connection.poller.poll(POLL_SECONDS * 1000)
+        quiet += clock() - began if ready else POLL_SECONDS
+        chunk = connection.receive() if ready else None
         if chunk is not None:
-            quiet = 0.0
-            yield listing.feed(chunk)
+            quiet = max(0.0, quiet - len(chunk) / LEAST_BYTES_PER_SECOND)
+        if quiet >= silence:
+            raise NodeTimeout(node=connection.node)
+        page = listing.feed(chunk) if chunk is not None else []
+        count += len(page)
+        if count > most:
+            raise ListingRefused(f"it lists more than {most:,} keys", node=connection.node)
+        yield page

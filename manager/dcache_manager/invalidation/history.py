@@ -8,6 +8,7 @@ from django_dcache.errors import ConfigurationError
 
 from ..models import Invalidation
 from ..settings import regions
+from .redaction import shown
 
 
 def entries(alias: str, limit: int) -> list[dict[str, Any]]:
@@ -29,7 +30,7 @@ def _item(entry: Invalidation, everywhere: tuple[str, ...]) -> dict[str, Any]:
         "number": entry.pk,
         "created": entry.created.astimezone().isoformat(timespec="seconds"),
         "kind": entry.kind,
-        "made": entry.made,
+        "made": [shown(entry.alias, key) for key in entry.made],
         "region": entry.region,
         "applied": len(everywhere) - len(missing),
         "regions": len(everywhere),

@@ -22,6 +22,7 @@ from ..messaging import publisher
 from ..models import Acknowledgement, Invalidation
 from ..settings import Regions, queue, regions
 from .prefix_sweep import Swept, sweep
+from .redaction import shown
 
 log = logging.getLogger("dcache_manager")
 
@@ -93,7 +94,7 @@ def carry_out(order: Order, tick: Callable[[], None] = lambda: None, swept: Swep
     if not swept.complete:
         log.warning(
             "The sweep of %r on cache %r is not complete: %s",
-            order.made[0],
+            shown(order.alias, order.made[0]),
             order.alias,
             swept,
             extra={"action": "sweep_incomplete", "alias": order.alias},

@@ -11,7 +11,7 @@ from django_dcache.engines.inspection import ItemFacts
 from django_dcache.engines.memcached.introspection import Listing, item_facts
 from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable, ProtocolViolation
 from django_dcache.model.topology import Node
-from django_dcache.testing import CLOSE, SILENCE, ScriptedNode
+from django_dcache.testing import CLOSE, SILENCE, ManualClock, ScriptedNode
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.limits import Limits
 
@@ -80,6 +80,37 @@ def test_cut_anywhere(places: set[int]) -> None:
     chunks = [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
     found = [item for page in listed(Stream(chunks), Listing(), 1.0) for item in page]
     assert [(key, item_facts(words)) for key, words in found] == ITEMS
+
+
+class Dripping(Stream):
+    """Brings one byte after a while, for ever."""
+
+    def __init__(self, text: bytes, clock: ManualClock):
+        super().__init__([text[:1]])
+        self._text, self._clock = text, clock
+
+    def poll(self, milliseconds: int) -> bool:
+        self._clock.advance(0.9)
+        return True
+
+    def receive(self) -> bytes | None:
+        self._text = self._text[1:] + self._text[:1]
+        return self._text[:1]
+
+
+def test_a_node_that_drips() -> None:
+    """A byte now and then is as good as silence."""
+    clock = ManualClock()
+    began = clock.now
+    with pytest.raises(NodeTimeout):
+        list(listed(Dripping(LINES[0], clock), Listing(), 15.0, clock=clock))
+    assert clock.now - began < 20
+
+
+def test_a_listing_without_an_end() -> None:
+    """A node that lists more keys than it can hold is given up."""
+    with pytest.raises(ListingRefused, match="more than 10"):
+        list(listed(Stream([LINES[1]] * 20), Listing(), 15.0, most=10))
 
 
 def test_silence() -> None:
