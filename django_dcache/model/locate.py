@@ -18,7 +18,7 @@ def locate(made_key: str) -> tuple[bytes, int, int] | None:
         return None
     if not is_own_name(name):
         return None
-    point, slot = point_and_slot(md5(name).digest())  # nosec B324
+    point, slot = point_and_slot(md5(name).digest())
     return name, point, slot
 
 
@@ -30,4 +30,4 @@ def locate_many(made_keys: Iterable[str]) -> list[tuple[bytes, int, int]] | None
         return None
     if not all(map(is_own_name, names)):
         return None
-    return [(name, *point_and_slot(md5(name).digest())) for name in names]  # nosec B324
+    return [(name, *point_and_slot(md5(name).digest())) for name in names]

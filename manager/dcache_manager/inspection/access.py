@@ -11,7 +11,7 @@ from django_dcache.errors import ConfigurationError
 
 from .target import Target
 
-PASSWORD = "DCACHE_PASSWORD"
+VARIABLE = "DCACHE_PASSWORD"
 """The environment variable. There is no option for the password itself: each user of a machine can list commands."""
 
 
@@ -61,4 +61,4 @@ def _password(user: str, file: str | None, ask: Callable[[str], str]) -> str:
         if not lines or not lines[0]:
             raise ConfigurationError(f"--password-file {file}: its first line is empty")
         return lines[0]
-    return os.environ.get(PASSWORD) or ask(f"Password of {user}")
+    return os.environ.get(VARIABLE) or ask(f"Password of {user}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dcache_manager.cli.options import Choices
-from dcache_manager.inspection.access import PASSWORD, reached
+from dcache_manager.inspection.access import VARIABLE, reached
 from dcache_manager.inspection.target import of_nodes
 from django_dcache.errors import ConfigurationError
 from support.certificates import Authority
@@ -32,11 +32,11 @@ def test_passwords(tmp_path):
     file = tmp_path / "password"
     file.write_text("of the file\nrest\n")
     assert options(user="shop", password_file=str(file)).login() == ("shop", "of the file")
-    os.environ[PASSWORD] = "of the environment"
+    os.environ[VARIABLE] = "of the environment"
     try:
         assert options(user="shop").login() == ("shop", "of the environment")
     finally:
-        del os.environ[PASSWORD]
+        del os.environ[VARIABLE]
     asked = []
     assert options(user="shop", ask=lambda question: asked.append(question) or "typed").login() == ("shop", "typed")
     assert asked == ["Password of shop"]
@@ -44,7 +44,7 @@ def test_passwords(tmp_path):
 
 def test_without_a_terminal():
     """Where no terminal can be asked, the error says what to set."""
-    with pytest.raises(ConfigurationError, match=PASSWORD):
+    with pytest.raises(ConfigurationError, match=VARIABLE):
         options(user="shop", ask=Choices().password)
 
 
