@@ -7,7 +7,8 @@ from typing import NamedTuple
 from ..inspection import Check, NodeReply
 from .introspection import version_numbers
 
-EVERYWHERE = ("NULL", "0.0.0.0", "::", "*")  # nosec: what nodes say, nothing to listen on
+EVERYWHERE = ("NULL", "0.0.0.0", "::", "*")  # nosec B104
+"""What nodes say of where they listen."""
 
 
 _LOGINS = "auth_enabled_ascii"
