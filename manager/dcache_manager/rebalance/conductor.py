@@ -212,12 +212,23 @@ class Conductor:
         moved = passes.copy(sources)
         failing_since = self._clock()
         # What another client fills or writes is not waited for: flip looks at it again.
-        while moved.failed > moved.busy:
-            waited = self._clock() - failing_since
-            if waited > OUTAGE_SECONDS or (waited > UNMOVABLE_SECONDS and not self._joining_away()):
+        while moved.failed > moved.busy or self._unheard(passes):
+            waited, unheard = self._clock() - failing_since, self._unheard(passes)
+            if waited > OUTAGE_SECONDS or (waited > UNMOVABLE_SECONDS and not (unheard or self._joining_away())):
                 break
-            self._lead.wait(RETRY_SECONDS, f"{moved.failed - moved.busy} keys could not be moved yet")
+            what = (
+                f"{', '.join(unheard)} can't be asked"
+                if unheard
+                else f"{moved.failed - moved.busy} keys can't be moved"
+            )
+            self._lead.wait(RETRY_SECONDS, f"{what} yet")
             moved = passes.copy(sources)
+        if self._lead.heeding and (unheard := self._unheard(passes)):
+            self.progress.notes.append(
+                f"{', '.join(unheard)} could not be asked for {OUTAGE_SECONDS:g} s which keys it holds; going back, so"
+                " that none is lost. Run it again once the node answers"
+            )
+            raise CancelAsked
         if moved.failed > moved.busy and self._joining_away():
             names = ", ".join(self._joining_away())
             raise NodeFailure(
@@ -228,6 +239,11 @@ class Conductor:
             self._lead.wait(
                 self._lazy_seconds, f"{', '.join(sorted(passes.refused))} list no keys: waiting for readers"
             )
+
+    def _unheard(self, passes: Passes) -> list[str]:
+        """Sources that did not answer in the last pass, if some keys may have no other copy."""
+        away = sorted(passes.away)
+        return away if len(away) >= self._topology.layout.replicas else []
 
     def _finish_copying(self, passes: Passes, sources: Sequence[str]) -> None:
         """Passes until one finds nothing to move, or nothing that can be moved."""

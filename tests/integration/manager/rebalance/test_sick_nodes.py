@@ -1,9 +1,11 @@
 """Resizes of fleets whose nodes are dead, old, refusing, or hold what they should not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from dcache_manager.errors import Cancelled
 from dcache_manager.jobs.progress import Progress
 from dcache_manager.rebalance.preflight import Unanswered, Unsuitable
 from django_dcache.flows import Item
@@ -11,8 +13,9 @@ from django_dcache.flows.add import add
 from django_dcache.flows.count import count
 from django_dcache.flows.write import touch, write
 from django_dcache.model.keys import RESERVED
-from django_dcache.testing import LocalNode, ScriptedNode
-from support.resize_stage import NAMES, Stage
+from django_dcache.testing import FaultProxy, LocalNode, ScriptedNode
+from support.conductors import connected
+from support.resize_stage import NAMES, OPTIONS, Stage
 
 # Nodes
 
@@ -184,3 +187,45 @@ def test_number_of_replicas(stage: Callable[..., Stage]) -> None:
         keys = [key for node in fleet.nodes.nodes for key in node.items() if not key.startswith(RESERVED)]
         assert len(keys) == replicas * len(NAMES)
         assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
+
+
+@contextmanager
+def cut_from_its_conductor(fleet: Stage, source: LocalNode) -> Iterator[FaultProxy]:
+    """The conductor alone meets that node through a proxy."""
+    with FaultProxy(source.address) as proxy:
+        ways = {source.address: proxy.address}
+        options = {**OPTIONS, "address_remap": lambda address: ways.get(address, address)}
+        with connected(fleet.nodes.addresses, options, fleet.clock) as fleet.ours:
+            yield proxy
+
+
+def test_a_source_that_the_conductor_cannot_reach_for_a_while(stage: Callable[..., Stage]) -> None:
+    """Where only the conductor can't reach the only copy of keys it waits, and no key is lost."""
+    fleet = stage()
+    copying: list[float] = []
+
+    def report(progress: Progress) -> None:
+        if progress.phase == "copy":
+            copying.append(fleet.clock())
+            if fleet.clock() - copying[0] > 12:
+                proxy.heal()
+
+    with cut_from_its_conductor(fleet, fleet.nodes.nodes[0]) as proxy:
+        conductor = fleet.conductor({"prepare": proxy.refuse}, report=report)
+        assert conductor.run(fleet.changed(add=[fleet.nodes.add().address])).state == "done"
+    assert copying[-1] - copying[0] > 12
+    assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
+
+
+def test_a_source_that_the_conductor_cannot_reach_at_all(stage: Callable[..., Stage]) -> None:
+    """After half a minute the resize goes back, says why, and no key is lost."""
+    fleet = stage()
+    before = fleet.settled[1]
+    with cut_from_its_conductor(fleet, fleet.nodes.nodes[0]) as proxy:
+        conductor = fleet.conductor({"prepare": proxy.refuse})
+        with pytest.raises(Cancelled):
+            conductor.run(fleet.changed(add=[fleet.nodes.add().address]))
+        assert any(fleet.nodes.nodes[0].address in note and "going back" in note for note in conductor.progress.notes)
+        proxy.heal()
+    assert fleet.settled[1] == before
+    assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
