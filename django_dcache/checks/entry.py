@@ -11,6 +11,8 @@ from ..errors import ConfigurationError
 from ..identity import is_ours
 
 Messages = Iterator[checks.CheckMessage]
+KEY = "key"
+"""Any key that a site may use."""
 
 
 class Entry(NamedTuple):
@@ -32,7 +34,12 @@ class Entry(NamedTuple):
     def key(self) -> str:
         """A key as nodes see it. Raises what the site's KEY_FUNCTION raises."""
         make = get_key_func(self.given.get("KEY_FUNCTION"))
-        return str(make("key", self.given.get("KEY_PREFIX", ""), self.given.get("VERSION", 1)))
+        return str(make(KEY, self.given.get("KEY_PREFIX", ""), self.given.get("VERSION", 1)))
+
+    def head(self) -> str:
+        """What the keys of this alias begin with, as nodes see them: all of a key, if KEY_FUNCTION does not end it in
+        what it is given. Raises what the site's KEY_FUNCTION raises."""
+        return self.key().removesuffix(KEY)
 
     def error(self, identity: str, said: str, hint: str) -> checks.CheckMessage:
         return self._message(checks.Error, identity, said, hint)

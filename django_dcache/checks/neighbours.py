@@ -26,11 +26,11 @@ def _conflict(one: Entry, other: Entry) -> Messages:
 
 def _common_keys(one: Entry, other: Entry) -> Messages:
     try:
-        same = one.key() == other.key()
+        shorter, longer = sorted((one.head(), other.head()), key=len)
     except Exception:
         return  # The check of the alias reports it.
-    if same:
-        said = f"it shares its keys with cache {other.alias!r}: the same nodes, KEY_PREFIX and VERSION"
+    if longer.startswith(shorter):  # Not only the same: with ":1" as its KEY_PREFIX an alias has keys of one without.
+        said = f"it shares its keys with cache {other.alias!r}: on the same nodes those of both begin with {shorter!r}"
         yield one.warning("W004", said, "Give each alias a KEY_PREFIX of its own.")
 
 

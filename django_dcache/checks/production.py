@@ -6,11 +6,14 @@ from typing import Any
 import django
 from django.conf import settings
 from django.core import checks
+from django.core.cache import DEFAULT_CACHE_ALIAS
 
 from ..model.addresses import parse
 from .entry import Entry, Messages
 
 LOOPS = "django.contrib.sessions.backends.cache"
+CACHED = (LOOPS, "django.contrib.sessions.backends.cached_db", "django_dcache.sessions")
+"""The engines that keep sessions in a cache."""
 PATCHED = {(5, 2): (5, 2, 19), (6, 0): (6, 0, 10), (6, 1): (6, 1, 3)}
 """By series, the release since which cached pages for different visitors have different keys (CVE-2026-113593)."""
 
@@ -18,7 +21,8 @@ PATCHED = {(5, 2): (5, 2, 19), (6, 0): (6, 0, 10), (6, 1): (6, 1, 3)}
 def messages(entries: list[Entry]) -> list[checks.CheckMessage]:
     public = [message for entry in entries for message in _public(entry)]
     sessions = [message for entry in entries for message in _sessions(entry)]
-    return public + sessions + (outdated(django.VERSION) if entries else [])
+    common = [message for entry in entries for message in _common_alias(entry)]
+    return public + sessions + common + (outdated(django.VERSION) if entries else [])
 
 
 def _sessions(entry: Entry) -> Messages:
@@ -26,6 +30,13 @@ def _sessions(entry: Entry) -> Messages:
         said = "Django's session engine tries ten thousand keys for each new session while no node answers"
         hint = "Set SESSION_ENGINE to the engine cached_db, which loses no session, or to django_dcache.sessions."
         yield entry.warning("W022", said, hint)
+
+
+def _common_alias(entry: Entry) -> Messages:
+    if settings.SESSION_ENGINE in CACHED and settings.SESSION_CACHE_ALIAS == entry.alias == DEFAULT_CACHE_ALIAS:
+        said = "sessions lie among all other keys: a visitor who chooses a key that the site caches can write a session"
+        hint = "Set SESSION_CACHE_ALIAS to an alias for sessions: the same nodes, and a KEY_PREFIX of its own."
+        yield entry.warning("W023", said, hint)
 
 
 def _public(entry: Entry) -> Messages:

@@ -66,6 +66,20 @@ def reader(fleet):
         one.close()
 
 
+def test_a_session_is_out_of_reach_of_who_chooses_a_key(fleet):
+    """What a site caches under a key that a visitor chose, as it is, is no session of an alias for sessions."""
+    entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": fleet(2).addresses}
+    aliases = {"default": entry, "sessions": entry | {"KEY_PREFIX": "sessions"}}
+    with override_settings(CACHES=aliases, SESSION_CACHE_ALIAS="sessions"):
+        session = CacheSession()
+        session["user"] = "ada"
+        session.save()
+        for chosen in (session.cache_key, caches["sessions"].make_key(session.cache_key)):
+            assert caches["default"].set(chosen, {"user": "eve"}) and caches["default"].get(chosen) == {"user": "eve"}
+        assert CacheSession(session.session_key).load() == {"user": "ada"}
+        caches["default"].fleet.close()
+
+
 @pytest.mark.parametrize("engine", [CacheSession, CachedDatabaseSession], ids=["cache", "cached_db"])
 @pytest.mark.parametrize("fault", [Frozen, CutOff])
 @pytest.mark.parametrize("replicas", [1, 2])

@@ -25,6 +25,10 @@ def broken_key(key, prefix, version):
     raise LookupError("no tenant")
 
 
+def spelled(key, prefix, version):
+    return key
+
+
 ONE_ALIAS = [
     ("E001", options(replica=2), "no 'replica'", "Did you mean 'replicas'"),
     ("E001", options(xyzzy=2), "no 'xyzzy'", "Known are"),
@@ -68,6 +72,8 @@ TWO_ALIASES = [
     ("E005", [{}, {"LOCATION": TWO[1:], "KEY_PREFIX": "b"}], "10.0.0.2:11211 in common", "same LOCATION"),
     ("E005", [{}, {"KEY_PREFIX": "b", **options(replicas=2)}], "differ in replicas: 'a' 1, 'b' 2", "Say the same"),
     ("W004", [{}, {}], "shares its keys with cache 'b'", "KEY_PREFIX of its own"),
+    ("W004", [{"KEY_PREFIX": "s"}, {"KEY_PREFIX": "s:1"}], "begin with 's:1:'", "KEY_PREFIX of its own"),
+    ("W004", [{"KEY_FUNCTION": spelled}, {"KEY_PREFIX": "b"}], "shares its keys with cache 'b'", "KEY_PREFIX"),
     ("W004", [options(fleet="x"), {"LOCATION": TWO[1:], **options(fleet="y")}], "shares its keys", "KEY_PREFIX"),
     ("W006", [{}, {"KEY_PREFIX": "b", **options(freshness=2)}], "freshness is 1.0, and 2 in cache 'b'", "the same"),
 ]
@@ -144,6 +150,16 @@ def test_sessions(engine, found):
         assert deployed({}) == found
         with override_settings(SESSION_CACHE_ALIAS="other"):
             assert deployed({}) == []
+
+
+@pytest.mark.parametrize("engine", [*production.CACHED[1:], "django.contrib.sessions.backends.db"])
+def test_sessions_among_other_keys(engine):
+    """In production sessions in the alias "default" are named; none in an alias of their own, on the same nodes."""
+    both = {"default": caches({})["a"], "sessions": caches({"KEY_PREFIX": "sessions"})["a"]}
+    for alias, expected in (("default", ["dcache.W023"] if engine in production.CACHED else []), ("sessions", [])):
+        with override_settings(SESSION_ENGINE=engine, SESSION_CACHE_ALIAS=alias):
+            assert [message.id for message in production.messages(entries_of(both))] == expected
+    assert messages(both) == []
 
 
 @pytest.mark.parametrize(
