@@ -86,8 +86,8 @@ class Documents:
             raise UnknownFormat(f"format {int(newer[1])}, this release knows up to {SIGNED_FORMAT}", node=node)
         elif self._strict and data.lstrip()[:1] == b"{":
             raise UntrustedState(_UNSIGNED, node=node)
-        state = _decoded(payload)
-        if reason := reason_against(state, epoch):
+        state, reason = _judged(payload, epoch)
+        if reason:
             raise UntrustedState(reason, node=node)
         return Document(state, not self._signs or set(ours) <= set(theirs))
 
@@ -128,6 +128,11 @@ def _any_of(theirs: Collection[bytes], ours: Collection[bytes]) -> bool:
     return any(hmac.compare_digest(one, other) for one in theirs for other in ours)
 
 
-# Keepers hold the same, and one whose state is refused holds it for long.
-_decoded = lru_cache(maxsize=4)(FleetState.decode)
+@lru_cache(maxsize=4)  # Keepers hold the same, and one whose state is refused holds it for long.
+def _judged(payload: bytes, epoch: int) -> tuple[FleetState, str | None]:
+    """The state, and why it is refused."""
+    state = FleetState.decode(payload)
+    return state, reason_against(state, epoch)
+
+
 UNSIGNED = Documents()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from django_dcache.testing import LocalNode, dial
+from django_dcache.testing.process import PATIENCE
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
@@ -64,6 +65,7 @@ class TlsNode(LocalNode):
             except OSError:
                 if not self.running or time.monotonic() > until:
                     raise
+            time.sleep(PATIENCE)  # A test that goes first on its core would not let the node start.
 
 
 def _openssl(*arguments: str) -> None:

@@ -1,6 +1,8 @@
 """What keepers hold: only what this project signed is believed, and only for what it was signed."""
 
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidTopology, UnknownFormat, UntrustedState
 from django_dcache.model.documents import LATE_SECONDS, LEASE, MODES, REPORT, Documents
+from django_dcache.model.generations import Generations
 from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Layout, Node, Topology
 from support.strategies import states
@@ -40,6 +43,22 @@ def test_a_signed_document_that_was_changed(data):
         assert documents("secret").read(bytes(written)).state == PLAIN
     except InvalidTopology:
         pass
+
+
+def test_a_state_that_is_refused_again():
+    """What a keeper holds for long is judged once: 2,000 names that are no nodes cost a process nothing afterwards."""
+    ours = documents("secret")
+    written = ours.write(replace(PLAIN, generations={f"n{number}": Generations(1) for number in range(2000)}))
+    with pytest.raises(UntrustedState, match="2,000 generations"):
+        ours.read(written, 1)
+    calls = []
+    sys.setprofile(lambda frame, event, argument: calls.append(event))
+    try:
+        with pytest.raises(UntrustedState, match="2,000 generations"):
+            ours.read(written, 1)
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 500
 
 
 @pytest.mark.parametrize(
