@@ -30,8 +30,8 @@ def find(flags: int) -> Compressor:
 
 
 def _zlib() -> Compressor:
-    # Eight times as fast as the usual level, for a few percent more bytes. The first is hardly faster, and what it makes
-    # takes longer to unpack.
+    # Seven times as fast as the usual level, for some percent more bytes. The first is hardly faster, and what it
+    # makes takes longer to unpack.
     return Compressor(ZLIB, lambda data: zlib.compress(data, 2), _zlib_back)
 
 

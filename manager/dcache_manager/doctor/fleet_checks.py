@@ -15,6 +15,7 @@ from django_dcache.model.keys import RESERVED
 from django_dcache.model.state import MAX_PREFIXES, FleetState
 from django_dcache.model.topology import Node
 from django_dcache.transport.limits import Limits
+from django_dcache.values.chunks import LEAST_BYTES
 
 from ..inspection.fleet_report import FleetReport, limits
 from ..inspection.next_steps import missing
@@ -24,6 +25,8 @@ from ..rebalance import service
 from . import one_server, security_checks
 from .finding import Finding, Verdict
 
+ITEM_BYTES = 500
+"""What an item has beside its value, and a little more: its key, its header, its time."""
 MAX_SKEW_SECONDS = 2.0
 """By which a node's clock may differ from ours: it tells whole seconds only."""
 MANY_PREFIXES_RATIO = 0.8
@@ -98,13 +101,23 @@ def check_clock(name: str, reply: NodeReply, asked_at: float) -> Finding:
 # Of the fleet
 
 
-def _item_sizes(seen: FleetReport) -> Iterator[Finding]:
+def _item_sizes(seen: FleetReport) -> list[Finding]:
     sizes = {
         node.name: size
         for node in seen.topology.nodes.values()
         if (size := seen.of(node).reply.max_item_bytes) is not None
     }
-    if len(set(sizes.values())) > 1:
+    return [*check_item_sizes(sizes, seen.configuration.options.chunk_bytes)]
+
+
+def check_item_sizes(sizes: dict[str, int], chunk_bytes: int) -> Iterator[Finding]:
+    """Whether what fits on one node fits on all. `sizes`: the most bytes of an item, by node."""
+    if sizes and min(sizes.values()) < chunk_bytes + ITEM_BYTES:
+        name = min(sizes, key=sizes.__getitem__)
+        fix = f"start it with a larger -I, or write 'chunk_bytes': {max(LEAST_BYTES, sizes[name] - ITEM_BYTES)}"
+        detail = f"{name} takes {sizes[name]:,} bytes at most, so it refuses each chunk of {chunk_bytes:,} bytes"
+        yield Finding("item size", None, "warn", detail, fix)
+    elif len(set(sizes.values())) > 1:
         detail = ", ".join(f"{name} {size:,} bytes" for name, size in sizes.items())
         yield Finding(
             "item size", None, "warn", detail, "start all nodes with the same -I: a value must fit wherever it moves"

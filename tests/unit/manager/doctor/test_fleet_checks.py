@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dcache_manager.doctor.fleet_checks import check_clock, check_location
+from dcache_manager.doctor.fleet_checks import ITEM_BYTES, check_clock, check_item_sizes, check_location
 from dcache_manager.inspection.target import Target
 from django_dcache.conf import parse
 from django_dcache.engines.memcached.introspection import MemcachedReply
@@ -17,6 +17,23 @@ from django_dcache.model.topology import Layout, Node, Topology
 def test_clocks(told, verdict):
     """A node's clock may differ from ours by what whole seconds can't tell, and no more."""
     assert check_clock("a", MemcachedReply(statistics={"time": told}), 1000.7).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("sizes", "verdict", "says"),
+    [
+        ({"a": 2**20, "b": 2**20}, "ok", "1,048,576"),
+        ({"a": 2**20, "b": 2**21}, "warn", "b 2,097,152"),
+        ({"a": 2**20, "b": 2**19}, "warn", "b takes 524,288"),
+        ({"a": 10**6 + ITEM_BYTES - 1}, "warn", "chunk of 1,000,000"),
+        ({"a": 10**6 + ITEM_BYTES}, "ok", "everywhere"),
+    ],
+)
+def test_item_sizes(sizes, verdict, says):
+    """Limits that differ between nodes are a finding, and one that is below a chunk, which tells what to write."""
+    (found,) = check_item_sizes(sizes, 1_000_000)
+    assert found.verdict == verdict and says in found.detail
+    assert list(check_item_sizes({}, 1_000_000)) == []
 
 
 @pytest.mark.parametrize(
