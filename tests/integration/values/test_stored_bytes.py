@@ -11,7 +11,7 @@ from django_dcache.backend import DistributedCache
 from django_dcache.commands import Get, Store
 from support import extras
 
-SIGNED = {"sign_values": True, "secret": "secret"}
+SIGNED = {"sign_values": True}  # With the secret of the project, as the state that these aliases share.
 GUARDED = [{"serializer": "json"}, SIGNED, {"serializer": "json", "compress": "zlib", **SIGNED}]
 NAMES = ["json", "signed", "all"]
 MOST = 1000
