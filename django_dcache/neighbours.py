@@ -9,38 +9,42 @@ from django.core.cache.backends.base import BaseCache
 
 from .errors import NodeFailure, NodeTimeout, ProtocolViolation
 from .runtime.fleet import Fleet
+from .transport.breaker import State
 from .transport.census import complete
 
 log = logging.getLogger("django_dcache")
 
-LOOK_SECONDS = 1.0
-"""For all nodes together. What can't be looked through in that time may hold anything."""
 _MARK = "\0"
 
 
-def shared_nodes(cache: BaseCache, fleet: Fleet) -> set[str]:
-    """The names of the nodes that may hold what is not made by `cache`, or by another alias on the same fleet."""
+def shared_nodes(cache: BaseCache, fleet: Fleet) -> tuple[set[str], set[str]]:
+    """The names of the nodes that may hold what is not made by `cache`, or by another alias on the same fleet; and of
+    those that do not answer. All are looked through within one `timeout`: what takes longer may hold anything."""
+    shared: set[str] = set()
+    silent: set[str] = set()
     if fleet.options.clear_nodes:
-        return set()
+        return shared, silent
     heads = {_head(cache), *map(_head, _aliases(fleet))}
-    until, shared = fleet.clock() + LOOK_SECONDS, set()
+    until = fleet.clock() + fleet.options.timeout
     for name, pool in fleet.transport.pools().items():
         try:
             if pool.engine.census is None:
                 continue  # Emptying it leaves the keys of others.
             if "" in heads:
                 raise ProtocolViolation("its keys can't be told from others", node=name)
+            if pool.breaker.state is State.DOWN:
+                raise NodeTimeout(node=name)
             complete(pool, pool.engine.census(fleet.configuration.fleet, heads), until, fleet.clock)
-        except (ProtocolViolation, NodeTimeout) as failure:
+        except ProtocolViolation as failure:
             shared.add(name)
             log.info(
                 "clear() of fleet %r does not empty node %r, which may hold what others keep (%s): it makes new names.",
-                *(fleet.configuration.fleet, name, failure.detail or "there is more than can be looked through"),
+                *(fleet.configuration.fleet, name, failure.detail),
                 extra={"action": "node_is_shared", "fleet": fleet.configuration.fleet, "node": name},
             )
         except NodeFailure:
-            continue  # Nothing can be removed from it either.
-    return shared
+            silent.add(name)
+    return shared, silent
 
 
 def _aliases(fleet: Fleet) -> Iterator[BaseCache]:

@@ -14,17 +14,17 @@ from .consensus import agree
 
 def clear(view: View, shared: Callable[[], Any], beginning: bytes = b"") -> Flow[bool]:
     """Empty each node and plant the state again. `shared` looks, and returns the names of nodes that may hold what is
-    not this fleet's: these lose their slots instead, as does a node that can't be asked, or does not do it.
+    not this fleet's, and of those that are silent: these lose their slots instead, as does a node that does not do it.
     `beginning`: of the names that are removed where an engine can tell them from others.
 
     Returns once no process can read anything that was stored before. False: too few keepers could be told.
     """
-    neighbours, view = yield Load(shared)
+    (neighbours, silent), view = yield Load(shared)
     names = [name for name, node in view.state.topology.nodes.items() if not node.out]
-    flushes = {name: [Flush(beginning)] for name in names if name not in neighbours}
+    flushes = {name: [Flush(beginning)] for name in names if name not in neighbours | silent}
     replies = (yield flushes) if flushes else {}
-    away = {name for name, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
-    kept = {name for name in names if name in neighbours or isinstance(replies[name][0], Refused)}
+    away = silent.intersection(names) | {name for name, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
+    kept = neighbours.intersection(names) | {name for name, (reply,) in replies.items() if isinstance(reply, Refused)}
 
     def change(state: FleetState) -> FleetState:
         for name in sorted(away | kept):

@@ -113,7 +113,7 @@ class Writing(Reading):
         yield from self._set_many(changes if ttl == OVER else {target: self._item(target, value, ttl)} | changes)
         return version + delta
 
-    def _clear(self, call: Callable[[Callable[[], set[str]]], Any]) -> Operation:
+    def _clear(self, call: Callable[[Callable[[], Any]], Any]) -> Operation:
         """`call`: how the caller calls what waits for nodes."""
         look = partial(call, partial(shared_nodes, self, self.fleet))
         # Some engines can remove every version of this alias's keys, and leave the rest.

@@ -3,21 +3,25 @@
 from collections.abc import Callable
 
 from ..engines.interface import Question
-from ..errors import NodeFailure, NodeTimeout
+from ..errors import NodeFailure, NodeTimeout, ProtocolViolation
 from .pool import Pool
 
 
 def complete(pool: Pool, question: Question, until: float, clock: Callable[[], float]) -> None:
-    """Put `question` to a node over a connection of its own, and see the answer to its end. Raises NodeFailure."""
-    connection = pool.open(max(0.001, until - clock()))
+    """Put `question` to a node over a connection of its own, and see the answer to its end. Raises NodeFailure; what
+    has begun and takes longer than that is a ProtocolViolation, too."""
+    connection, begun = pool.open(max(0.001, until - clock())), False
     try:
         connection.send(memoryview(question.request))
         while (left := until - clock()) > 0:
             connection.poller.poll(left * 1000)
             data = connection.receive()
+            begun |= data is not None
             if data is not None and question.feed(data):
                 return
-        raise NodeTimeout(node=pool.node.name)
+        if begun:
+            raise ProtocolViolation("there is more than can be looked through in time")
+        raise NodeTimeout
     except NodeFailure as failure:
         failure.node = pool.node.name
         raise

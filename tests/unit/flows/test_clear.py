@@ -13,7 +13,7 @@ from support.three_keepers import ABC
 
 
 def alone():
-    return set()
+    return set(), set()
 
 
 def flushed(*names):
@@ -33,7 +33,7 @@ def test_nodes_with_neighbours():
     """A node that others use is not flushed: every slot there gets a new name, and each process has the time to learn
     it."""
     keepers = Keepers(ABC, documents={"a": None, "b": ABC.state.encode(), "c": None})
-    play = Play(clear(ABC, lambda: {"b"}), flushed("a", "c"), keepers=keepers, loaded=ABC)
+    play = Play(clear(ABC, lambda: ({"b"}, set())), flushed("a", "c"), keepers=keepers, loaded=ABC)
     assert play.result is True and play.pauses == [ABC.hold]
     assert {name: found.floor for name, found in keepers.state("a").generations.items()} == {"b": 1}
 
@@ -55,12 +55,20 @@ def test_a_silent_node(failure):
     assert keepers.state("b").generations["a"].floor == 1
 
 
+def test_a_node_that_was_silent_when_it_was_looked_at():
+    """A node that does not answer the look is not asked for more, and loses all of its slots."""
+    keepers = Keepers(ABC, silent="a", documents={"a": ABC.state.encode(), "b": None, "c": None})
+    play = Play(clear(ABC, lambda: (set(), {"a"})), flushed("b", "c"), keepers=keepers, loaded=ABC)
+    assert play.result is True and play.pauses == []
+    assert keepers.state("b").generations["a"].floor == 1
+
+
 def test_what_is_out():
     """A node that is out of service holds nothing anybody reads, and is left alone."""
     nodes = layout("a", "b", "c").nodes
     view = view_of(Topology(5, replace(layout("a", "b", "c"), nodes=(replace(nodes[0], out=True), *nodes[1:]))))
     keepers = Keepers(view)
-    assert Play(clear(view, lambda: {"a"}), flushed("b", "c"), keepers=keepers, loaded=view).result is True
+    assert Play(clear(view, lambda: ({"a"}, set())), flushed("b", "c"), keepers=keepers, loaded=view).result is True
 
 
 @pytest.mark.parametrize("shared", [set(), set("abc")])
@@ -69,4 +77,4 @@ def test_nothing_answers(shared):
     keepers = Keepers(ABC, silent="abc")
     flushes = {name: {Flush(): NodeTimeout()} for name in set("abc") - shared}
     rounds = [flushes] if flushes else []
-    assert Play(clear(ABC, lambda: shared), *rounds, keepers=keepers, loaded=ABC).result is False
+    assert Play(clear(ABC, lambda: (shared, set())), *rounds, keepers=keepers, loaded=ABC).result is False

@@ -7,6 +7,7 @@ import pytest
 from django_dcache.backend import DistributedCache
 from django_dcache.testing import CLOSE, RESET, LocalNode, truncated
 from support.lying_node import LIES, Liar
+from support.waiting import until
 
 OLD, NEW, OTHER = "old value", "new value", "other value"
 MISS = None
@@ -51,10 +52,8 @@ class Site:
 
     def given(self, value, key=None):
         """The truth before the lie. Where the machine was too slow for it, once the slot is open again."""
-        for _ in range(100_000):
-            if self.cache.set(key or self.key, value) and self.cache.get(key or self.key) == value:
-                return
-        pytest.fail("the node is too slow for this test")
+        key = key or self.key
+        assert until(lambda: self.cache.set(key, value) and self.cache.get(key) == value), "the node is too slow"
 
     def lies(self, lie):
         """From now on."""
