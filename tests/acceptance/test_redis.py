@@ -2,6 +2,7 @@
 
 import pytest
 
+from django_dcache.model.keys import parse_wire_key
 from django_dcache.testing import LocalFleet
 from support.command_line import Console
 
@@ -27,10 +28,9 @@ def console(fleet, tmp_path):
 
 
 def values(fleet):
-    """Every item of the cache: where it lies, and how many seconds it has left."""
-    return {
-        (key, node.name): left for node in fleet.nodes for key, left in node.items().items() if key.startswith(b"shop:")
-    }
+    """Every item of the cache: its name, where it lies, and how many seconds it has left."""
+    found = {(parse_wire_key(key), node.name): left for node in fleet.nodes for key, left in node.items().items()}
+    return {(parsed[0], node): left for (parsed, node), left in found.items() if parsed and parsed[0][:5] == b"shop:"}
 
 
 def test_looking(console, fleet):
@@ -38,7 +38,7 @@ def test_looking(console, fleet):
     answer = console.ask("status")
     assert [item["address"] for item in answer["items"]] == fleet.addresses
     assert all(item["state"] == "up" and item["version"][0].isdigit() for item in answer["items"])
-    assert sum(item["items"] for item in answer["items"]) == ITEMS + 1 + 3
+    assert sum(item["items"] for item in answer["items"]) == ITEMS + 1 + 3 + 3  # the state, and the mark of each node
     assert all(item["limit_bytes"] == 64 * 2**20 and item["bytes"] for item in answer["items"])
     assert [item["address"] for item in console.ask("ring", "show")["items"]] == fleet.addresses
     verified = console.ask("verify")["items"][0]
