@@ -123,6 +123,7 @@ class Network:
                     "on_error": on_error,
                     "timeout": TIMEOUT if state == "silent" else LONG_TIMEOUT,
                     "freshness": 600,
+                    "clear_nodes": True,  # else it waits where a node may be shared, for `freshness`
                     "hash_tags": True,
                     "address_remap": self._reached.__getitem__,
                 }

@@ -40,7 +40,7 @@ def test_a_node_that_fails_and_returns(caplog, fail, heal, cause):
 @pytest.mark.parametrize(
     ("greeting", "cause"),
     [
-        (b"CLIENT_ERROR unauthenticated\r\n", "it wants a login"),
+        (b"CLIENT_ERROR unauthenticated\r\n", 'it wants a login, OPTIONS["username"] and ["password"]'),
         (b"ERROR Too many open connections\r\n", "it takes no more connections"),
         (b"ERROR\r\n", "it is too old"),
         (b"HTTP/1.1 400 Bad Request\r\n", "another service answers there"),
