@@ -3,6 +3,7 @@
 import json
 import os
 
+SECRET_KEY = "tests"
 CACHES = {
     "default": {
         "BACKEND": "django_dcache.backend.DistributedCache",

@@ -7,6 +7,7 @@ from celery import Celery
 
 from dcache_manager.invalidation.follower import Follower
 
+SECRET_KEY = "tests"
 CACHES = {
     "default": {
         "BACKEND": "django_dcache.backend.DistributedCache",
