@@ -11,6 +11,7 @@ from .errors import ConfigurationError, DCacheError
 from .identity import fleet_alias, owner
 from .large_values import item_bytes
 from .methods import AsyncMethods, NearMethods, SyncMethods
+from .neighbours import head
 from .runtime import deadline, registry
 
 
@@ -29,6 +30,7 @@ class DistributedCache(SyncMethods, AsyncMethods):
         self._codec = self.fleet.codec
         self._decode_bytes = self._codec.decode
         self._item_bytes = item_bytes(self.fleet.options)
+        self.fleet.heads.add(head(self))
         if self.fleet.near:
             self._near = self.fleet.near
             self.__class__ = NearCache

@@ -8,6 +8,7 @@ from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.base import BaseCache
 
 from .errors import NodeFailure, NodeTimeout, ProtocolViolation
+from .runtime import registry
 from .runtime.fleet import Fleet
 from .transport.breaker import State
 from .transport.census import complete
@@ -24,7 +25,7 @@ def shared_nodes(cache: BaseCache, fleet: Fleet) -> tuple[set[str], set[str]]:
     silent: set[str] = set()
     if fleet.options.clear_nodes:
         return shared, silent
-    heads = {_head(cache), *map(_head, _aliases(fleet))}
+    heads = {head(cache), *map(head, _aliases(fleet)), *_written(fleet)}
     until = fleet.clock() + fleet.options.timeout
     for name, pool in fleet.transport.pools().items():
         try:
@@ -59,8 +60,15 @@ def _aliases(fleet: Fleet) -> Iterator[BaseCache]:
             yield caches[alias]
 
 
-def _head(cache: BaseCache) -> str:
+def _written(fleet: Fleet) -> Iterator[str]:
+    """What the keys begin with that this process has made in this fleet, also for aliases that it has no more."""
+    for other in registry.fleets():
+        if other.configuration.fleet == fleet.configuration.fleet:
+            yield from other.heads
+
+
+def head(cache: BaseCache) -> str:
     """What the made keys of all versions begin with; empty if KEY_FUNCTION does not tell."""
     made = str(cache.key_func(_MARK, cache.key_prefix, _MARK))
-    head, mark, _ = made.partition(_MARK)
-    return head if mark else ""
+    beginning, mark, _ = made.partition(_MARK)
+    return beginning if mark else ""

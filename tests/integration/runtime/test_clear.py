@@ -57,6 +57,15 @@ def test_neighbours(nodes, road, caplog):
     close(cache, other, *known)
 
 
+def test_an_alias_of_before(nodes):
+    """What this process has stored by an alias that it has no more is its own: it is emptied at once."""
+    cache_on(nodes, "before").set_many(dict.fromkeys(KEYS, "old"), None)
+    cache = cache_on(nodes)
+    began = cache.fleet.clock()
+    assert cache.clear() is True and cache.fleet.clock() - began < cache.fleet.view.hold
+    close(cache)
+
+
 @pytest.mark.parametrize("options", [{}, {"clear_nodes": True}])
 def test_nodes_that_are_emptied(nodes, options):
     """Nodes that hold nothing but ours are emptied, and so are those of a site that wants it; the map stays."""
