@@ -59,11 +59,11 @@ def test_neighbours(nodes, road, caplog):
 
 def test_an_alias_of_before(nodes):
     """What this process has stored by an alias that it has no more is its own: it is emptied at once."""
-    cache_on(nodes, "before").set_many(dict.fromkeys(KEYS, "old"), None)
-    cache = cache_on(nodes)
+    before, cache = cache_on(nodes, "before"), cache_on(nodes)
+    before.set_many(dict.fromkeys(KEYS, "old"), None)
     began = cache.fleet.clock()
     assert cache.clear() is True and cache.fleet.clock() - began < cache.fleet.view.hold
-    close(cache)
+    close(before, cache)
 
 
 @pytest.mark.parametrize("options", [{}, {"clear_nodes": True}])
