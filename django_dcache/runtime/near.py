@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..transport import forks
 from .plans import Plans
 
 ENTRY_BYTES = 300
@@ -81,16 +82,14 @@ class Near:
     def admit(self, made_key: str, began: float, plans: Plans, flags: int, data: bytes, value: Any) -> None:
         """Take in what was read by `plans` in an operation that began then, if it is worth it and may be served."""
         place = hash(made_key) & _PLACES - 1
-        if began >= self._next_at:
-            self._turn(began)
+        if began >= self._next_at or self._bytes > self._half:
+            self._turn()
         if not self._seen[place]:
             self._seen[place] = 1
             if not self._seen_before[place] and made_key not in self.old:
                 return
         if not plans.stable:
             return
-        if self._bytes > self._half:
-            self._turn(began)
         now = self._clock()
         with self._lock:
             size = len(data) + len(made_key) + ENTRY_BYTES
@@ -109,6 +108,7 @@ class Near:
     @contextmanager
     def writing(self, made_keys: Collection[str]) -> Iterator[None]:
         """While these are written: what was read before they were answered is not taken in."""
+        forks.look()  # Nothing else has looked yet, and a lock that a thread of the parent held is held for ever.
         with self._lock:
             for made_key in made_keys:
                 self._writers[made_key] = self._writers.get(made_key, 0) + 1
@@ -119,15 +119,17 @@ class Near:
             now = self._clock()
             with self._lock:
                 for made_key in made_keys:
-                    writers = self._writers[made_key] = self._writers[made_key] - 1
-                    if not writers:
-                        del self._writers[made_key]
+                    # None are known in a child that was forked meanwhile.
+                    others = self._writers.pop(made_key, 1) - 1
+                    if others:
+                        self._writers[made_key] = others
                     self._written[made_key] = now
                     self._drop(made_key)
 
     @contextmanager
     def clearing(self) -> Iterator[None]:
         """The same, while all keys are removed."""
+        forks.look()
         self._clear(float("inf"))
         try:
             yield
@@ -144,11 +146,15 @@ class Near:
         self.young.pop(made_key, None)
         self.old.pop(made_key, None)
 
-    def _turn(self, now: float) -> None:
+    def _turn(self) -> None:
         with self._lock:
+            now = self._clock()
+            due = now >= self._next_at
+            if not due and self._bytes <= self._half:
+                return  # Another thread has done it.
             self.old, self.young = self.young, {}
             self._seen_before, self._seen = self._seen, bytearray(_PLACES)
             self._bytes_before, self._bytes = self._bytes, 0
-            if now >= self._next_at:  # A read that may still be taken in began after the turn before this one.
+            if due:  # A read that may still be taken in began after the turn before this one.
                 self._written_before, self._written = self._written, {}
                 self._next_at = now + self._freshness / 2

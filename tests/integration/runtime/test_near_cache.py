@@ -1,7 +1,9 @@
 """A cache with a near cache in front: own writes are seen at once, others' within `freshness`."""
 
 import asyncio
+import ctypes
 import os
+import signal
 
 import pytest
 
@@ -42,44 +44,35 @@ def warm(cache, key):
 
 
 WRITES = {
-    "set": (lambda cache: cache.set("k", 7), 7),
-    "set_many": (lambda cache: cache.set_many({"k": 7, "l": 8}), 7),
-    "delete": (lambda cache: cache.delete("k"), None),
-    "delete_many": (lambda cache: cache.delete_many(["k", "l"]), None),
-    "incr": (lambda cache: cache.incr("k"), 2),
-    "decr": (lambda cache: cache.decr("k"), 0),
-    "touch": (lambda cache: cache.touch("k", 0), None),
-    "incr_version": (lambda cache: cache.incr_version("k"), None),
-    "clear": (lambda cache: cache.clear(), None),
+    "set": (("k", 7), 7),
+    "set_many": (({"k": 7, "l": 8},), 7),
+    "delete": (("k",), None),
+    "delete_many": ((["k", "l"],), None),
+    "incr": (("k",), 2),
+    "decr": (("k",), 0),
+    "touch": (("k", 0), None),
+    "incr_version": (("k",), None),
+    "clear": ((), None),
 }
-ASYNC_WRITES = {
-    "aset": (lambda cache: cache.aset("k", 7), 7),
-    "aset_many": (lambda cache: cache.aset_many({"k": 7, "l": 8}), 7),
-    "adelete": (lambda cache: cache.adelete("k"), None),
-    "adelete_many": (lambda cache: cache.adelete_many(["k", "l"]), None),
-    "aincr": (lambda cache: cache.aincr("k"), 2),
-    "adecr": (lambda cache: cache.adecr("k"), 0),
-    "atouch": (lambda cache: cache.atouch("k", 0), None),
-    "aincr_version": (lambda cache: cache.aincr_version("k"), None),
-    "aclear": (lambda cache: cache.aclear(), None),
-}
+"""What each is called with, and what is there afterwards where there was 1."""
 
 
-@pytest.mark.parametrize("name", WRITES | ASYNC_WRITES)
-def test_own_writes_are_seen_at_once(near, name):
+@pytest.mark.parametrize("road", ["sync", "async"])
+@pytest.mark.parametrize("name", WRITES)
+def test_own_writes_are_seen_at_once(near, name, road):
     """After a write of its own no process is served what was there before."""
-    write, expected = (WRITES | ASYNC_WRITES)[name]
+    arguments, expected = WRITES[name]
     near.set("k", 1)
     assert warm(near, "k") == 1
-    if name in WRITES:
-        write(near)
+    if road == "sync":
+        getattr(near, name)(*arguments)
     else:
-        asyncio.run(_awaited(write, near))
+        asyncio.run(_awaited(getattr(near, f"a{name}"), *arguments))
     assert near.get("k") == expected
 
 
-async def _awaited(write, cache):
-    await write(cache)
+async def _awaited(call, *arguments):
+    await call(*arguments)
 
 
 def test_another_process_sees_a_write_within_freshness(near, other):
@@ -137,14 +130,56 @@ def test_event_loops_share_it(near):
     assert near.fleet.near.hits == hits + 2
 
 
+def in_child(fork, work):
+    """What a forked child wrote of what it did; nothing if that took five seconds, or raised."""
+    reader, writer = os.pipe()
+    child = fork()
+    if not child:
+        try:
+            signal.alarm(5)
+            os.write(writer, work())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as said:
+        return said.read()
+
+
 def test_a_child_begins_anew(near):
     """A process that was forked keeps nothing of its parent's, and works."""
     near.set("k", 1)
     warm(near, "k")
+    assert in_child(os.fork, lambda: b"%d %d" % (len(near.fleet.near.young), near.get("k"))) == b"0 1"
+
+
+def test_a_child_of_a_fork_in_c_waits_for_no_lock(near):
+    """A thread of the parent may have held the lock when the child was made, and is not there to give it back."""
+    near.set("k", 1)
+    warm(near, "k")
+    with near.fleet.near._lock:
+        said = in_child(ctypes.PyDLL(None).fork, lambda: b"%d %d" % (near.set("k", 2), near.get("k")))
+    assert said == b"1 2"
+
+
+def test_a_loader_that_forks(near):
+    """A child that was made while a key was being loaded ends the load as its parent does."""
+    near.delete("loaded")
     reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(writer, b"%d %d" % (len(near.fleet.near.young), near.get("k")))
-        os._exit(0)
+    child = value = None
+
+    def load():
+        nonlocal child
+        child = os.fork()
+        return 7
+
+    try:
+        value = near.get_or_set("loaded", load)
+    finally:
+        if child == 0:
+            os.write(writer, repr(value).encode())
+            os._exit(0)
+    os.close(writer)
     os.waitpid(child, 0)
-    assert os.read(reader, 100) == b"0 1"
+    with os.fdopen(reader) as said:
+        assert (value, said.read()) == (7, "7")

@@ -148,3 +148,18 @@ def test_forgotten_after_two_turns(near, clock):
         clock.advance(0.5)
         read(near, clock, f"other{number}")
     assert "k" not in near.young and "k" not in near.old
+
+
+def test_a_write_is_remembered_as_long_as_a_read_from_before_it_may_come_in(near, clock):
+    """A slow read that was asked for before a write was answered does not come in, however often the cache turns."""
+    clock.advance(0.2)
+    with near.writing(["k"]):
+        pass
+    asked = clock()
+    clock.advance(0.1)
+    read(near, clock, "other", began=asked - 0.2)
+    clock.advance(0.2)
+    read(near, clock, "other")
+    clock.advance(0.1)
+    read(near, clock, began=asked)
+    assert served(near) is None
