@@ -16,6 +16,7 @@ from ..model.state import state_key
 from ..model.view import View
 from . import Flow, Load, Result, Urgent, Wait
 from .consensus import majority
+from .steps import carried
 
 
 class Late(dict[str, Sequence[Reply | NodeFailure]]):
@@ -24,30 +25,24 @@ class Late(dict[str, Sequence[Reply | NodeFailure]]):
 
 def confirmed(view: View, flow: Flow[Result]) -> Flow[Result]:
     """`flow`, decided by `view`, whose late rounds count only while the view holds."""
-    resume, answer = flow.send, None
-    while True:
-        try:
-            step = resume(answer)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        resume = flow.send
-        try:
-            answer = yield step
-        except BaseException as error:
-            resume, answer = flow.throw, error
-            continue
+
+    def carry(step: Any) -> Flow[Any]:
+        nonlocal view
+        answer = yield step
         if isinstance(step, Load):
             view = answer[1]
         elif isinstance(step, Wait):
             view = answer or view
         elif isinstance(answer, Late) and not _about_state(view, step) and not (yield from holds(view)):
-            answer = {
+            return {
                 node: [
                     reply if isinstance(reply, NodeFailure) else NodeTimeout("too late", node=node) for reply in said
                 ]
                 for node, said in answer.items()
             }
+        return answer
+
+    return carried(flow, carry)
 
 
 def holds(view: View) -> Flow[bool]:

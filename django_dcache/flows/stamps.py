@@ -8,34 +8,25 @@ such a question, in the same batch; what they do to an outdated item is of no ac
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..commands import Answer, Arithmetic, Command, Get, Refused, Remove, Reply, Store, Touch, Value, is_item
 from ..errors import NodeFailure
 from ..model.stamps import StampedName
 from ..model.view import View
 from . import Batches, Brief, Flow, Replies, Result, Urgent
+from .steps import carried
 
 Said = Reply | NodeFailure
 
 
 def stamped(view: View, flow: Flow[Result]) -> Flow[Result]:
     """`flow`, decided by `view`, as it is to be carried: with stamps, and nothing outdated among the replies."""
-    return _stamped(flow) if view.prefixes else flow
+    return carried(flow, _carry) if view.prefixes else flow
 
 
-def _stamped(flow: Flow[Result]) -> Flow[Result]:
-    resume, answer = flow.send, None
-    while True:
-        try:
-            step = resume(answer)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-        resume = flow.send
-        try:
-            answer = (yield from _carry(step)) if isinstance(step, dict) and _concerned(step) else (yield step)
-        except BaseException as error:
-            resume, answer = flow.throw, error
+def _carry(step: Any) -> Flow[Any]:
+    return (yield from _carry_round(step)) if isinstance(step, dict) and _concerned(step) else (yield step)
 
 
 def _concerned(step: Batches) -> bool:
@@ -47,7 +38,7 @@ def _name(command: Command) -> StampedName | None:
     return name if isinstance(name, StampedName) else None
 
 
-def _carry(step: dict[str, Sequence[Command]]) -> Flow[Replies]:
+def _carry_round(step: dict[str, Sequence[Command]]) -> Flow[Replies]:
     sent = {node: [part for command in commands for part in _sent(command)] for node, commands in step.items()}
     replies = yield type(step)(sent) if isinstance(step, Brief | Urgent) else sent
     answer: dict[str, list[Said]] = {}
