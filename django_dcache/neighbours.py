@@ -1,7 +1,7 @@
 """Who else keeps something on a fleet's nodes: they are looked through before they are emptied (docs/adr/0031)."""
 
 import logging
-from collections.abc import Iterator
+from contextlib import suppress
 
 from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
@@ -18,14 +18,14 @@ log = logging.getLogger("django_dcache")
 _MARK = "\0"
 
 
-def shared_nodes(cache: BaseCache, fleet: Fleet) -> tuple[set[str], set[str]]:
-    """The names of the nodes that may hold what is not made by `cache`, or by another alias on the same fleet; and of
-    those that do not answer. All are looked through within one `timeout`: what takes longer may hold anything."""
+def shared_nodes(fleet: Fleet) -> tuple[set[str], set[str]]:
+    """The names of the nodes that may hold what is not made by this project's aliases on the fleet, and of those that
+    do not answer. All are looked through within one `timeout`: what takes longer may hold anything."""
     shared: set[str] = set()
     silent: set[str] = set()
     if fleet.options.clear_nodes:
         return shared, silent
-    heads = {head(cache), *map(head, _aliases(fleet)), *_written(fleet)}
+    heads = _heads(fleet)
     until = fleet.clock() + fleet.options.timeout
     for name, pool in fleet.transport.pools().items():
         try:
@@ -48,23 +48,13 @@ def shared_nodes(cache: BaseCache, fleet: Fleet) -> tuple[set[str], set[str]]:
     return shared, silent
 
 
-def _aliases(fleet: Fleet) -> Iterator[BaseCache]:
-    """This project's caches on the fleet."""
-    addresses = {node.address for node in fleet.configuration.layout.nodes}
+def _heads(fleet: Fleet) -> set[str]:
+    """What the keys in this fleet begin with that this project makes, also by aliases that this process had before."""
     for alias in settings.CACHES:
-        try:
-            theirs = getattr(caches[alias], "fleet", None)
-        except InvalidCacheBackendError:
-            continue
-        if theirs and not addresses.isdisjoint(node.address for node in theirs.configuration.layout.nodes):
-            yield caches[alias]
-
-
-def _written(fleet: Fleet) -> Iterator[str]:
-    """What the keys begin with that this process has made in this fleet, also for aliases that it has no more."""
-    for other in registry.fleets():
-        if other.configuration.fleet == fleet.configuration.fleet:
-            yield from other.heads
+        with suppress(InvalidCacheBackendError):
+            caches[alias]  # One that was not used yet says now what its keys begin with.
+    name = fleet.configuration.fleet
+    return set().union(*(other.heads for other in registry.fleets() if other.configuration.fleet == name))
 
 
 def head(cache: BaseCache) -> str:

@@ -115,7 +115,7 @@ class Writing(Reading):
 
     def _clear(self, call: Callable[[Callable[[], Any]], Any]) -> Operation:
         """`call`: how the caller calls what waits for nodes."""
-        look = partial(call, partial(shared_nodes, self, self.fleet))
+        look = partial(call, partial(shared_nodes, self.fleet))
         # Some engines can remove every version of this alias's keys, and leave the rest.
         ours = self.key_func is default_key_func and not self.fleet.options.clear_nodes
         beginning = f"{self.key_prefix}:" if ours else ""

@@ -12,13 +12,14 @@ from itertools import takewhile
 from ..errors import InvalidKey
 from ..model import keys
 from ..model.generations import NONE, WHOLE_NODE, Generations
+from ..model.locate import locate_many
 from ..model.stamps import StampedName
 from ..model.topology import Phase, server_of
 from ..model.view import Standing, View
 from ..transport.nodes import Transport
 from ..transport.pool import Pool
 from . import speed
-from .speed import locate, locate_many
+from .speed import locate
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ questions: Callable[[Sequence[bytes], int], bytes] = _hot.questions
 answers: Callable[[bytes, Sequence[str], int, int, hot.Found, list[str]], tuple[int, int]] = _hot.answers
 found: Callable[[bytes, int], tuple[int, int, int] | None] = _hot.found
 locate: Callable[[str], tuple[bytes, int, int] | None] = (compiled or placing).locate
-locate_many = placing.locate_many
 group: Callable[[list[str], Any, bytearray, list[bytes]], Groups | int] | None = compiled and compiled.group
 """Keys by the node that owns each, or the place of the first one whose owner is UNKNOWN."""
 
