@@ -140,12 +140,21 @@ class Report(Question, Protocol):
         """The answer, as far as it makes sense."""
 
 
-class RoundTrip(Question, Protocol):
-    """Stores, reads and deletes a small item."""
+class RoundTrip:
+    """Stores, reads and deletes a small item. `right`: what a node that is well says to the `request`."""
+
+    def __init__(self, request: bytes, right: bytes):
+        self.request, self._right, self._answer = request, right, b""
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True once there are as many as there should be."""
+        self._answer += chunk
+        return len(self._answer) >= len(self._right)
 
     @property
     def complaint(self) -> str:
         """What is wrong with the answer; empty if nothing is."""
+        return "" if self._answer == self._right else repr(self._answer[:100])
 
 
 class BulkItem(NamedTuple):

@@ -7,7 +7,7 @@ from ..interface import Engine
 from . import bulk_fill, exposure, health, hot, protocol
 from .census import Census
 from .greeting import Greeting
-from .health import RoundTrip
+from .health import round_trip
 from .introspection import Listing, Report, item_facts, unsuitable
 
 
@@ -22,7 +22,7 @@ ENGINE = Engine(
     protocol.encode,
     protocol.parser,
     Greeting,
-    Introspection(Report, Listing, item_facts, checks, RoundTrip, unsuitable, bulk_fill),
+    Introspection(Report, Listing, item_facts, checks, round_trip, unsuitable, bulk_fill),
     numbered=True,
     census=Census,
     hot=hot,

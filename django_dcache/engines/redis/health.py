@@ -2,37 +2,22 @@
 
 import re
 from collections.abc import Iterator
-from typing import Literal
 
-from ..inspection import Check, NodeReply
+from ..checks import connections, evictions, memory
+from ..inspection import Check, NodeReply, RoundTrip
 from .greeting import OLDEST, OLDEST_VALKEY
 from .resp import command
 
-FULL_RATIO = 0.95
-"""The part of its memory in use from which on a node counts as full."""
-BUSY_CONNECTIONS_RATIO = 0.9
-"""The part of a node's connections in use from which on a check warns."""
 
-
-class RoundTrip:
-    """Stores, reads and deletes a small item of this wire key."""
-
-    RIGHT = b"+OK\r\n$2\r\nhi\r\n:1\r\n$-1\r\n"
-
-    def __init__(self, key: bytes):
-        asks = (command(b"SET", key, b"hi", b"PX", b"60000"), command(b"GET", key), command(b"DEL", key))
-        self.request = b"".join((*asks, command(b"GET", key)))
-        self._answer = b""
-
-    def feed(self, chunk: bytes) -> bool:
-        """Take the next bytes; True once there are as many as there should be."""
-        self._answer += chunk
-        return len(self._answer) >= len(self.RIGHT)
-
-    @property
-    def complaint(self) -> str:
-        """What is wrong with the answer; empty if nothing is."""
-        return "" if self._answer == self.RIGHT else repr(self._answer[:100])
+def round_trip(key: bytes) -> RoundTrip:
+    """Of an item under this wire key."""
+    asks = (
+        command(b"SET", key, b"hi", b"PX", b"60000"),
+        command(b"GET", key),
+        command(b"DEL", key),
+        command(b"GET", key),
+    )
+    return RoundTrip(b"".join(asks), b"+OK\r\n$2\r\nhi\r\n:1\r\n$-1\r\n")
 
 
 def unsuitable(version: str) -> str:
@@ -59,23 +44,16 @@ def _version(reply: NodeReply) -> Iterator[Check]:
 
 
 def _eviction(reply: NodeReply) -> Iterator[Check]:
-    policy, evicted = reply.statistics.get("maxmemory_policy"), reply.evictions
-    if policy == "noeviction":
+    if reply.statistics.get("maxmemory_policy") == "noeviction":
         fix = "set maxmemory-policy to allkeys-lru: otherwise sets fail once it is full"
         yield Check("evictions", "warn", "it evicts nothing (noeviction)", fix)
-    elif evicted:
-        fix = "give it more memory (maxmemory), or add a node, if the hit ratio suffers"
-        yield Check("evictions", "warn", f"{evicted:,} items evicted since it started", fix)
-    elif evicted == 0:
-        yield Check("evictions", "ok", "none")
+    else:
+        yield from evictions(reply, "give it more memory (maxmemory), or add a node, if the hit ratio suffers")
 
 
 def _memory(reply: NodeReply) -> Iterator[Check]:
-    used, limit = reply.used_bytes, reply.limit_bytes
-    if used is not None and limit:
-        verdict: Literal["ok", "warn"] = "warn" if used / limit > FULL_RATIO else "ok"
-        yield Check("memory", verdict, f"{used / limit:.0%} of {limit // 2**20:,} MiB used")
-    elif used is not None:
+    yield from memory(reply)
+    if reply.used_bytes is not None and not reply.limit_bytes:
         yield Check("memory", "warn", "it takes as much as there is", "set maxmemory")
 
 
@@ -89,11 +67,5 @@ def _persistence(reply: NodeReply) -> Iterator[Check]:
 
 
 def _connections(reply: NodeReply) -> Iterator[Check]:
-    now, limit, refused = reply.connections, reply.number("maxclients"), reply.number("rejected_connections")
-    if now is None or not limit:
-        return
-    if now > BUSY_CONNECTIONS_RATIO * limit or refused:
-        detail = f"{now} of {limit} in use" + (f"; had none left {refused} times" if refused else "")
-        yield Check("connections", "warn", detail, "set a higher maxclients")
-    else:
-        yield Check("connections", "ok", f"{now} of {limit}")
+    limit, refused = reply.number("maxclients"), reply.number("rejected_connections")
+    yield from connections(reply, limit, refused, "set a higher maxclients")

@@ -7,7 +7,7 @@ from typing import Any
 from ...errors import ProtocolViolation
 from ..inspection import Introspection, ItemFacts, NodeReply, NotListed, Raw, word
 from . import bulk_fill
-from .health import RoundTrip, checks, unsuitable
+from .health import checks, round_trip, unsuitable
 from .items import unpack
 from .resp import Error, Reader, command
 
@@ -188,4 +188,4 @@ def item_facts(said: bytes) -> ItemFacts:
     return ItemFacts(int(match[1]), True, int(match[2])) if match else ItemFacts(0, False, 0)
 
 
-INTROSPECTION = Introspection(Report, Listing, item_facts, checks, RoundTrip, unsuitable, bulk_fill)
+INTROSPECTION = Introspection(Report, Listing, item_facts, checks, round_trip, unsuitable, bulk_fill)
