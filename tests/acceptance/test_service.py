@@ -2,15 +2,7 @@
 
 import pytest
 
-from django_dcache.testing import LocalFleet
 from support.command_line import Console
-
-
-@pytest.fixture
-def fleet():
-    """Three nodes."""
-    with LocalFleet(3) as fleet:
-        yield fleet
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Rules that are broken by a wrapper around the real flows."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from django_dcache.commands import Answer, Arithmetic, Command, Get, Store, Token, Value
 from django_dcache.flows import Flow, Learn, Owe, Urgent, lost
 from django_dcache.flows.consensus import bump
 from django_dcache.flows.fill import fill
 from django_dcache.flows.read import Found
+from django_dcache.flows.steps import carried
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.view import Place, Standing, View
 
@@ -16,18 +18,12 @@ from .roles import Flows, Operation
 def altered(flow: Operation, change: Callable[[Command], Command]) -> Operation:
     """`flow` with each of its commands changed."""
 
-    def run(view: View, *arguments: object) -> Flow[object]:
-        steps, answer = flow(view, *arguments), None
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration as stop:
-                return stop.value
-            if isinstance(step, dict):
-                step = type(step)({node: [change(command) for command in batch] for node, batch in step.items()})
-            answer = yield step
+    def carry(step: Any) -> Flow[Any]:
+        if isinstance(step, dict):
+            step = type(step)({node: [change(command) for command in batch] for node, batch in step.items()})
+        return (yield step)
 
-    return run
+    return lambda view, *arguments: carried(flow(view, *arguments), carry)
 
 
 def forget_token(command: Command) -> Command:
@@ -38,19 +34,13 @@ def without_bump(flow: Operation) -> Operation:
     """`flow`, made believe that its bumps succeed."""
 
     def run(view: View, *arguments: object) -> Flow[object]:
-        steps, answer = flow(view, *arguments), None
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration as stop:
-                return stop.value
+        def carry(step: Any) -> Flow[Any]:
             if isinstance(step, Urgent):
                 here = Value(view.state.encode(), token=Token(1, 0))
-                answer = {n: [here if type(c) is Get else Answer.DONE for c in batch] for n, batch in step.items()}
-            elif isinstance(step, Learn | Owe):
-                answer = None
-            else:
-                answer = yield step
+                return {n: [here if type(c) is Get else Answer.DONE for c in batch] for n, batch in step.items()}
+            return None if isinstance(step, Learn | Owe) else (yield step)
+
+        return carried(flow(view, *arguments), carry)
 
     return run
 

@@ -10,17 +10,12 @@ from django_dcache.flows.add_gate import TRIES, WAIT
 from django_dcache.flows.count import count
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
-from support.played_flows import Keepers, Play, name_for, topology, view_of
+from support.played_flows import Keepers, Play, topology, view_of
+from support.small_fleets import K2, MOVER, MOVES, ONE, TWO, K
 
 DONE, MISS, TAKEN = Answer.DONE, Answer.MISS, Answer.NOT_STORED
 OOM = Refused("SERVER_ERROR out of memory storing object")
 ITEM = Item(16, b"new", 60)
-ONE = view_of(topology("abc"))
-TWO = view_of(topology("abc", replicas=2))
-K = name_for(ONE, read=("a",))
-K2 = name_for(TWO, read=("a", "b"))
-MOVES = {phase: view_of(topology("ab", "abc", phase)) for phase in Phase if phase is not Phase.STABLE}
-MOVER = name_for(MOVES[Phase.PREPARE], read=("a",), joining=("c",))
 GATE = Token(9, 1)
 THERE = Value(None, 16)
 
