@@ -60,7 +60,8 @@ class LocalNode(ServerProcess):
     def _metadump(self) -> str:
         with dial(self.endpoint) as connection:  # shutting one side down, as `ask` does, would end the dump
             for _ in range(int(STARTUP / PATIENCE)):
-                connection.sendall(b"lru_crawler metadump all\r\n")
+                # By the hash table: what moves from one list of the LRU to another meanwhile would be missed.
+                connection.sendall(b"lru_crawler metadump hash\r\n")
                 dump = b""
                 while not dump.endswith(b"\r\n"):  # its own lines end in \n alone
                     dump += connection.recv(1 << 16) or _gone(self.address)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from django_dcache.backend import DistributedCache
-from django_dcache.commands import Get, Value
+from django_dcache.commands import Value
+from django_dcache.flows.copies import Copies
 from django_dcache.model import keys as names
 from django_dcache.model.view import View
 from django_dcache.testing import LocalFleet, LocalNode
@@ -69,7 +70,8 @@ class Scene:
 
         def ask(view: View) -> Any:
             working = (node for node in view.state.topology.nodes if self.broken is None or node != self.broken.name)
-            return (yield {node: [Get(name, value=False, ttl=True)] for node in working})
+            copies = Copies(view, name)
+            return (yield {node: [copies.get(node, value=False, ttl=True)] for node in working})
 
         found = [reply for (reply,) in self.cache.fleet.run(ask).values() if isinstance(reply, Value)]
         return [-1 if reply.ttl is None else time.time() + reply.ttl for reply in found]

@@ -48,7 +48,9 @@ def operations(addresses: list[str]) -> Iterator[tuple[str, Callable[[], Any]]]:
 
     # So long that neither a proof of the state nor a slow machine comes in between.
     options = {"freshness": 3600, "timeout": 60, "fleet": "steps"}
-    cache = DistributedCache(addresses, {"OPTIONS": options})
+    # Named, so that each run has the same ring.
+    nodes = [{"name": f"node-{number}", "address": address} for number, address in enumerate(addresses)]
+    cache = DistributedCache(nodes, {"OPTIONS": options})
     cache.set("hit", VALUE)
     cache.set("number", 1)
     cache.set_many(TEN)

@@ -85,8 +85,8 @@ def test_counters(site):
         site.dump()
         site.empty()
         site.load()
+        cache.fleet.close()  # The nodes have closed its connections: a count over one may be lost.
         assert (cache.incr("up"), cache.incr("below", 3), cache.get("text")) == (42, 2, "é")
-        cache.close()
 
 
 def test_prefix(site):
