@@ -93,6 +93,7 @@ class Knowledge:
         if proven:
             # Only here: a process that bumps all the time has a proof all the time, and must look at its nodes too.
             self._renew(self.view.proven_at + self.options.freshness / 2, True)
+            self.transport.awaited = frozenset()
             self.reports.proven()
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
@@ -100,8 +101,9 @@ class Knowledge:
         pause = max(self.options.freshness / 2, 2 * self.options.timeout)
         self._renew(began + pause if self.view.epoch else self.clock() + self.options.timeout / 5, False)
         self.counters["unproven"] += 1
+        keepers = self.transport.awaited = self.view.state.topology.all_keepers
         if self.counters["unproven"] == 1 or not self.proven:
-            keepers, failures = self.view.state.topology.all_keepers, self.transport.failures()
+            failures = self.transport.failures()
             self.reports.unproven(self.view.epoch, {k: failures[k].cause for k in keepers & failures.keys()})
 
     def look(self) -> Flow[None]:

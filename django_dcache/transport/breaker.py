@@ -9,8 +9,9 @@ from time import monotonic
 FAILURES = 3
 FIRST_PROBE, LAST_PROBE = 0.5, 8.0
 """Seconds until the first probe of a node that went down, and the most that later ones are apart."""
-LAST_PROBE_OF_ALL = 2.0
-"""The same while no node answers: that is the network of this process, more likely, and to ask costs nothing else."""
+LAST_PROBE_AWAITED = 1.0
+"""The same while no node answers (that is the network of this process, more likely), and for a keeper without which
+nothing can be proven: all calls are in vain until it is back, so that to ask costs nothing else."""
 
 
 class State(StrEnum):
@@ -27,10 +28,11 @@ class Breaker:
         clock: Callable[[], float] = monotonic,
         chance: Callable[[], float] = random.random,
         siblings: Callable[[], Iterable["Breaker"]] = tuple,
+        awaited: Callable[[], bool] = bool,
     ):
-        """`siblings`: those of all nodes that this process speaks to."""
+        """`siblings`: those of all nodes that this process speaks to. `awaited`: whether nothing works without it."""
         self.state, self.since = State.UP, clock()
-        self.clock, self._chance, self._siblings = clock, chance, siblings
+        self.clock, self._chance, self._siblings, self._awaited = clock, chance, siblings, awaited
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
         self._down_since: float | None = None
         """When it went down, until it is up again: it may be suspect in between, and go down once more."""
@@ -111,6 +113,6 @@ class Breaker:
     def _next_pause(self) -> float:
         # Processes that saw the node fail together must not probe it together.
         states = {breaker.state for breaker in self._siblings()}
-        most = LAST_PROBE_OF_ALL if states == {State.DOWN} else LAST_PROBE
+        most = LAST_PROBE_AWAITED if states == {State.DOWN} or self._awaited() else LAST_PROBE
         pause, self._pause = min(self._pause, most), min(self._pause * 2, LAST_PROBE)
         return pause * (0.75 + self._chance() / 2)

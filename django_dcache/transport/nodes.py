@@ -20,6 +20,8 @@ class Transport:
     ):
         self.limits, self.clock, self._observer = limits, clock, observer
         self._pools: dict[str, Pool] = {}
+        self.awaited: frozenset[str] = frozenset()
+        """The nodes without which nothing can be proven now."""
 
     def serve(self, nodes: Mapping[str, Node]) -> None:
         """Speak to these nodes from now on. Connections of others are closed; one assignment swaps the set."""
@@ -28,14 +30,18 @@ class Transport:
             known = self._pools.get(name)
             # Weight, zone and state may change under a connection; another address is another process.
             same = known is not None and known.node.address == node.address
-            pools[name] = known if known and same else Pool(node, self.limits, self._breaker(), self._observer)
+            pools[name] = known if known and same else Pool(node, self.limits, self._breaker(name), self._observer)
         gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
         self._pools = pools
         for pool in gone:
             pool.clear()
 
-    def _breaker(self) -> Breaker:
-        return Breaker(self.clock, siblings=lambda: [pool.breaker for pool in self._pools.values()])
+    def _breaker(self, name: str) -> Breaker:
+        return Breaker(
+            self.clock,
+            siblings=lambda: [pool.breaker for pool in self._pools.values()],
+            awaited=lambda: name in self.awaited,
+        )
 
     def pool(self, name: str) -> Pool | None:
         """The one of the node that is spoken to under this name."""

@@ -57,6 +57,20 @@ def test_a_failed_proof():
     assert fleet.counters["unproven"] == 2
 
 
+def test_keepers_are_awaited():
+    """While nothing can be proven the keepers are awaited, and probed soon; after a proof they are not."""
+    silences, answer = [], keeper(lambda: fleet.view.state, [])
+    fleet = make_fleet(lambda command, number: None if silences else answer(command, number))
+    silences.append(True)
+    fleet.clock.advance(HALF)
+    fleet.run(fetch, [K])
+    assert fleet.transport.awaited == fleet.view.state.topology.all_keepers
+    silences.clear()
+    fleet.clock.advance(2 * HALF)
+    fleet.run(fetch, [K])
+    assert fleet.proven and not fleet.transport.awaited
+
+
 def test_a_failed_proof_is_logged(caplog):
     """A log line says that the fleet state could not be proven, and what is done instead."""
     fleet = make_fleet(silent, proven=False)

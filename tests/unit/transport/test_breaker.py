@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from django_dcache.testing import ManualClock
-from django_dcache.transport.breaker import FAILURES, FIRST_PROBE, LAST_PROBE, LAST_PROBE_OF_ALL, Breaker, State
+from django_dcache.transport.breaker import FAILURES, FIRST_PROBE, LAST_PROBE, LAST_PROBE_AWAITED, Breaker, State
 
 
 @pytest.fixture
@@ -161,19 +161,31 @@ def test_the_process_was_cut_off(clock):
     assert second.admits() and not second.admits()
 
 
-@pytest.mark.parametrize(("nodes_down", "most"), [(1, LAST_PROBE), (2, LAST_PROBE_OF_ALL)])
+def after_many_probes(clock, breaker):
+    """Seconds between two probes of a node that has been down for long."""
+    for _ in range(9):
+        clock.advance(LAST_PROBE)
+        assert breaker.admits()
+    before = clock.now
+    while not breaker.admits():
+        clock.advance(0.125)
+    return clock.now - before
+
+
+@pytest.mark.parametrize(("nodes_down", "most"), [(1, LAST_PROBE), (2, LAST_PROBE_AWAITED)])
 def test_no_node_answers(clock, nodes_down, most):
-    """While no node answers at all, probes are two seconds apart at most."""
+    """While no node answers at all, probes are one second apart at most."""
     breakers = two_breakers(clock)
     for breaker in breakers[:nodes_down]:
         fail(breaker)
-    for _ in range(9):
-        clock.advance(LAST_PROBE)
-        assert breakers[0].admits()
-    clock.advance(most - 0.125)
-    assert not breakers[0].admits()
-    clock.advance(0.125)
-    assert breakers[0].admits()
+    assert after_many_probes(clock, breakers[0]) == most
+
+
+def test_a_keeper_that_is_awaited(clock):
+    """A node without which nothing can be proven is probed as often, however well the others are."""
+    breaker = Breaker(clock, lambda: 0.5, awaited=lambda: True)
+    fail(breaker)
+    assert after_many_probes(clock, breaker) == LAST_PROBE_AWAITED
 
 
 def test_since(breaker, clock):
