@@ -1,6 +1,7 @@
 """Where keys are and whom to ask, worked out once for each point of the ring and never for a key.
 
-A key is placed by arithmetic: its name, a digest, a search among the points. A million keys take no memory.
+A key is placed by arithmetic: its name, a digest, a look at its part of the ring. A million keys take no memory. The
+few that were asked for last are remembered, for a site asks for what is hot again and again (docs/adr/0034).
 """
 
 from bisect import bisect_left
@@ -60,6 +61,8 @@ Group = tuple[CopyPlan, list[bytes], list[str]]
 """What one node is asked: wire keys, and the made keys they are of."""
 PARTS = 8
 """Of the ring, at least, for each of its points."""
+RECENT_KEYS = 1024
+"""Remembered with their places, at most; then all are forgotten, which takes less time than to choose."""
 NOWHERE = Plan((), False, False, (), None, frozenset())
 """Of a key that needs the flow."""
 
@@ -77,6 +80,8 @@ class Plans:
             if view.standing(node, slot) is not Standing.OPEN:
                 self._exceptions[node].add(slot)
         self._copy: dict[str, CopyPlan] = {}
+        self.recent: dict[str, Placed] = {}
+        """Places that were asked for a moment ago."""
         self.single = all(layout.replicas == 1 for layout in view.state.topology.layouts)
         """Every key has one copy."""
         self.stable = view.state.topology.phase is Phase.STABLE
@@ -93,21 +98,37 @@ class Plans:
 
     def place(self, made_key: str) -> Placed:
         """(name, slot, plan) of a key. One that is not legal needs the flow, too, which says why."""
+        return self.recent.get(made_key) or self._place(made_key)
+
+    def _place(self, made_key: str) -> Placed:
         located = None if self._uncommon_keys else locate(made_key)
         if located is None:
-            return self._place_uncommon(made_key)
-        name, point, slot = located
-        plan = self._parts[point >> self._shift] or self._plan(point)
-        return name, slot, NOWHERE if slot in plan.exceptions else plan
+            placed = self._place_uncommon(made_key)
+        else:
+            name, point, slot = located
+            plan = self._parts[point >> self._shift] or self._plan(point)
+            placed = name, slot, NOWHERE if slot in plan.exceptions else plan
+        self._remember(((made_key, placed),))
+        return placed
+
+    def _remember(self, places: Iterable[tuple[str, Placed]]) -> None:
+        if len(self.recent) >= RECENT_KEYS:
+            self.recent.clear()
+        self.recent.update(places)
 
     def place_many(self, made_keys: Collection[str]) -> list[Placed]:
         """The same for each."""
+        recent = [*filter(None, map(self.recent.get, made_keys))]
+        if len(recent) == len(made_keys):
+            return recent
         located = None if self._uncommon_keys else locate_many(made_keys)
         if located is None:
             return list(map(self.place, made_keys))
         parts, shift = self._parts, self._shift
         plans = [(name, slot, parts[point >> shift] or self._plan(point)) for name, point, slot in located]
-        return [(name, slot, NOWHERE if slot in plan.exceptions else plan) for name, slot, plan in plans]
+        placed = [(name, slot, NOWHERE if slot in plan.exceptions else plan) for name, slot, plan in plans]
+        self._remember(zip(made_keys, placed, strict=True))
+        return placed
 
     def _plan(self, point: int) -> Plan:
         """That of the keys at this point."""

@@ -5,6 +5,7 @@ import pytest
 from django_dcache.conf import parse
 from django_dcache.model.keys import position
 from django_dcache.runtime.fleet import Fleet
+from django_dcache.runtime.plans import RECENT_KEYS
 
 ADDRESSES = ["10.0.0.1:11211", "10.0.0.2:11211", "10.0.0.3:11211"]
 
@@ -19,3 +20,15 @@ def test_a_key_has_the_plan_of_its_point(nodes):
         alone = [fleet.plans.place(key) for key in made_keys]
         assert [tuple(copy.node for copy in plan.write) for _, _, plan in alone] == expected
         assert fleet.plans.place_many(made_keys) == alone
+
+
+@pytest.mark.parametrize("options", [{}, {"hash_tags": True}])
+def test_what_is_remembered(options):
+    """A key that was asked for before has the place it had; however many are asked for, a thousand are remembered."""
+    fleet = Fleet(parse("default", ADDRESSES, options))
+    for start in range(0, 3 * RECENT_KEYS, 100):
+        made_keys = [f"a:1:{{{number}}}" for number in range(start, start + 100)]
+        alone = [fleet.plans.place(key) for key in made_keys[::-1]][::-1]
+        assert fleet.plans.place_many(made_keys) == alone
+        assert [fleet.plans.place(key) for key in made_keys] == alone
+        assert len(fleet.plans.recent) <= RECENT_KEYS + 100
