@@ -1,4 +1,4 @@
-"""The tables in Django's admin, to be looked at. Changing them would change no fleet."""
+"""Django's admin: the dashboard, and the tables, to be looked at. Changing those would change no fleet."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +8,12 @@ from django.db.models import Count, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.http import HttpRequest
 
+from .dashboard.site import FleetAdmin
 from .formatting import count, share
 from .invalidation.redaction import shown
-from .models import Acknowledgement, Event, Invalidation, Job, NodeSample, Step, TopologyChange
+from .models import Acknowledgement, Event, Fleet, Invalidation, Job, NodeSample, Step, TopologyChange
+
+admin.site.register(Fleet, FleetAdmin)
 
 SHOWN = 100
 """How many steps, and lines of its journal, the page of a job shows: the last ones."""

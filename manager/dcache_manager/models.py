@@ -7,6 +7,22 @@ fleet state; these tables make it visible, and carry invalidations from region t
 from django.db import models
 
 
+class Fleet(models.Model):
+    """No table: the dashboard's place in the admin, its permissions, and what its audit rows are about (by alias)."""
+
+    class Meta:
+        managed = False
+        default_permissions = ["view"]
+        permissions = [
+            ("view_key", "Can look at keys of a fleet"),
+            ("start_job", "Can start a resize of a fleet"),
+            ("pause_job", "Can pause a job of a fleet"),
+            ("resume_job", "Can resume a job of a fleet"),
+            ("cancel_job", "Can cancel a job of a fleet"),
+            ("retry_job", "Can retry a job of a fleet"),
+        ]
+
+
 class Job(models.Model):
     """One run of something that takes its time, from its beginning to its end."""
 

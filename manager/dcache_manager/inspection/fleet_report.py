@@ -212,6 +212,12 @@ def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: b
     return FleetReport(target.alias, configuration, topology, reports, held, left_alone)
 
 
+def look_closely(target: Target, seconds: float) -> FleetReport:
+    """`look`, also for the conductor and its report where keys are moving: all within `seconds`. Raises as `look`."""
+    seen = look(target, seconds / 2)
+    return look(target, seconds / 2, resize=True) if seen.topology.target else seen
+
+
 def _moment(seconds: float) -> str | None:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

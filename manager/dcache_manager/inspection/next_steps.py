@@ -1,5 +1,7 @@
 """What an operator should do now, by what a look at the fleet found."""
 
+from django_dcache.model.topology import Node
+
 from .fleet_report import FleetReport
 
 
@@ -8,21 +10,26 @@ def next_steps(seen: FleetReport) -> list[str]:
     steps = [] if seen.planted else ["No node knows this fleet: no process has used it yet, or -c names another one."]
     if seen.planted and not seen.proven:
         steps.append("No majority of the keepers holds this epoch: bring the silent ones back; `doctor` names them.")
-    for node in seen.topology.nodes.values():
-        state, failure = seen.standing(node), seen.of(node).failure
-        if state == "down":
-            steps.append(f"{node.name} is down ({failure.cause if failure else 'silent'}): {missing(seen)}.")
-        elif state == "suspect":
-            steps.append(f"{node.name} answers in part: look at its load, then at `doctor`.")
-        elif state == "out" and failure:
-            steps.append(f"{node.name} is out and silent: start it; the processes take it back, or `node up` does.")
-        elif state == "out":
-            steps.append(f"{node.name} is out and answers: the processes take it back, or `node up {node.name}` does.")
+    steps += filter(None, (next_step(seen, node) for node in seen.topology.nodes.values()))
     if seen.topology.target:
         by = f"led by {seen.conductor}: `rebalance watch` shows it" if seen.conductor else ""
         interrupted = "interrupted: `rebalance resume` finishes it, `rebalance cancel` goes back"
         steps.append(f"A resize is in phase {seen.topology.phase}, {by or interrupted}.")
     return steps
+
+
+def next_step(seen: FleetReport, node: Node) -> str:
+    """What to do about one node; empty if nothing."""
+    state, failure = seen.standing(node), seen.of(node).failure
+    if state == "down":
+        return f"{node.name} is down ({failure.cause if failure else 'silent'}): {missing(seen)}."
+    if state == "suspect":
+        return f"{node.name} answers in part: look at its load, then at `doctor`."
+    if state == "out" and failure:
+        return f"{node.name} is out and silent: start it; the processes take it back, or `node up` does."
+    if state == "out":
+        return f"{node.name} is out and answers: the processes take it back, or `node up {node.name}` does."
+    return ""
 
 
 def missing(seen: FleetReport) -> str:

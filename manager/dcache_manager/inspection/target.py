@@ -82,11 +82,16 @@ def of_alias(alias: str | None = None) -> Target:
     return Target(alias, configuration, configuration.layout, cache.make_key)
 
 
-def _only_alias() -> str:
-    """ "default" if it has a fleet, else the one alias that has."""
-    ours = [
+def aliases() -> list[str]:
+    """The cache aliases of this project that have a fleet. Raises ImportError for a BACKEND that can't be imported."""
+    return [
         alias
         for alias, entry in settings.CACHES.items()
         if issubclass(import_string(entry["BACKEND"]), DistributedCache)
     ]
+
+
+def _only_alias() -> str:
+    """ "default" if it has a fleet, else the one alias that has."""
+    ours = aliases()
     return ours[0] if len(ours) == 1 else "default"

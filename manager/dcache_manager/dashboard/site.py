@@ -1,0 +1,82 @@
+"""The dashboard's place in Django's admin: which page lies where, and which permission opens it."""
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from django_dcache.errors import ConfigurationError
+
+from ..inspection.target import Target, aliases, of_alias
+from . import overview
+
+Page = Callable[[HttpRequest, Target], dict[str, Any]]
+"""Makes what a template of its own name shows."""
+
+TABS = {"overview": ("Overview", "change")}
+"""By page: what its tab says, and the end of its address's name."""
+
+
+class FleetAdmin(admin.ModelAdmin):
+    """Pages instead of a table. `view_fleet` opens all of them but keys."""
+
+    def has_add_permission(self, *arguments: Any) -> bool:
+        return False
+
+    has_change_permission = has_delete_permission = has_add_permission
+
+    def get_urls(self) -> list[URLPattern]:
+        def at(where: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
+            return path(where, self.admin_site.admin_view(view), name=f"dcache_manager_fleet_{name}")
+
+        return [
+            at("", self._index, "changelist"),
+            at("<str:alias>/", self._page(overview.page), "change"),
+        ]
+
+    def _index(self, request: HttpRequest) -> HttpResponse:
+        """The one fleet, or a choice."""
+        require(request, "view_fleet")
+        found = aliases()
+        if len(found) == 1:
+            return HttpResponseRedirect(reverse("admin:dcache_manager_fleet_change", args=found))
+        return self._render(request, "fleets", {"title": "Fleets", "aliases": found})
+
+    def _page(self, page: Page, permission: str = "view_fleet") -> Callable[..., HttpResponse]:
+        name = page.__module__.rpartition(".")[2]
+
+        def view(request: HttpRequest, alias: str) -> HttpResponse:
+            require(request, permission)
+            context = page(request, target_of(alias))
+            tabs = [
+                (text, reverse(f"admin:dcache_manager_fleet_{end}", args=[alias]), name == tab)
+                for tab, (text, end) in TABS.items()
+            ]
+            return self._render(request, name, context | {"alias": alias, "title": f"Fleet {alias}", "tabs": tabs})
+
+        return update_wrapper(view, page)
+
+    def _render(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+        everywhere = self.admin_site.each_context(request) | {"opts": self.opts}
+        return TemplateResponse(request, f"dcache_manager/{name}.html", everywhere | context)
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Raises PermissionDenied."""
+    if not request.user.has_perm(f"dcache_manager.{permission}"):
+        raise PermissionDenied
+
+
+def target_of(alias: str) -> Target:
+    """Raises Http404."""
+    try:
+        if alias in aliases():
+            return of_alias(alias)
+    except (ConfigurationError, ImproperlyConfigured, ImportError) as error:
+        raise Http404(str(error)) from error
+    raise Http404(f"no cache alias {alias!r} has a fleet")
