@@ -21,7 +21,8 @@ class Token(NamedTuple):
 class Get(NamedTuple):
     """Read. With `lease`, a miss leaves a stub behind and the first asker gets the right to fill it.
 
-    With `peek` the node does not count it as a use of the item.
+    With `peek` the node does not count it as a use of the item. With `uncounted`, for an item that never expires, the
+    node does not count it among its clients' hits, if its engine can tell them apart.
     """
 
     name: bytes
@@ -31,6 +32,7 @@ class Get(NamedTuple):
     token: bool = False
     lease: bool = False
     peek: bool = False
+    uncounted: bool = False
 
 
 class Store(NamedTuple):

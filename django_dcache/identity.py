@@ -46,6 +46,16 @@ def owner(location: Any, options: Mapping[str, Any]) -> Owner:
     return Owner(_marks(OWNER, "", secrets), _marks(PLACE, place, secrets), users, names)
 
 
+def site_marks() -> tuple[str, ...]:
+    """What tells this site from others on the same machine, made with each secret of the project, the present one
+    first; none without a SECRET_KEY."""
+    try:
+        secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    except ImproperlyConfigured:
+        return ()
+    return _marks("", _user(settings.CACHES.values()), secrets)
+
+
 def _marks(kind: str, text: str, secrets: Iterable[str]) -> tuple[str, ...]:
     """What stands for `text` in the state, and tells a reader of it nothing else."""
     return tuple(kind + salted_hmac("django_dcache.owner", text, secret=key).hexdigest()[:16] for key in secrets)

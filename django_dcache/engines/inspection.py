@@ -205,7 +205,7 @@ class Introspection:
     """What the manager asks of an engine."""
 
     report: Callable[[Sequence[bytes]], Report]
-    """From the wire keys of documents that are to be fetched as well."""
+    """From the wire keys of documents that are to be fetched as well, the first of which never expires."""
     listing: Callable[[], Listing]
     facts: Callable[[bytes], ItemFacts]
     """What a listing says of one item; zeros if it can't be read."""

@@ -3,11 +3,27 @@
 Each docstring is the exception's message when none is given.
 """
 
-from django_dcache.errors import DCacheError
+from django_dcache.errors import ConfigurationError, DCacheError, InvalidTopology
 
 
 class NothingReachable(DCacheError):
     """No node of this fleet can be reached; start them, or correct LOCATION or --nodes."""
+
+
+class NoProject(ConfigurationError):
+    """This needs a Django project; give --settings MODULE."""
+
+
+class NotFound(ConfigurationError):
+    """There is nothing by this name; nothing was changed."""
+
+
+class NoSuchNode(InvalidTopology):
+    """The fleet has no node by this name or address; nothing was changed."""
+
+
+class NotPossible(ConfigurationError):
+    """This can't be done; nothing was changed."""
 
 
 class NotConfirmed(DCacheError):

@@ -39,5 +39,11 @@ def age(moment: str) -> str:
     return span((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
 
 
+def clock(moment: str) -> str:
+    """The local time of an ISO 8601 moment; with its date, unless that is today's."""
+    then = datetime.fromisoformat(moment).astimezone()
+    return f"{then:%H:%M:%S}" if then.date() == datetime.now().astimezone().date() else f"{then:%Y-%m-%d %H:%M}"
+
+
 def names(values: Sequence[str]) -> str:
     return ", ".join(values)

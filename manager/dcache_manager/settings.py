@@ -5,7 +5,6 @@
 A region is one fleet with its sites and workers. Without DCACHE nothing is logged, and no other region is told.
 """
 
-import difflib
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,8 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from django_dcache.errors import ConfigurationError
+
+from .spelling import meant
 
 _known = ("REGION", "REGIONS")
 _legal = re.compile(r"[A-Za-z0-9_-]{1,60}").fullmatch
@@ -50,9 +51,7 @@ def parse(entry: Any) -> Regions | None:
         raise ConfigurationError(f"DCACHE is {type(entry).__name__}, want a dict")
     for name in entry:
         if name not in _known:
-            close = difflib.get_close_matches(str(name).upper(), _known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(_known)}"
-            raise ConfigurationError(f"DCACHE has no {name!r}; {hint}")
+            raise ConfigurationError(f"DCACHE has no {name!r}; {meant(str(name).upper(), _known)}")
     if "REGION" not in entry:
         raise ConfigurationError("DCACHE has no REGION: the one this process runs in")
     here, everywhere = entry["REGION"], entry.get("REGIONS", [entry["REGION"]])

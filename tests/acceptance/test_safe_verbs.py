@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from dcache_manager.cli.options import Choices
-from support.command_line import read_until
+from support.command_line import Console, read_until
 
 
 def test_an_empty_prefix_asks(console):
@@ -30,6 +30,59 @@ def test_a_slip_of_the_pen(bare):
     assert "Did you mean 'status'" in bare.streams("statsu", code=2)[1]
     assert "'rebalance'" in bare.streams("rebalace", "plan", code=2)[1]
     assert "'resume'" in bare.streams("rebalance", "resum", code=2)[1]
+
+
+SLIPS = [
+    (["status", "-c", "fleeet"], "no alias 'fleeet' in CACHES; did you mean 'fleet'? There are default, fleet"),
+    (["node", "down", "nod"], "no node by this name or address; nothing was changed: 'nod'; there are 127.0.0.1:"),
+    (["node", "drain", "127.0.0.1:1"], "did you mean '127.0.0.1:"),
+    (["jobs", "show", "xyz"], "no job 'xyz'; `jobs list` shows"),
+    (["warm", "dump", "no/such/folder/hot"], "hot.part can't be written: No such file or directory"),
+    (["status", "--nodes", "a b"], "--nodes: 'a b' is no address"),
+    (["invalidate", "key", "k", "--nodes", "127.0.0.1:1"], "the one in the project's LOCATION"),
+    (["warm", "dump", "hot", "--max-rat", "3"], "Did you mean '--max-rate'?"),
+]
+
+
+@pytest.mark.parametrize(("command", "words"), SLIPS, ids=lambda given: " ".join(given) if type(given) is list else "")
+def test_what_was_wrong(console, command, words):
+    """An error says what was wrong with the command line, and what to write instead."""
+    _, said = console.streams(*command, code=2)
+    assert words in said and "topology document" not in said
+
+
+def test_settings_that_raise(console):
+    """What the project's own settings raise is told with their line, and not as a bare KeyError."""
+    (console.folder / "broken.py").write_text("import os\nNODES = os.environ['NO_SUCH_VARIABLE']\n")
+    _, said = console.streams("status", "--settings", "broken", code=2)
+    assert "settings 'broken' can't be loaded: KeyError: 'NO_SUCH_VARIABLE'" in said and "broken.py, line 2" in said
+
+
+def test_why_no_node_is_reached(bare):
+    """A fleet of which no node answers is named node by node, with the cause of each."""
+    _, said = bare.streams("status", "--nodes", "127.0.0.1:1,no-such-host.invalid", code=4)
+    assert "127.0.0.1:1 (nothing listens there)" in said and "no-such-host.invalid:11211 (" in said
+
+
+def test_invalidating_without_our_tables(fleet, tmp_path):
+    """Keys, a prefix and everything can be invalidated by a project that has not installed the manager."""
+    console = Console(tmp_path, fleet.addresses)
+    text = (tmp_path / "project.py").read_text()
+    (tmp_path / "project.py").write_text(text.replace('["dcache_manager"]', "[]"))
+    console.cache("cache.set_many({f'book:{n}': n for n in range(7)} | {'page': 1, 'rest': 2})")
+    assert console.ask("invalidate", "key", "page")["items"][0]["keys"] == 1
+    assert console.ask("invalidate", "prefix", "book:")["items"][0]["keys"] == 7
+    assert console.cache("print(cache.get_many(['book:1', 'page', 'rest']))") == "{'rest': 2}\n"
+
+
+def test_jobs_say_what(console, fleet):
+    """Each job is listed with its kind, the time, and what it changes."""
+    joining = fleet.add().address
+    console.run("node", "add", joining, "--yes")
+    (job,) = console.ask("jobs", "list")["items"]
+    assert (job["kind"], job["what"]) == ("rebalance", f"add {joining} ({joining}, weight 1)")
+    headings, row = console.run("jobs", "list").splitlines()
+    assert headings.split()[:4] == ["JOB", "KIND", "AT", "AGE"] and f"add {joining}" in row
 
 
 def test_local_up_for_a_shell(bare):

@@ -57,12 +57,14 @@ def exptime(ttl: float | None, now: float) -> int:
     return -int(-(now + ttl) // 1) if ttl <= 2**31 - 1 - now else 0
 
 
-def _get(value: bool, ttl: bool, token: bool, lease: bool, peek: bool) -> bytes:
+def _get(value: bool, ttl: bool, token: bool, lease: bool, peek: bool, uncounted: bool) -> bytes:
     wants = [b"v" if value else b"s", b"t" * ttl, b"c" * (token or lease), b"N%d" % LEASE_SECONDS * lease, b"u" * peek]
+    # "Never expires", said once more, is a touch to memcached, and no hit.
+    wants.append(b"T0" * uncounted)
     return b"mg %b " + b" ".join(filter(None, [*wants, b"f O%d"])) + b"\r\n"
 
 
-_gets = {wants: _get(*wants) for wants in product((False, True), repeat=5)}
+_gets = {wants: _get(*wants) for wants in product((False, True), repeat=6)}
 
 
 def encode(commands: Sequence[Command], first: int, now: float) -> bytes:

@@ -15,7 +15,7 @@ class Exit(IntEnum):
     USAGE = 2, "the command line or the configuration can't be used; nothing was changed"
     PARTIAL = 3, "done in part, or the fleet is degraded"
     UNREACHABLE = 4, "no node of the fleet can be reached"
-    CONFLICT = 5, "another conductor is at work, or the fleet has moved on to another epoch"
+    CONFLICT = 5, "another conductor or dump is at work, or the fleet has moved on to another epoch"
     REFUSED = 6, "not confirmed; nothing was changed"
     CHANGES = 10, "the plan has changes (only with --exit-code)"
     TIMED_OUT = 124, "stopped waiting; the job continues"

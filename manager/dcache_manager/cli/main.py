@@ -106,7 +106,8 @@ def run(arguments: Sequence[str] | None = None, prog_name: str = "dcache-admin")
 
 def _tell(error: Exception, choices: Choices) -> None:
     if choices.verbose:
-        traceback.print_exception(error)
+        for line in traceback.format_exception(error):
+            click.echo("\n".join(map(printable, line.splitlines())), err=True)
     expected = isinstance(error, DCacheError)
     message = str(error) if expected else f"{type(error).__name__}: {error} (-v shows where)"
     click.echo(f"Error: {printable(message)}", err=True)

@@ -5,7 +5,7 @@ Imports nothing but click: help and completion must wait for neither Django nor 
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -37,6 +37,8 @@ class Choices:
     yes: bool = False
     quiet: bool = False
     verbose: int = 0
+    typed: set[str] = field(default_factory=set)
+    """The names of those that are on the command line, and not from the environment."""
     arguments: Sequence[str] = ()
     """The whole command line, to start it again in the background."""
 
@@ -130,9 +132,12 @@ def global_options(root: bool) -> list[click.Option]:
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     choices = context.find_root().ensure_object(Choices)
-    given = context.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
-    if given and parameter.name:
-        setattr(choices, parameter.name, value)
+    source = context.get_parameter_source(parameter.name or "")
+    if source is ParameterSource.DEFAULT or not parameter.name:
+        return
+    setattr(choices, parameter.name, value)
+    if source is ParameterSource.COMMANDLINE:
+        choices.typed.add(parameter.name)
 
 
 class Verb(click.Command):

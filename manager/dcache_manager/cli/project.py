@@ -3,11 +3,14 @@
 import logging
 import os
 import sys
+import traceback
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 from django_dcache.errors import ConfigurationError
 
+from ..errors import NoProject, NotPossible
+from ..formatting import printable
 from .options import Choices
 
 if TYPE_CHECKING:
@@ -40,23 +43,39 @@ def find(choices: Choices) -> "Target":
         # After the project, which may have configured its own logging.
         level = logging.INFO if choices.verbose == 1 else logging.DEBUG
         logging.basicConfig(level=level, stream=sys.stderr, force=True)
+        logging.root.handlers[0].setFormatter(_PrintableFormatter(logging.BASIC_FORMAT))
+    return target
+
+
+class _PrintableFormatter(logging.Formatter):
+    """What a node or a job said may hold what moves a cursor: that is shown, not done."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).splitlines()))
+
+
+def find_in_project(choices: Choices) -> "Target":
+    """As `find`, for what works on the fleet in LOCATION alone. Raises ConfigurationError."""
+    if "nodes" in choices.typed:
+        raise NotPossible("--nodes names the nodes of a fleet, and this works on the one in the project's LOCATION")
+    target = find(choices)
+    target.require_project()
     return target
 
 
 def find_installed(choices: Choices) -> "Target":
     """As `find`, in a project with dcache_manager, whose models can be imported then. Raises ConfigurationError."""
-    target = find(choices)
+    target = find_in_project(choices)
     from django.apps import apps  # Late, as above.
 
     if target.wanted is None or not apps.is_installed("dcache_manager"):
-        raise ConfigurationError("this needs --settings of a project with dcache_manager in INSTALLED_APPS")
+        raise NoProject("with dcache_manager in its INSTALLED_APPS")
     return target
 
 
 def set_up(settings: str, pythonpath: str | None) -> None:
     """Django, with the project's settings. Raises ConfigurationError."""
     import django  # Late, as above.
-    from django.core.exceptions import ImproperlyConfigured
 
     for place in (os.getcwd(), pythonpath):
         if place and place not in sys.path:
@@ -66,5 +85,13 @@ def set_up(settings: str, pythonpath: str | None) -> None:
         # What a project prints or logs to stdout must not get into the answer.
         with redirect_stdout(sys.stderr):
             django.setup()
-    except (ImportError, ImproperlyConfigured) as error:
-        raise ConfigurationError(f"settings {settings!r}: {error}") from error
+    except Exception as error:  # Whatever the project's own code raises.
+        raise ConfigurationError(f"settings {settings!r} can't be loaded: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, and in which line of the project's."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    if isinstance(error, ModuleNotFoundError) or not frames:
+        return str(error)
+    return f"{type(error).__name__}: {error} ({frames[-1].filename}, line {frames[-1].lineno})"

@@ -205,7 +205,8 @@ def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: b
     reports = survey([*configuration.layout.nodes, *also], wanted, limits(configuration), seconds, more)
     topology = newest.topology
     if not any(reports[node.address].reply.answered for node in topology.nodes.values()):
-        raise NothingReachable(", ".join(node.address for node in topology.nodes.values()))
+        causes = {node.address: reports[node.address].failure for node in topology.nodes.values()}
+        raise NothingReachable(", ".join(f"{at} ({why.cause if why else 'silent'})" for at, why in causes.items()))
     nodes = topology.nodes.items()
     held = {name: states[node.address] for name, node in nodes if node.address in states}
     left_alone = {name: refused[node.address] for name, node in nodes if node.address in refused}

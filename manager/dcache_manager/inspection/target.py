@@ -16,6 +16,9 @@ from django_dcache.location import parse_nodes
 from django_dcache.model.topology import Layout
 from django_dcache.runtime.fleet import Fleet
 
+from ..errors import NoProject, NotFound
+from ..spelling import meant
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -37,7 +40,7 @@ class Target:
     def require_project(self) -> None:
         """Raises ConfigurationError without one: how long each process may take to learn of an epoch is in OPTIONS."""
         if self.wanted is None:
-            raise ConfigurationError("changing a fleet needs the project's OPTIONS; give --settings MODULE")
+            raise NoProject("its OPTIONS say how this is done")
 
     @contextmanager
     def connected(self) -> Iterator[Fleet]:
@@ -54,7 +57,7 @@ class Target:
         try:
             layout = replace(self.configuration.layout, nodes=tuple(parse_nodes(nodes)))
         except InvalidTopology as error:
-            raise ConfigurationError(f"--nodes: {error}") from None
+            raise ConfigurationError(f"--nodes: {error.detail}") from None
         return replace(self, configuration=replace(self.configuration, layout=layout))
 
 
@@ -70,6 +73,8 @@ def of_alias(alias: str | None = None) -> Target:
     """
     try:
         alias = alias or _only_alias()
+        if alias not in settings.CACHES:
+            raise NotFound(f"no alias {alias!r} in CACHES; {meant(alias, settings.CACHES)}")
         cache = caches[alias]
         if not isinstance(cache, DistributedCache):
             ours = f"{DistributedCache.__module__}.{DistributedCache.__qualname__}"

@@ -6,6 +6,7 @@ from django.db import DatabaseError
 
 from django_dcache.errors import ConfigurationError
 
+from ..errors import NotPossible
 from ..models import Invalidation
 from ..settings import regions
 from .redaction import shown
@@ -15,7 +16,7 @@ def entries(alias: str, limit: int) -> list[dict[str, Any]]:
     """The last entries for an alias, the newest first. Raises ConfigurationError."""
     known = regions()
     if known is None:
-        raise ConfigurationError('nothing is logged: settings have no DCACHE = {"REGION": …, "REGIONS": […]}')
+        raise NotPossible('nothing is logged: settings have no DCACHE = {"REGION": …, "REGIONS": […]}')
     try:
         found = list(Invalidation.objects.filter(alias=alias).prefetch_related("acknowledgements")[:limit])
     except DatabaseError as error:

@@ -7,22 +7,17 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
 
-from django.core.cache import caches
 from django.db import DatabaseError, router, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from django_dcache.errors import TooManyPrefixes
 from django_dcache.invalidation import Order, delete, immediate
-from django_dcache.invalidation import carry_out as at_once
 
 from ..messaging import publisher
 from ..models import Acknowledgement, Invalidation
 from ..settings import Regions, queue, regions
-from .prefix_sweep import Swept, sweep
-from .redaction import shown
+from .this_region import Published, carry_out, just_here
 
 log = logging.getLogger("dcache_manager")
 
@@ -50,29 +45,16 @@ def write(order: Order, known: Regions) -> int:
     return int(entry.pk)
 
 
-class Published(NamedTuple):
-    """What became of an order here."""
-
-    number: int | None
-    """Of its entry in the log, if there is one."""
-    done: bool
-    """Whether no reader here can get any of it now."""
-    keys: int | None
-    """How many it was about, of a prefix those that were found; None where none had to be found."""
-
-
 def publish(order: Order) -> Published:
     """Carry `order` out here and now, also a sweep, and tell the other regions."""
     known = regions()
     number = write(order, known) if known else None
-    swept = Swept()
-    done = carry_out(order, swept=swept)
+    said = just_here(order)._replace(number=number)
     if known and number is not None:
-        if done:
+        if said.done:
             acknowledge(number, known.here)
         tell(number, known.others)
-    keys = len(order.made) if order.kind == "keys" else swept.keys
-    return Published(number, done, keys or (None if immediate(order) else 0))
+    return said
 
 
 def tell(number: int, names: tuple[str, ...]) -> None:
@@ -80,26 +62,6 @@ def tell(number: int, names: tuple[str, ...]) -> None:
     # A region whose queue can't be told finds the entry in the log.
     sent = partial(publisher.broadcast, "dcache.invalidate", number, queues=[queue(name) for name in names])
     transaction.on_commit(sent, using=router.db_for_write(Invalidation))
-
-
-def carry_out(order: Order, tick: Callable[[], None] = lambda: None, swept: Swept | None = None) -> bool:
-    """Do it on the fleet of this region; whether no reader can get any of it now. `swept` is told what a sweep did."""
-    swept = Swept() if swept is None else swept
-    if immediate(order):
-        try:
-            return at_once(order)
-        except TooManyPrefixes as error:
-            log.error("%s Cache %r is swept instead.", error, order.alias, extra={"action": "too_many_prefixes"})
-    sweep(caches[order.alias].fleet, order.made[0], tick, swept)
-    if not swept.complete:
-        log.warning(
-            "The sweep of %r on cache %r is not complete: %s",
-            shown(order.alias, order.made[0]),
-            order.alias,
-            swept,
-            extra={"action": "sweep_incomplete", "alias": order.alias},
-        )
-    return swept.complete
 
 
 def apply(number: int, known: Regions) -> None:

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from django_dcache.errors import ConfigurationError
-
+from ..errors import NotFound, NotPossible
 from .journal import entries, installed
 from .owner import dead_here
 
@@ -40,7 +39,7 @@ def events(fleet: str, name: str) -> list[dict[str, Any]]:
 def find_job(fleet: str, name: str) -> "Job":
     """The one job whose name begins with `name`. Raises ConfigurationError."""
     if not installed():
-        raise ConfigurationError(
+        raise NotPossible(
             "only jobs in the project's database can be steered: add dcache_manager to INSTALLED_APPS, and run migrate"
         )
     from ..models import Job  # Late: a project without dcache_manager can't import it.
@@ -54,14 +53,16 @@ def last_word(job: "Job") -> dict[str, Any]:
     """A job as `jobs` lists it."""
     job.refresh_from_db()
     said = {"job": job.name, "kind": job.kind, "at": job.heard.isoformat(timespec="seconds")}
+    if job.kind == "warm":
+        said["what"] = f"warmer {job.terms.get('warmer')}"
     return {**job.progress, **said, "state": job.state}
 
 
 def _only(name: str, found: set[str]) -> None:
     if not found:
-        raise ConfigurationError(f"there is no job {name!r}; `jobs list` shows the last ones")
+        raise NotFound(f"no job {name!r}; `jobs list` shows the last ones")
     if len(found) > 1:
-        raise ConfigurationError(f"{name!r} is the beginning of several jobs' names; give more of it")
+        raise NotFound(f"{name!r} is the beginning of several jobs' names; give more of it")
 
 
 def _waiting(fleet: str) -> list[dict[str, Any]]:
@@ -74,7 +75,11 @@ def _waiting(fleet: str) -> list[dict[str, Any]]:
 
 
 def _item(entry: dict[str, Any]) -> dict[str, Any]:
-    return entry | {"at": datetime.fromtimestamp(entry.get("at", 0.0), UTC).isoformat(timespec="seconds")}
+    return (
+        {"kind": "rebalance"}
+        | entry
+        | {"at": datetime.fromtimestamp(entry.get("at", 0.0), UTC).isoformat(timespec="seconds")}
+    )
 
 
 def _ended(item: dict[str, Any]) -> dict[str, Any]:

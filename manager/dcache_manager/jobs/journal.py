@@ -19,6 +19,7 @@ from django.utils import timezone
 from django_dcache.runtime.fleet import Fleet
 
 from .progress import Progress
+from .state_folder import state_folder
 
 
 class Journal(Protocol):
@@ -65,9 +66,8 @@ class FileJournal:
 
     @classmethod
     def of(cls, fleet: str) -> "FileJournal":
-        """The journal of a fleet on this machine: $XDG_STATE_HOME/dcache/FLEET.jsonl."""
-        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        return cls(Path(base) / "dcache" / f"{fleet}.jsonl")
+        """The journal of a fleet of this project on this machine."""
+        return cls(state_folder() / f"{fleet}.jsonl")
 
     def record(self, event: str, progress: Progress, **details: Any) -> None:
         line = json.dumps({"at": time.time(), "event": event, **details, **progress.to_json()})
@@ -135,5 +135,5 @@ def database_entries(fleet: str) -> Iterator[dict[str, Any]]:
     from ..models import Event  # Late: see above.
 
     events = Event.objects.filter(job__fleet=fleet)
-    for at, event, details in events.values_list("at", "event", "details").iterator():
-        yield {"at": at.timestamp(), "event": event, **details}
+    for at, event, details, kind in events.values_list("at", "event", "details", "job__kind").iterator():
+        yield {"at": at.timestamp(), "event": event, "kind": kind, **details}

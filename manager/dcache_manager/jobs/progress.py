@@ -16,6 +16,8 @@ class Progress:
     """running, paused, waiting, cancelling, done, cancelled, interrupted or failed"""
     phase: str = "stable"
     epoch: int = 0
+    what: str = ""
+    """What is to be changed, for people."""
     doing: str = ""
     """The present step, for people."""
     listed: int = 0

@@ -17,7 +17,7 @@ from ..jobs.progress import Progress
 from .key_filter import Wanted, joins, leaves
 from .leadership import OUTAGE_SECONDS, CancelAsked, Leadership
 from .passes import LocalPasses, Passes, moving_throttle
-from .plan import with_out
+from .plan import changes_in_short, with_out
 from .preflight import Unanswered, greet, silent, try_out
 
 UNMOVABLE_SECONDS = 3.0
@@ -99,6 +99,7 @@ class Conductor:
         """
         with self._lead:
             self._lead.claim("run")
+            self.progress.what = f"take {name} out of service"
             topology = self._topology
             if topology.phase is not Phase.STABLE:
                 raise Conflict("keys are moving; repeat this once the resize has ended", epoch=topology.epoch)
@@ -132,6 +133,7 @@ class Conductor:
     def _lead_to(self, desired: Layout) -> None:
         if self._topology.target not in (None, desired):
             self.progress.notes.append("finishing the resize that was under way first")
+        self.progress.what = changes_in_short(self._topology, desired)
         while self._topology.phase is not Phase.STABLE or self._topology.layout != desired:
             self._rest()
             if self._topology.phase is Phase.STABLE:

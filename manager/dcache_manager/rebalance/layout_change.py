@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from django_dcache.errors import ConfigurationError, InvalidTopology
 from django_dcache.model.topology import Layout, Node, Topology
 
+from ..errors import NoProject, NoSuchNode
 from ..inspection.target import Target
+from ..spelling import meant
 from .plan import Plan, edit, plan
 
 
@@ -41,7 +43,7 @@ def desired_layout(target: Target, topology: Topology, change: LayoutChange, not
         weights = {name_of(base, node) or node: weight for node, weight in change.weights.items()}
         return edit(base, [_node(entry, change) for entry in change.add], leaving, weights, change.replicas)
     if target.wanted is None:
-        raise ConfigurationError("nothing to compare with; say what to change (--add, --remove, …) or give --settings")
+        raise NoProject("without LOCATION there is nothing to compare with; or say what to change (--add, --remove, …)")
     running = {node.address: node.name for node in topology.layouts[-1].nodes}
     for node in target.wanted.nodes:
         if running.get(node.address, node.name) != node.name:
@@ -78,8 +80,8 @@ def _leaving(topology: Topology, node: str, strict: bool, notify: Callable[[str]
     if name := name_of(topology.layouts[-1], node):
         return name
     if not name_of(topology.layout, node):
-        text = f"there is no node {node!r} to remove; there are {', '.join(topology.nodes)}"
+        text = f"{node!r}; {meant(node, topology.nodes)}"
         if strict:
-            raise InvalidTopology(text)
-        notify(text)
+            raise NoSuchNode(text)
+        notify(f"no node {text}")
     return None

@@ -8,8 +8,14 @@ from django_dcache.errors import InvalidTopology
 from django_dcache.model.placement import Replicas
 from django_dcache.model.topology import Layout, Node, Topology
 
+from ..errors import NoSuchNode
+from ..spelling import meant
+
 SAMPLE_POINTS = 4096
 """Points of the hash space at which the share that moves is measured: ±1.5 percentage points."""
+
+SHORT = 300
+"""The most characters of what a report says of the changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,12 @@ def plan(topology: Topology, desired: Layout) -> Plan:
     return Plan(topology.epoch, topology.layouts[-1], desired)
 
 
+def changes_in_short(topology: Topology, desired: Layout) -> str:
+    """What differs from the layout before a resize to `desired`, or to the one that is under way, in one line."""
+    text = "; ".join(Plan(topology.epoch, topology.layout, topology.target or desired).changes)
+    return text if len(text) <= SHORT else f"{text[:SHORT]}…"
+
+
 def edit(
     layout: Layout,
     add: Iterable[Node] = (),
@@ -90,7 +102,7 @@ def edit(
     """`layout` with these changes. What is already so stays so; an unknown node is an InvalidTopology."""
     nodes = {node.name: node for node in layout.nodes}
     for name in sorted({*remove, *(weights or {})} - nodes.keys()):
-        raise InvalidTopology(f"there is no node {name!r}; there are {', '.join(nodes)}")
+        raise NoSuchNode(f"{name!r}; {meant(name, nodes)}")
     for node in add:
         known = nodes.setdefault(node.name, node)
         if known.address != node.address:
@@ -105,7 +117,7 @@ def edit(
 def with_out(layout: Layout, name: str, out: bool) -> Layout:
     """`layout` with one node in or out of service. Raises InvalidTopology."""
     if layout.node(name) is None:
-        raise InvalidTopology(f"there is no node {name!r}; there are {', '.join(node.name for node in layout.nodes)}")
+        raise NoSuchNode(f"{name!r}; {meant(name, [node.name for node in layout.nodes])}")
     nodes = tuple(replace(node, out=out) if node.name == name else node for node in layout.nodes)
     if all(node.out for node in nodes):
         raise InvalidTopology(f"{name!r} is the last node in service; bring another one back first")

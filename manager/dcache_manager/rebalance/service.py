@@ -19,9 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django_dcache.errors import ConfigurationError, Conflict
+from django_dcache.errors import Conflict
 from django_dcache.model.topology import Topology
 
+from ..errors import NotPossible
 from ..inspection.fleet_report import FleetReport, look
 from ..inspection.target import Target
 from ..jobs.journal import installed, journal
@@ -177,7 +178,7 @@ def leading_job(target: Target) -> "Job | None":
 
 def _require_tables() -> None:
     if not installed():
-        raise ConfigurationError(
+        raise NotPossible(
             "a job for Celery is kept in the project's database: add dcache_manager to INSTALLED_APPS, and run migrate"
         )
 

@@ -1,5 +1,6 @@
 """A snapshot as a file: written under another name until it is whole, and read only as a whole that was verified."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -7,6 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
+from django_dcache.errors import Conflict
+
+from ..errors import NotPossible
 from .format import (
     DIGEST_BYTES,
     FOOTER,
@@ -36,7 +40,8 @@ class Contents(NamedTuple):
 
 
 class Writer:
-    """Writes FILE.part; when the block ends without an error, that is the FILE."""
+    """Writes FILE.part; when the block ends without an error, that is the FILE. Entering raises Conflict while another
+    process writes it, and NotPossible where no file can be written."""
 
     def __init__(self, path: Path, header: Header):
         self.items = self.frames = self.bytes = 0
@@ -50,9 +55,10 @@ class Writer:
         self._size = 0
 
     def __enter__(self) -> Self:
-        # A cache holds sessions: the file is new, and no other user may read it.
-        self._part.unlink(missing_ok=True)
-        self._file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        try:
+            self._file = open(_opened_alone(self._part), "wb")
+        except OSError as error:
+            raise NotPossible(f"{self._part} can't be written: {error.strerror}") from error
         self._write(self._header.encode())
         return self
 
@@ -66,17 +72,16 @@ class Writer:
             self._close_frame()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: TracebackType | None) -> None:
-        with self._file:
+        with self._file:  # It is closed last, and the lock goes with it: FILE.part is ours until then.
             if error is None:
                 self._close_frame()
                 self._write(FOOTER.pack(b"E", self.frames, self.items))
                 self._file.write(self._digest.digest())
                 self._file.flush()
                 os.fsync(self._file.fileno())
-        if error is None:
-            self._part.replace(self.path)
-        else:
-            self._part.unlink()
+                self._part.replace(self.path)
+            else:
+                self._part.unlink()
 
     def _close_frame(self) -> None:
         if self._names:
@@ -89,6 +94,33 @@ class Writer:
         self._digest.update(data)
         self._file.write(data)
         self.bytes += len(data)
+
+
+def _opened_alone(path: Path) -> int:
+    """A new file that no other user may read (a cache holds sessions), locked until it is closed.
+
+    What a writer left that was killed makes way. Raises Conflict while another writer lives.
+    """
+    while True:
+        try:
+            handle, new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), True
+        except FileExistsError:
+            try:
+                handle, new = os.open(path, os.O_WRONLY | os.O_NOFOLLOW), False
+            except FileNotFoundError:
+                continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise Conflict(f"another dump is writing {path}; let it end, or name another file") from None
+        # Between opening and locking another writer may have removed it, or put it in its place.
+        ours = path.exists() and os.path.samestat(os.fstat(handle), path.stat())
+        if ours and new:
+            return handle
+        if ours:
+            path.unlink()
+        os.close(handle)
 
 
 class Reader:

@@ -16,6 +16,7 @@ from django_dcache.invalidation import Order
 from django_dcache.model.keys import name
 
 from ..invalidation import log as invalidation
+from ..invalidation import this_region
 from ..models import Acknowledgement, Invalidation
 from ..settings import Regions
 
@@ -67,7 +68,7 @@ class RecentInvalidations:
         else:
             # The name of a very long key can't be told by its beginning: it may be one of these (prefix_sweep.py).
             self._prefixes = (*{*self._prefixes, b"\xff", *(made.encode() for made in order.made)},)
-        if carry_out and not invalidation.carry_out(order):
+        if carry_out and not this_region.carry_out(order):
             self.incomplete += 1
 
     def _logged(self) -> "QuerySet[Invalidation]":

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..jobs.journal import FileJournal
+from ..jobs.state_folder import state_folder
 
 
 @dataclass(slots=True)
@@ -23,8 +23,8 @@ class ResumePoint:
 
     @classmethod
     def of(cls, fleet: str, digest: str) -> "ResumePoint":
-        """What is known of this snapshot: beside the fleet's journal, $XDG_STATE_HOME/dcache/FLEET.DIGEST.load."""
-        path = FileJournal.of(fleet).path.with_name(f"{fleet}.{digest[:32]}.load")
+        """What is known of this snapshot, in FLEET.DIGEST.load beside the fleet's journal."""
+        path = state_folder() / f"{fleet}.{digest[:32]}.load"
         try:
             known = json.loads(path.read_bytes())
             return cls(path, int(known["next"]), {int(number) for number in known["again"]}, float(known["began"]))

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from django_dcache.errors import ConfigurationError
 from django_dcache.runtime.fleet import Fleet
 
+from ..errors import NotPossible
 from ..formatting import count
 from ..inspection.fleet_report import look
 from ..inspection.target import Target
@@ -96,7 +96,7 @@ def load(
             contents = _verify(reader, report)
         if reader.header.fleet != target.name:
             # Its keys are made as that fleet's sites make them: here no site would read them.
-            raise ConfigurationError(f"the snapshot is of fleet {reader.header.fleet!r}, and this is {target.name!r}")
+            raise NotPossible(f"the snapshot is of fleet {reader.header.fleet!r}, and this is {target.name!r}")
         log = _log(reader, confirm)
         point = _resume_point(target, contents, restart, seconds, notify)
         with reporting() as report:

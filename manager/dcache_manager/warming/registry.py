@@ -6,7 +6,6 @@ def products():
         yield f"product:{pk}", partial(load, pk)
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,8 @@ from django.utils.module_loading import autodiscover_modules
 from django_dcache.backend import DistributedCache
 from django_dcache.errors import ConfigurationError
 
+from ..errors import NotFound
+from ..spelling import meant
 from .items import Entry, Item
 
 CONCURRENCY = 4
@@ -125,7 +126,5 @@ def find(name: str) -> Warmer:
     """The warmer of that name. Raises ConfigurationError."""
     autodiscover_modules("warmers")
     if name not in _warmers:
-        close = difflib.get_close_matches(name, _warmers, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(_warmers)) or 'none'}"
-        raise ConfigurationError(f"there is no warmer {name!r}; {hint}")
+        raise NotFound(f"no warmer {name!r}; {meant(name, sorted(_warmers))}")
     return _warmers[name]

@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from django_dcache.errors import ConfigurationError
 
+from ..errors import NotFound, NotPossible
 from ..jobs.row_lease import TAKEOVER, claim
 from ..models import Job
 from ..settings import regions
@@ -95,7 +96,7 @@ def retry(job: Job) -> Job:
     failed = failures(job)
     if not failed:
         running = "it is still running" if job.state in OPEN else f"it is {job.state}"
-        raise ConfigurationError(f"run {job.name} has no failed items ({running})")
+        raise NotPossible(f"run {job.name} has no failed items ({running})")
     return begin(registry.find(job.terms["warmer"]), only=failed, retry_of=job.name)
 
 
@@ -109,8 +110,8 @@ def named(name: str) -> Job:
     """The one run whose name begins so. Raises ConfigurationError."""
     found: list[Job] = list(runs().filter(name__startswith=name)[:2])
     if len(found) != 1:
-        why = f"there is no run {name!r}" if not found else f"{name!r} is the beginning of several runs' names"
-        raise ConfigurationError(f"{why}; `warm status` lists the last ones")
+        why = f"no run {name!r}" if not found else f"{name!r} is the beginning of several runs' names"
+        raise NotFound(f"{why}; `warm status` lists the last ones")
     return found[0]
 
 

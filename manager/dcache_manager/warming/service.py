@@ -10,8 +10,9 @@ service.cancel(job), service.retry(job), service.run_row(job)
 
 from typing import Any
 
-from django_dcache.errors import ConfigurationError, Conflict
+from django_dcache.errors import Conflict
 
+from ..errors import NotPossible
 from ..models import Job
 from . import distributed, runs
 from .counts import ItemCounts
@@ -41,7 +42,7 @@ def is_over(job: Job) -> bool:
 def cancel(job: Job) -> None:
     """Stop it at the next item. Raises ConfigurationError if it is over."""
     if is_over(job):
-        raise ConfigurationError(f"job {job.name} is over: {job.state}")
+        raise NotPossible(f"job {job.name} is over: {job.state}")
     runs.cancel(job)
 
 

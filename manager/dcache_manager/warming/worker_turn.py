@@ -113,5 +113,5 @@ def counted(job: Job) -> ItemCounts:
 
 def tell(job: Job, event: str, counts: ItemCounts, owner: str = "") -> None:
     """A line in the journal, as `jobs show` reads it."""
-    said = {"job": job.name, "owner": owner, "state": job.state, "doing": f"warmer {job.terms['warmer']}"}
+    said = {"job": job.name, "owner": owner, "state": job.state, "what": f"warmer {job.terms['warmer']}"}
     Event.objects.create(job=job, at=now(), event=event, details=said | counts.to_json())

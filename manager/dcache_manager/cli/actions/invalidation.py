@@ -1,12 +1,14 @@
 """`invalidate`: carried out here, told to the other regions, and the log of it."""
 
+from django.apps import apps
+
 from django_dcache.invalidation import Order, of_keys, of_prefix
 
+from ...errors import NoProject
 from ...formatting import age, count, names
 from ...inspection.fleet_report import look
 from ...inspection.target import Target
-from ...invalidation import log
-from ...invalidation.history import entries
+from ...invalidation import this_region
 from ...settings import regions
 from ..exit_codes import Exit
 from ..options import Choices
@@ -45,6 +47,8 @@ def prefix(choices: Choices, target: Target, wanted: str, version: int | None) -
 
 
 def show_log(choices: Choices, alias: str, limit: int) -> int:
+    from ...invalidation.history import entries  # Late: a project without dcache_manager has no models.
+
     items = entries(alias, limit)
     answer = Answer("invalidations", items, alias=alias)
     answer.title = "" if items else "Nothing was invalidated."
@@ -52,9 +56,20 @@ def show_log(choices: Choices, alias: str, limit: int) -> int:
     return Exit.OK if all(item["applied"] == item["regions"] for item in items) else Exit.PARTIAL
 
 
+def _published(order: Order) -> this_region.Published:
+    """Raises NoProject where other regions would have to be told, and no log could tell them."""
+    if apps.is_installed("dcache_manager"):
+        from ...invalidation import log  # Late, as above.
+
+        return log.publish(order)
+    if regions():
+        raise NoProject("DCACHE names regions, so dcache_manager must be in its INSTALLED_APPS")
+    return this_region.just_here(order)
+
+
 def _carry_out(choices: Choices, order: Order) -> int:
     """Here and now, elsewhere by message. Exit 3 if something may still be read here."""
-    said = log.publish(order)
+    said = _published(order)
     item = {"kind": order.kind, "made": order.made} | said._asdict()
     answer = Answer("invalidate", [item], alias=order.alias)
     what = "all keys below it, at once" if said.keys is None else f"{count(said.keys)} key{'s' * (said.keys != 1)}"

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from ...formatting import age, count
+from ...errors import NoProject
+from ...formatting import age, clock, count
 from ...inspection.target import Target
 from ...jobs import history
 from ...rebalance import service
@@ -14,20 +15,30 @@ from . import rebalance
 if TYPE_CHECKING:
     from ...models import Job
 
-_columns = [
+_counts = [Column("moved", "MOVED", count, right=True, drop=1), Column("failed", "FAILED", count, right=True, drop=2)]
+_where = [Column("state", "STATE"), Column("phase", "PHASE", drop=3), Column("epoch", "EPOCH", right=True, drop=4)]
+job_columns = [
+    Column("job", "JOB"),
+    Column("kind", "KIND", drop=5),
+    Column("at", "AT", clock, drop=6),
     Column("at", "AGE", age, right=True),
-    Column("event", "EVENT"),
-    Column("state", "STATE"),
-    Column("phase", "PHASE"),
-    Column("epoch", "EPOCH", right=True),
-    Column("moved", "MOVED", count, right=True),
-    Column("failed", "FAILED", count, right=True),
+    *_where,
+    *_counts,
+    Column("what", "WHAT"),
+    Column("owner", "BY", drop=7),
 ]
-job_columns = [Column("job", "JOB"), *(column for column in _columns if column.field != "event"), Column("owner", "BY")]
-event_columns = [*_columns, Column("doing", "DOING")]
+event_columns = [
+    Column("at", "AT", clock),
+    Column("event", "EVENT"),
+    *_where,
+    *_counts,
+    Column("doing", "DOING"),
+]
 
 
 def list_jobs(choices: Choices, target: Target, limit: int) -> int:
+    if target.wanted is None:
+        raise NoProject("the journal is there, and not on the nodes")
     items = history.jobs(target.name)[:limit]
     answer = Answer("jobs", items, alias=target.alias, title="" if items else "There were no jobs.")
     write(answer, job_columns, choices)

@@ -87,10 +87,11 @@ def watch_status(choices: Choices, target: Target, every: float) -> int:
             except NothingReachable as error:
                 answer = Answer("status", [], [{"error": type(error).__name__, "message": str(error)}], target.alias)
             if live:
-                troubles = [Text(error["message"], "red") for error in answer.errors]
+                troubles = [Text(printable(error["message"]), "red") for error in answer.errors]
                 columns = fitting(answer.items, telling(answer.items, status_columns), live.console.width)
                 steps = map(Text, map(printable, answer.next_steps))
-                live.update(Group(answer.title, table(answer.items, columns), *steps, *troubles), refresh=True)
+                title = Text(printable(answer.title))
+                live.update(Group(title, table(answer.items, columns), *steps, *troubles), refresh=True)
             else:
                 write(answer, status_columns, choices)
                 sys.stdout.flush()

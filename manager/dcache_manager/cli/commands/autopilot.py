@@ -4,6 +4,7 @@ import time
 
 import click
 
+from ...formatting import printable
 from ..exit_codes import Exit
 from ..options import Choices, Verb, pass_choices
 from ..project import find
@@ -50,7 +51,7 @@ def command(choices: Choices, eject_after: float, replace_after: float, every: f
         autopilot = Autopilot(fleet, eject_after, replace_after)
         while True:
             for line in autopilot.look():
-                click.echo(line)
+                click.echo(printable(line))
             if looks is not None:
                 looks -= 1
                 if not looks:

@@ -3,7 +3,7 @@
 import click
 
 from ..options import Choices, Noun, pass_choices
-from ..project import find_installed
+from ..project import find_in_project, find_installed
 
 version_option = click.option("--version", type=int, metavar="N", help="The version of the keys; default: the alias's.")
 
@@ -19,7 +19,7 @@ def command() -> None:
 @pass_choices
 def key(choices: Choices, keys: tuple[str, ...], version: int | None) -> int:
     """Invalidate keys, as the application's code names them."""
-    alias = find_installed(choices).alias
+    alias = find_in_project(choices).alias
     from ..actions import invalidation  # Late: see actions.
 
     return invalidation.keys(choices, alias, keys, version)
@@ -34,7 +34,7 @@ def prefix(choices: Choices, prefix: str, version: int | None) -> int:
 
     Lists the keys of all nodes, unless PREFIX is in OPTIONS["prefixes"]. An empty PREFIX means all keys, and asks.
     """
-    target = find_installed(choices)
+    target = find_in_project(choices)
     from ..actions import invalidation  # Late: see actions.
 
     return invalidation.prefix(choices, target, prefix, version)
@@ -48,7 +48,7 @@ def everything(choices: Choices, version: int | None) -> int:
 
     What other aliases and sites keep on the same fleet stays.
     """
-    target = find_installed(choices)
+    target = find_in_project(choices)
     from ..actions import invalidation  # Late: see actions.
 
     return invalidation.prefix(choices, target, "", version)

@@ -11,6 +11,7 @@ from django.utils.timezone import now
 from django_dcache.errors import ConfigurationError, Conflict
 from django_dcache.runtime.fleet import Fleet
 
+from ...errors import NotPossible
 from ...inspection.target import Target
 from ...jobs.progress import Progress
 from ...jobs.row_lease import TAKEOVER, claim
@@ -61,7 +62,7 @@ def nudge(job: Job) -> None:
 def cancel(job: Job, fleet: Fleet, notify: Callable[[str], None]) -> None:
     """Ask the worker that leads it to go back; a job that has not begun ends at once. Raises ConfigurationError."""
     if job.state in OVER:
-        raise ConfigurationError(f"job {job.name} is over: {job.state}")
+        raise NotPossible(f"job {job.name} is over: {job.state}")
     if not job.progress and (held := claim(job)):
         held.leave(state="cancelled", progress=_never_begun(job).to_json())
         return
@@ -74,9 +75,9 @@ def retry(job: Job, notify: Callable[[str], None]) -> None:
     """Send for workers again, from where it failed or was cancelled. Raises ConfigurationError, Conflict."""
     _require_celery()
     if "queue" not in job.terms:
-        raise ConfigurationError(f"job {job.name} was led by a command; `rebalance resume` finishes it")
+        raise NotPossible(f"job {job.name} was led by a command; `rebalance resume` finishes it")
     if job.state not in OVER or job.state == "done":
-        raise ConfigurationError(f"job {job.name} is {job.state}; only a failed or cancelled job can be retried")
+        raise NotPossible(f"job {job.name} is {job.state}; only a failed or cancelled job can be retried")
     if other := leading(job.fleet):
         raise Conflict(f"job {other.name} is leading this fleet; `jobs watch` shows it")
     held = claim(job)

@@ -31,6 +31,7 @@ TOKEN = Token(99, SERIAL)
         (Get(b"k", ttl=True, token=True), b"mg k v t c f O5\r\n"),
         (Get(b"k", ttl=True, lease=True), b"mg k v t c N86400 f O5\r\n"),
         (Get(b"k", value=False, peek=True), b"mg k s u f O5\r\n"),
+        (Get(b"k", value=False, uncounted=True), b"mg k s T0 f O5\r\n"),
         (Store(b"k", 0, b"v\r\n", 16, 60), b"ms k 3 F16 T60 O5\r\nv\r\n\r\n"),
         (Store(b"k", 3, b""), b"ms \xff3;k 0 F0 T0 O5\r\n\r\n"),
         (Store(b"k", 0, b"v", add=True), b"ms k 1 F0 T0 O5 ME\r\nv\r\n"),

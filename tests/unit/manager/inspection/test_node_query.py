@@ -74,6 +74,6 @@ def script(stats, state=None):
         b"stats": stats,
         b"stats settings": b"END\r\n",
         b"version": b"VERSION 1.6.18\r\n",
-        b"get " + KEY: found + b"END\r\n",
+        b"gat 0 " + KEY: found + b"END\r\n",
     }
     return lambda command, number=0: replies[command]

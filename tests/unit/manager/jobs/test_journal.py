@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from django.test import override_settings
 
 from dcache_manager.jobs.journal import FileJournal, NoJournal
 from dcache_manager.jobs.progress import Progress
@@ -60,9 +61,17 @@ def test_full_disk() -> None:
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The journal of a fleet is where the system keeps state."""
+    """The journal of a fleet is where the system keeps state, in a folder of the project's own: two projects that each
+    have a fleet `default` see nothing of each other, and a new SECRET_KEY loses nothing while the old one is known."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert FileJournal.of("shop").path == tmp_path / "dcache" / "shop.jsonl"
+    with override_settings(SECRET_KEY="first"):
+        first = FileJournal.of("default").path
+        first.parent.mkdir(parents=True)
+    assert first.parent.parent == tmp_path / "dcache" and first.name == "default.jsonl"
+    with override_settings(SECRET_KEY="second"):
+        assert FileJournal.of("default").path != first
+    with override_settings(SECRET_KEY="second", SECRET_KEY_FALLBACKS=["first"]):
+        assert FileJournal.of("default").path == first
 
 
 def test_report_round_trip() -> None:
