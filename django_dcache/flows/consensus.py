@@ -134,21 +134,23 @@ def _planted_anew(state: FleetState) -> FleetState:
     return state
 
 
-def bump(view: View, lost: Iterable[Slot]) -> Flow[bool]:
+def bump(view: View, lost: Iterable[Slot], unchanged: Iterable[Slot] = ()) -> Flow[bool]:
     """Make what the `lost` slots hold unreachable, for every process, before a write is acknowledged.
 
-    False: no majority could be told, and the bump is a debt of this process now; or the fleet is more than one epoch
+    The same for slots in which nothing can have been changed, if it can be done now. False: no majority could be told,
+    and the bump of what was lost is a debt of this process now; or the fleet is more than one epoch
     ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
     """
-    slots = {(server_of(node), slot) for node, slot in lost}
+    debts = {(server_of(node), slot) for node, slot in lost}
+    slots = debts | {(server_of(node), slot) for node, slot in unchanged}
     wanted = {slot: view.generation(*slot) + 1 for slot in slots}
     away = {node for node, _ in wanted}
     try:
         told = yield from agree(view, lambda state: state.bumped(wanted), avoid=away, round_type=Urgent)
     except UnknownFormat:
         told = Agreement(view.state, False)
-    if not told.majority:
-        yield Owe(wanted)
+    if debts and not told.majority:
+        yield Owe({slot: wanted[slot] for slot in debts})
     return told.majority and told.state.topology.epoch <= view.epoch + 1
 
 

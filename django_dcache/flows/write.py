@@ -130,12 +130,16 @@ class Batches:
                         outcome.existed = True
                 elif type(command) is Store:
                     outcome.refused = True
+        unchanged: set[Slot] = set()
         for name in unsent.keys() - answered:
             # It may be this process that is cut off: of nodes that serve the others only a few slots are given up.
-            if not self._view.allowance.take(unsent[name], self._view.clock()):
+            suspect[name] -= unsent[name]
+            if self._view.allowance.take(unsent[name], self._view.clock()):
+                unchanged |= unsent[name]
+            else:
                 outcomes[name].broken = True
-                suspect[name] -= unsent[name]
-        if any(suspect.values()) and not (yield from bump(self._view, set().union(*suspect.values()))):
+        doubtful = set().union(*suspect.values())
+        if (doubtful or unchanged) and not (yield from bump(self._view, doubtful, unchanged)):
             for name in suspect:
                 outcomes[name].broken = True
 

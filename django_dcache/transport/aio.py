@@ -16,7 +16,7 @@ from .breaker import State
 from .connection import Connection
 from .nodes import Transport
 from .pipeline import Answers, Exchange, Pipeline
-from .pool import TRUSTED_SECONDS, Pool, half
+from .pool import Pool, half
 
 
 class LoopPool:
@@ -49,7 +49,7 @@ class LoopPool:
         for pipeline in tuple(self.pipelines):
             if pipeline.idle and pipeline.open:
                 # A firewall may have forgotten what was idle for long. A new connection is greeted before it is used.
-                old = now - pipeline.connection.used_at > TRUSTED_SECONDS and pipeline.connection.serial != serial
+                old = not self.pool.trusts(pipeline.connection, now) and pipeline.connection.serial != serial
                 if probes or old or not (exchange.repeatable or pipeline.still_there()):
                     pipeline.retire()
             if pipeline.open:
@@ -59,7 +59,7 @@ class LoopPool:
                 connection = self.pool.idle.pop()
             except IndexError:
                 break
-            if connection.quiet() and now - connection.used_at <= TRUSTED_SECONDS:
+            if connection.quiet() and self.pool.trusts(connection, now):
                 return self._add(connection)
             connection.close()
         return None

@@ -99,23 +99,31 @@ class Pool:
         return failure
 
     def _idle(self, seconds: float) -> Connection | None:
-        """One that is there: one that was idle for long has `seconds` to answer a greeting."""
+        """One that is there: one that is not trusted has `seconds` to answer a greeting."""
         while self.idle:
             try:
                 connection = self.idle.pop()
             except IndexError:
                 break
             now = self._clock()
-            if self._there(connection, now - connection.used_at, seconds):
+            if self._there(connection, now, seconds):
                 connection.used_at = now
                 return connection
             connection.close()
             self.clear()  # The others are older.
         return None
 
-    def _there(self, connection: Connection, idle: float, seconds: float) -> bool:
-        if idle <= TRUSTED_SECONDS or idle > IDLE_SECONDS:
-            return idle <= TRUSTED_SECONDS
+    def trusts(self, connection: Connection, now: float) -> bool:
+        """Whether anything may be sent over an idle connection unasked: a write that is lost costs others their values.
+        It was used a moment ago, and since the node failed last, if that is not made up for."""
+        failed = self.breaker.state is not State.UP and connection.used_at <= self.breaker.since
+        return not failed and now - connection.used_at <= TRUSTED_SECONDS
+
+    def _there(self, connection: Connection, now: float, seconds: float) -> bool:
+        if self.trusts(connection, now):
+            return True
+        if now - connection.used_at > IDLE_SECONDS:
+            return False
         try:
             connection.greet(seconds)
         except NodeFailure:

@@ -48,6 +48,8 @@ def test_every_road_is_the_same(played, state, replicas, on_error, case):
     first, *others = (played(case, road, state, replicas, on_error) for road in ROADS)
     for other in others:
         assert other.did == first.did
+        # Cut off, the short cut may send what the flow, which looks at its connection first, does not: it owes a bump.
+        assert other.owed == first.owed or state == "cut off"
 
 
 @pytest.mark.parametrize(("state", "replicas", "case", "road"), cells(STATES, REPLICAS, CASES, ROADS))

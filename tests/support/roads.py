@@ -52,7 +52,12 @@ class Result(NamedTuple):
     @property
     def did(self) -> tuple[Any, dict[str, int], dict[str, int]]:
         """What is the same on every road."""
-        return self.outcome, self.counters, self.questions
+        return self.outcome, {**self.counters, "bumps_owed": 0}, self.questions
+
+    @property
+    def owed(self) -> int:
+        """Bumps that no majority of keepers could be told."""
+        return self.counters.get("bumps_owed", 0)
 
     @property
     def failures(self) -> int:

@@ -207,7 +207,7 @@ def test_nothing_stale(nodes: LocalFleet) -> None:
         while time.monotonic() < end:
             invalidate(prefix="book:")
             events["bumps"] += 1
-            lasts(chance.uniform(0.1, 2.0))
+            lasts(chance.uniform(0.1, 0.6))
 
     work = [(write, 10), (write, 11), (read, 20), (read, 10)]
     threads = [threading.Thread(target=target, args=(number,)) for target, number in work]

@@ -10,7 +10,7 @@ import pytest
 
 from django_dcache.backend import DistributedCache
 from django_dcache.conf import parse
-from django_dcache.errors import NodeUnresolved, NotGreeted
+from django_dcache.errors import NodeTimeout, NodeUnresolved, NotGreeted
 from django_dcache.model.topology import Node
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy, LocalNode, ScriptedNode
@@ -77,6 +77,17 @@ def test_a_write_is_not_trusted_to_what_was_idle_for_long(aged, paths):
     paths.old.blackhole("both")
     paths.present = paths.new
     assert cache.set("key", "newer", None)
+    assert pool.breaker.state is State.UP and not cache.fleet.view.state.generations
+
+
+def test_a_write_is_not_trusted_to_a_node_that_just_failed(aged, paths):
+    """Once a write was lost, the next one is sent only over a connection that the node has answered on since."""
+    cache, pool, clock = aged
+    cache.fleet.proven_view()
+    pool.failed(NodeTimeout())
+    paths.old.blackhole("both")
+    paths.present = paths.new
+    assert pool.breaker.state is State.SUSPECT and cache.set("key", "newer", None)
     assert pool.breaker.state is State.UP and not cache.fleet.view.state.generations
 
 

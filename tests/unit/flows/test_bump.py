@@ -30,6 +30,17 @@ def test_bump_that_cannot_be_told():
     assert [step.wanted for step in play.owed] == [{SLOT: 1, ("a", 9): 1}]
 
 
+def test_what_is_not_owed():
+    """Where nothing can have been changed a slot is bumped if keepers can be told now, and owed to none of them."""
+    unchanged = ("a", 9)
+    keepers = holding(ABC.state)
+    assert Play(bump(ABC, [SLOT], [unchanged]), keepers=keepers).result is True
+    assert keepers.state("b").generation(*unchanged) == 1
+    for lost, owed in (([SLOT], [{SLOT: 1}]), ([], [])):
+        play = Play(bump(ABC, lost, [unchanged]), keepers=holding(ABC.state, silent="bc"))
+        assert play.result is False and [step.wanted for step in play.owed] == owed
+
+
 def test_bump_known_already():
     """What somebody else has bumped past this process's view is not bumped again."""
     keepers = holding(ABC.state.bumped({SLOT: 5}))

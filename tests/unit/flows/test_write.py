@@ -208,6 +208,14 @@ def test_neither_copy_is_reached():
     assert (bumped(keepers, "a", "c"), bumped(keepers, "b", "c")) == (1, 0)
 
 
+def test_a_process_that_is_cut_off():
+    """A write that was sent to no node, by a process that reaches no keeper either, fails and owes nothing."""
+    view = view_of(topology("abc", replicas=2))
+    replies = {"a": {store(K2): NodeDown()}, "b": {store(K2): NodeDown()}}
+    play = Play(write(view, {K2: ITEM}), replies, keepers=Keepers(TWO, silent="abc"))
+    assert not outcome(play, K2).acknowledged and not play.owed
+
+
 def test_a_copy_that_is_not_reached_beside_one_that_is():
     """A write that one copy has is acknowledged: the other one is given up, as often as it takes."""
     view, keepers = view_of(topology("abc", replicas=2)), Keepers(TWO)
