@@ -63,6 +63,11 @@ class NodeReply:
         return None
 
     @property
+    def operations(self) -> int | None:
+        """Commands since it started; without our polls of the fleet's state, if they can be told apart."""
+        return None
+
+    @property
     def hit_ratio(self) -> float | None:
         """The part of all reads that found something, since the node started."""
         hits, misses = self.hits or 0, self.misses or 0

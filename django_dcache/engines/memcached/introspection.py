@@ -13,6 +13,8 @@ from ..inspection import ItemFacts, NodeReply, NotListed, Raw, word
 
 OLDEST = (1, 6, 18)
 """The oldest version that is supported."""
+OPERATIONS = ("cmd_set", *(f"{verb}_{end}" for verb in ("get", "delete", "incr", "decr") for end in ("hits", "misses")))
+"""The statistics that count them. Polls of the fleet's state are touches, which are left out."""
 TAIL_BYTES = 500
 """How much of an answer's end is looked at to see whether it is complete."""
 
@@ -48,6 +50,11 @@ class MemcachedReply(NodeReply):
     @property
     def misses(self) -> int | None:
         return self.number("get_misses")
+
+    @property
+    def operations(self) -> int | None:
+        known = [number for name in OPERATIONS if (number := self.number(name)) is not None]
+        return sum(known) if known else None
 
     @property
     def evictions(self) -> int | None:

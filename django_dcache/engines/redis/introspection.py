@@ -44,6 +44,10 @@ class RedisReply(NodeReply):
         return self.number("keyspace_misses")
 
     @property
+    def operations(self) -> int | None:
+        return self.number("total_commands_processed")
+
+    @property
     def evictions(self) -> int | None:
         return self.number("evicted_keys")
 

@@ -1,14 +1,20 @@
 """The first page of a fleet: its ring, its nodes, and what to do next, from one look at it."""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.timezone import now
 
+from .. import metrics
 from ..errors import NothingReachable
 from ..formatting import age, count, share, size
 from ..inspection.fleet_report import FleetReport, look_closely
 from ..inspection.next_steps import next_step, next_steps
 from ..inspection.target import Target
+from ..rates import Rate, rates
+from . import trends
 from .ring_picture import ring_picture
 
 LOOK_SECONDS = 2.0
@@ -20,15 +26,35 @@ WELL = ("up", "joining", "leaving")
 
 def page(request: HttpRequest, target: Target) -> dict[str, Any]:
     try:
-        return shown(look_closely(target, LOOK_SECONDS))
+        seen = look_closely(target, LOOK_SECONDS)
     except NothingReachable as error:
-        return {"unreachable": str(error)}
+        return {"unreachable": str(error)} | _trends(request, rates_of(request, target))
+    metrics.note(target, seen)
+    found = rates_of(request, target)
+    # In the order of the table, so that a node has one colour everywhere.
+    found = {name: found.get(name, []) for name in dict.fromkeys([*seen.topology.nodes, *found])}
+    return shown(seen, found) | _trends(request, found)
 
 
-def shown(seen: FleetReport) -> dict[str, Any]:
-    """What the template shows of a look at the fleet."""
+def rates_of(request: HttpRequest, target: Target) -> dict[str, list[Rate]]:
+    return rates(target.name, now() - _window(request))
+
+
+def _window(request: HttpRequest) -> timedelta:
+    return trends.WINDOWS.get(request.GET.get("window", ""), timedelta(hours=1))
+
+
+def _trends(request: HttpRequest, found: Mapping[str, Sequence[Rate]]) -> dict[str, Any]:
+    window = _window(request)
+    begin = trends.beginning(found, window)
+    windows = [(name, span == window) for name, span in trends.WINDOWS.items()]
+    return {"charts": trends.charts(found, begin), "begin": begin, "windows": windows}
+
+
+def shown(seen: FleetReport, found: Mapping[str, Sequence[Rate]]) -> dict[str, Any]:
+    """What the template shows of a look at the fleet, and of what its nodes did lately."""
     topology, rows = seen.topology, seen.rows()
-    nodes = [_node(seen, number, row) for number, row in enumerate(rows)]
+    nodes = [_node(seen, number, row, found.get(row["name"], [])) for number, row in enumerate(rows)]
     colours = {node["name"]: node for node in nodes}
     return {
         "epoch": topology.epoch,
@@ -46,7 +72,8 @@ def shown(seen: FleetReport) -> dict[str, Any]:
     }
 
 
-def _node(seen: FleetReport, number: int, row: dict[str, Any]) -> dict[str, Any]:
+def _node(seen: FleetReport, number: int, row: dict[str, Any], found: Sequence[Rate]) -> dict[str, Any]:
+    lately = found[-1] if found and row["state"] in WELL else None
     used = row["bytes"] / row["limit_bytes"] if row["bytes"] is not None and row["limit_bytes"] else None
     return {
         "name": row["name"],
@@ -58,13 +85,18 @@ def _node(seen: FleetReport, number: int, row: dict[str, Any]) -> dict[str, Any]
         "since": age(row["since"]) if row["since"] else "",
         "owns": share(row["owns"]),
         "owned": row["owns"],
-        "items": "" if row["items"] is None else count(row["items"]),
-        "memory": "" if row["bytes"] is None else size(row["bytes"]),
+        "items": _said(row["items"], count),
+        "memory": _said(row["bytes"], size),
         "limit": size(row["limit_bytes"]) if row["limit_bytes"] else "",
         "used": used,
-        "hits": "" if row["hit_ratio"] is None else share(row["hit_ratio"]),
-        "evictions": "" if row["evictions"] is None else count(row["evictions"]),
-        "connections": "" if row["connections"] is None else count(row["connections"]),
+        "load": _said(lately.operations if lately else None, trends.per_second),
+        "hits": _said(lately.hit_ratio if lately else None, share),
+        "evictions": _said(lately.evictions if lately else None, trends.per_second),
+        "connections": _said(row["connections"], count),
         "version": row["version"] or "",
         "next": next_step(seen, seen.topology.nodes[row["name"]]),
     }
+
+
+def _said(value: float | None, text: Callable[[float], str]) -> str:
+    return "" if value is None else text(value)

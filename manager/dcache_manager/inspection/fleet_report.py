@@ -104,7 +104,8 @@ class FleetReport:
         return [self._row(node, shares.get(name, 0.0)) for name, node in self.topology.nodes.items()]
 
     def _row(self, node: Node, share: float) -> dict[str, Any]:
-        reply = self.of(node).reply
+        report = self.of(node)
+        reply = report.reply
         return {
             "name": node.name,
             "address": node.address,
@@ -117,9 +118,13 @@ class FleetReport:
             "bytes": reply.used_bytes,
             "limit_bytes": reply.limit_bytes,
             "hit_ratio": reply.hit_ratio,
+            "hits": reply.hits,
+            "misses": reply.misses,
+            "operations": reply.operations,
             "evictions": reply.evictions,
             "connections": reply.connections,
             "version": reply.version or None,
+            "answer_seconds": None if report.failure else round(report.seconds, 6),
         }
 
     def _since(self, node: Node) -> str | None:

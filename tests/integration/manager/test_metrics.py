@@ -70,3 +70,10 @@ def test_expire(tables: None) -> None:
     assert Event.objects.count() == Step.objects.count() == 1
     assert [found.settled for found in Invalidation.objects.all()] == [False, True, False]
     assert not invalidation.old()
+
+
+def test_samples_are_bounded(tables: None) -> None:
+    """Beyond so many rows the oldest samples go, whatever their age."""
+    NodeSample.objects.bulk_create(NodeSample(fleet="f", node=str(n), at=now(), state="up") for n in range(8))
+    assert samples.expire(max_samples=5) == 3
+    assert sorted(row.node for row in NodeSample.objects.all()) == ["3", "4", "5", "6", "7"]
