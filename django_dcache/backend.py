@@ -1,5 +1,7 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from django.core.signals import request_finished, request_started
@@ -10,9 +12,9 @@ from .conf import plain_options
 from .errors import ConfigurationError, DCacheError
 from .identity import fleet_alias, owner
 from .large_values import item_bytes
-from .methods import AsyncMethods, NearMethods, SyncMethods
+from .methods import AsyncMethods, NearMethods, PrefetchMethods, SyncMethods
 from .neighbours import head
-from .runtime import deadline, registry
+from .runtime import deadline, prefetched, registry
 
 
 class DistributedCache(SyncMethods, AsyncMethods):
@@ -33,16 +35,42 @@ class DistributedCache(SyncMethods, AsyncMethods):
         self.fleet.heads.add(head(self))
         if self.fleet.near:
             self._near = self.fleet.near
-            self.__class__ = NearCache
+            self._have_in_front(NearMethods)
+        if self.fleet.prefetches:
+            self._have_in_front(PrefetchMethods)
 
     def staleness_bound(self) -> float:
         """Seconds by which what is read now may lag an acknowledged write, at most (see `Fleet.staleness_bound`)."""
         return self.fleet.staleness_bound()
 
+    def prefetch(self, keys: Iterable[Any], version: int | None = None) -> None:
+        """Read these in one round: what of them this request reads next takes no other one. For `freshness` at most.
 
-class NearCache(NearMethods, DistributedCache):
-    """One whose process keeps what it read for a moment (OPTIONS["near"]). A class of its own, so that others never
-    look."""
+        Nodes that fail are no error here: what they did not tell is asked for when it is read.
+        """
+        self._begin_prefetching()
+        self.prefetch(keys, version)
+
+    async def aprefetch(self, keys: Iterable[Any], version: int | None = None) -> None:
+        """`prefetch` for event loops."""
+        self._begin_prefetching()
+        await self.aprefetch(keys, version)
+
+    def _begin_prefetching(self) -> None:
+        """From now on this cache, and those that this process makes later, look into the memory of their request."""
+        self.fleet.prefetches = True
+        self._have_in_front(PrefetchMethods)
+
+    def _have_in_front(self, methods: type) -> None:
+        present: Any = type(self)
+        if not issubclass(present, methods):
+            self.__class__ = _with(methods, present)
+
+
+@cache
+def _with(methods: Any, base: Any) -> Any:
+    """A class of its own, so that caches without these methods never look where they do."""
+    return type(base.__name__, (methods, base), {"__module__": base.__module__, "__doc__": base.__doc__})
 
 
 class UnusableCache(DistributedCache):
@@ -58,11 +86,13 @@ class UnusableCache(DistributedCache):
 @receiver(request_started, dispatch_uid="django_dcache.budget")
 def _begin_budget(**kwargs: Any) -> None:
     deadline.begin_request()
+    prefetched.forget()
 
 
 @receiver(request_finished, dispatch_uid="django_dcache.budget")
 def _end_budget(**kwargs: Any) -> None:
     deadline.end_request()
+    prefetched.forget()
 
 
 __all__ = ["DCacheError", "DistributedCache"]

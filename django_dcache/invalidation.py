@@ -90,11 +90,13 @@ def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
 def delete(order: Order) -> list[str]:
     """Delete the keys of `order` on the local fleet; those that a process may still read, because too few nodes and
     keepers could be told."""
-    fleet, made = _cache(order.alias).fleet, order.made
+    cache, made = _cache(order.alias), order.made
+    fleet = cache.fleet
     failed: list[str] = []
-    for start in range(0, len(made), BATCH):
-        outcomes = fleet.run(_remove, made[start : start + BATCH])
-        failed += [key for key, outcome in outcomes.items() if not outcome.acknowledged]
+    with cache.dropping(made):
+        for start in range(0, len(made), BATCH):
+            outcomes = fleet.run(_remove, made[start : start + BATCH])
+            failed += [key for key, outcome in outcomes.items() if not outcome.acknowledged]
     if failed:
         fleet.counters["invalidations_failed"] += len(failed)
         log.warning(

@@ -32,7 +32,7 @@ class AsyncMethods(ManyKeys):
             except Exception as error:
                 resume, answer = operation.throw, error
 
-    async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+    async def aget(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
         made_key = self.make_key(key, version)
         try:
             found = await aio_shortcut.get(self.fleet, made_key)
@@ -43,7 +43,9 @@ class AsyncMethods(ManyKeys):
             return await self._arun(self._get(made_key, default), needs)
         return default if value is ABSENT else value
 
-    async def aget_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+    async def aget_many(
+        self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False
+    ) -> dict[Any, Any]:
         values: dict[Any, Any] = {}
         for made_keys in self._parts(self._made_keys(keys, version)):
             try:

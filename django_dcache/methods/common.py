@@ -1,6 +1,7 @@
 """The keys of one call: Django's by what they are called in the cache, in parts that one operation has time for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -52,6 +53,10 @@ class ManyKeys(Operations):
             self.validate_key(made_key)
         pairs = iter(items.items())
         return iter(lambda: dict(islice(pairs, KEYS_OF_AN_OPERATION)), {})
+
+    def dropping(self, made_keys: Collection[str] | None) -> AbstractContextManager[None]:
+        """While these are written, or all are removed: nothing is kept of them in this process."""
+        return nullcontext()
 
     def _items(self, data: Mapping[Any, Any], made_keys: Mapping[str, Any], ttl: float | None) -> Items:
         return {made_key: self._item(made_key, data[key], ttl) for made_key, key in made_keys.items()}

@@ -33,7 +33,7 @@ class SyncMethods(ManyKeys):
             except Exception as error:
                 resume, answer = operation.throw, error
 
-    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+    def get(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
         made_key = self.make_key(key, version)
         try:
             found = shortcut.get(self.fleet, made_key)
@@ -46,11 +46,11 @@ class SyncMethods(ManyKeys):
         except UnreadableValue as error:
             return self._unreadable(error, default)
 
-    def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
+    def get_many(self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False) -> dict[Any, Any]:
         wanted = self._made_keys(keys, version)
         if len(wanted) == 1:
             (key,) = wanted.values()
-            value = self.get(key, ABSENT, version)
+            value = self.get(key, ABSENT, version, fresh=fresh)
             return {} if value is ABSENT else {key: value}
         values: dict[Any, Any] = {}
         for made_keys in self._parts(wanted):

@@ -11,7 +11,8 @@ from functools import wraps
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from ..backend import DistributedCache, NearCache
+from ..backend import DistributedCache
+from ..methods import NearMethods
 from ..runtime.fleet import Fleet
 from ..transport import forks
 
@@ -106,17 +107,17 @@ def install(recorder: Recorder) -> None:
     """Count the calls of every cache of this process from now on. What calls another method is counted there: `has_key`
     as a `get`, `decr` as an `incr`, and so is, but for asyncio, `get_many` or `set_many` of a single key."""
     for cache, names in measured(METHODS):
-        cache.get = _get(cache.get, recorder)  # type: ignore[method-assign]
-        cache.aget = _aget(cache.aget, recorder)  # type: ignore[method-assign]
+        cache.get = _get(cache.get, recorder)
+        cache.aget = _aget(cache.aget, recorder)
         for name in names:
             setattr(cache, name, _method(name, getattr(cache, name), recorder))
             setattr(cache, f"a{name}", _async_method(name, getattr(cache, f"a{name}"), recorder))
     forks.in_child(recorder.after_fork)
 
 
-def measured(methods: Iterable[str]) -> list[tuple[type[DistributedCache], Iterable[str]]]:
+def measured(methods: Iterable[str]) -> list[tuple[Any, Iterable[str]]]:
     """The classes whose methods are replaced, and which: what a near cache writes it leaves to the class below."""
-    return [(DistributedCache, methods), (NearCache, ("get_many",))]
+    return [(DistributedCache, methods), (NearMethods, ("get_many", "get_or_set"))]
 
 
 def _get(original: Callable[..., Any], recorder: Recorder) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Generator, Mapping
 from typing import Any
 
 from ..commands import Value
+from ..errors import NoReplica
 from ..flows import Operation, Run
 from ..flows.read import fetch
 from ..model.view import View
@@ -13,7 +14,8 @@ from .common import ABSENT, Common, name
 class Reading(Common):
     """Operations that change nothing."""
 
-    def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value]]:
+    def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value | None]]:
+        """What there is of each key, None for nothing; without the keys of which nothing is known."""
         names: dict[str, bytes] = {}
         if self.fleet.transport.unreachable:
             # Django's `cache` sessions look for a free key ten thousand times: each look must cost next to nothing.
@@ -29,7 +31,9 @@ class Reading(Common):
             self._failed(found.unanswered)
         if found and self._doubted(len(found)):
             return {}
-        return {made_key: found[name] for made_key, name in names.items() if name in found}
+        if found.unanswered:
+            return {made_key: found[name] for made_key, name in names.items() if name in found}
+        return {made_key: found.get(name) for made_key, name in names.items()}
 
     def _doubted(self, found: int) -> bool:
         """Whether the values that were found have to be misses, because the state can't be proven."""
@@ -53,3 +57,11 @@ class Reading(Common):
             if value is not ABSENT:
                 values[key] = value
         return values
+
+    def _read(self, made_keys: Collection[str]) -> Operation:
+        """Flags and data of each key, None for nothing; without the keys of which nothing is known."""
+        try:
+            found = yield from self._fetch(made_keys)
+        except NoReplica:
+            return {}  # The call that reads them one by one says so.
+        return {made_key: value and (value.flags, value.data) for made_key, value in found.items()}

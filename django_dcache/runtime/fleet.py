@@ -39,6 +39,8 @@ class Fleet(Knowledge):
         self.spare_seconds = options.request_budget - options.timeout
         """What a request may have spent before the time of its operations gets shorter."""
         self.near = Near(options.near, options.freshness, clock) if options.near else None
+        self.prefetches = False
+        """Whether a request of this process has asked for keys before it read them."""
         self.heads: set[str] = set()
         """What the made keys of the caches that this process has had on it begin with."""
         self._proving = threading.Lock()  # held by the one caller that asks the keepers

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django_dcache.backend import DistributedCache, NearCache
+from django_dcache.backend import DistributedCache
+from django_dcache.methods import NearMethods
 
 
 @contextmanager
 def methods_restored() -> Iterator[None]:
     """What replaces methods of DistributedCache inside the block is undone after it."""
-    before = {cache: dict(vars(cache)) for cache in (DistributedCache, NearCache)}
+    before = {cache: dict(vars(cache)) for cache in (DistributedCache, NearMethods)}
     try:
         yield
     finally:

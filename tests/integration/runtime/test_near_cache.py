@@ -6,7 +6,10 @@ import os
 import signal
 
 import pytest
+from django.core.cache import caches
+from django.test import override_settings
 
+from django_dcache import invalidate
 from django_dcache.backend import DistributedCache
 from django_dcache.testing import LocalFleet
 from support.waiting import until
@@ -115,6 +118,47 @@ def test_a_load_is_saved_by_what_is_near(near):
     hits = near.fleet.near.hits
     assert near.get_or_set("k", lambda: 2) == 1 and near.has_key("k")
     assert near.fleet.near.hits == hits + 2
+
+
+@pytest.mark.parametrize("road", ["sync", "async"])
+def test_a_load_asks_once(near, nodes, road):
+    """A `get_or_set` with a near cache sends what one without sends, and what it finds comes near."""
+    options = {"replicas": near.fleet.options.replicas, "fleet": near.fleet.options.fleet, "timeout": 0.24}
+    plain = DistributedCache(list(nodes.addresses), {"OPTIONS": options})
+
+    def load(cache, key):
+        if road == "sync":
+            return cache.get_or_set(key, lambda: 7)
+        return asyncio.run(cache.aget_or_set(key, lambda: 7))
+
+    def questions(cache):
+        keys = [f"asked{number}" for number in range(5)]
+        cache.delete_many(keys)
+        before = gets(nodes)
+        assert [load(cache, key) for key in keys] == [7] * len(keys)
+        return gets(nodes) - before
+
+    load(near, "proven"), load(plain, "proven")
+    assert questions(near) == questions(plain)
+    hits = near.fleet.near.hits
+    assert [load(near, "asked0") for _ in range(3)] == [7] * 3 and near.fleet.near.hits > hits
+
+
+def gets(nodes):
+    """How many reads of the test's keys its nodes have answered."""
+    return sum(int(node.stats()["cmd_get"]) for node in nodes.nodes)
+
+
+def test_an_invalidation_is_seen_at_once(nodes):
+    """What a process invalidates it does not serve any more."""
+    entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": list(nodes.addresses)}
+    options = {"fleet": "near_invalidated", "near": {"bytes": 10_000_000}}
+    with override_settings(CACHES={"default": {**entry, "OPTIONS": options}}):
+        cache = caches["default"]
+        cache.set("k", 1)
+        assert warm(cache, "k") == 1
+        invalidate(["k"])
+        assert cache.get("k") is None
 
 
 def test_event_loops_share_it(near):

@@ -27,12 +27,13 @@ def near(clock):
 def read(near, clock, key="k", value="v", plans=PLANS, began=None, times=2):
     """What a caller does that finds the value on a node."""
     for _ in range(times):
-        near.admit(key, clock() if began is None else began, plans, 16, value.encode(), value)
+        if near.read_before(key):
+            near.admit(key, clock() if began is None else began, plans, 16, value.encode(), value)
 
 
 def served(near, key="k", plans=PLANS, proven_until=FOREVER):
     """The value that would be served now."""
-    entry = near.find(key, plans, proven_until)
+    entry = near.find(key, near._clock(), plans, proven_until)
     return entry and entry.value
 
 
@@ -137,7 +138,7 @@ def test_what_can_change_is_kept_as_bytes(near, clock):
     """A caller that changes what it was given changes nobody else's."""
     for _ in range(2):
         near.admit("k", clock(), PLANS, 1, b"pickled", {"a": 1})
-    entry = near.find("k", PLANS, FOREVER)
+    entry = near.find("k", clock(), PLANS, FOREVER)
     assert (entry.decoded, entry.value, entry.flags) == (False, b"pickled", 1)
 
 
@@ -163,3 +164,11 @@ def test_a_write_is_remembered_as_long_as_a_read_from_before_it_may_come_in(near
     clock.advance(0.1)
     read(near, clock, began=asked)
     assert served(near) is None
+
+
+def test_what_was_written_is_forgotten(near, clock):
+    """A process that only writes remembers what it has written lately, and no more."""
+    for number in range(100):
+        with near.writing([f"k{number}"]):
+            clock.advance(0.1)
+    assert len(near._written) + len(near._written_before) < 20
