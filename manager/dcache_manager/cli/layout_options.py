@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from . import completion
+
 
 @dataclass(frozen=True, slots=True)
 class LayoutOptions:
@@ -36,8 +38,21 @@ def layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--add, --remove, --weight and --replicas, which the command gets as `layout`."""
 
     @click.option("--add", multiple=True, metavar="[NAME=]HOST:PORT", help="A node that joins. Repeatable.")
-    @click.option("--remove", multiple=True, metavar="NODE", help="A node that leaves, by name or address. Repeatable.")
-    @click.option("--weight", "weights", multiple=True, metavar="NODE=W", help="A node's new weight. Repeatable.")
+    @click.option(
+        "--remove",
+        multiple=True,
+        metavar="NODE",
+        help="A node that leaves, by name or address. Repeatable.",
+        shell_complete=completion.nodes,
+    )
+    @click.option(
+        "--weight",
+        "weights",
+        multiple=True,
+        metavar="NODE=W",
+        help="A node's new weight. Repeatable.",
+        shell_complete=completion.weights,
+    )
     @click.option("--replicas", type=click.IntRange(1, 9), metavar="N", help="How many nodes hold each key.")
     @wraps(command)
     def wrapped(*arguments: Any, add: Any, remove: Any, weights: Any, replicas: Any, **rest: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from django_dcache.errors import ConfigurationError
 
@@ -90,6 +91,7 @@ def global_options(root: bool) -> list[click.Option]:
             env="DCACHE_CACHE",
             metavar="ALIAS",
             help="The cache alias; not needed if only one alias has a fleet.",
+            shell_complete=_aliases,
         ),
         option(
             "--nodes", env="DCACHE_NODES", metavar="HOST:PORT,…", help="Where to find the fleet; no project needed."
@@ -128,6 +130,12 @@ def global_options(root: bool) -> list[click.Option]:
             help="Log to stderr, and show tracebacks of errors; give it twice for more.",
         ),
     ]
+
+
+def _aliases(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from .completion import aliases  # Late: it is built on this module.
+
+    return aliases(context, parameter, incomplete)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import click
 
+from .. import completion
 from ..options import Choices, Noun, pass_choices
 from ..project import find
 
@@ -27,7 +28,7 @@ def list_(choices: Choices, limit: int) -> int:
 
 
 @command.command("show")
-@click.argument("job")
+@click.argument("job", shell_complete=completion.jobs)
 @pass_choices
 def show(choices: Choices, job: str) -> int:
     """List each event of one job, the oldest first. JOB may be the beginning of its name."""
@@ -38,7 +39,7 @@ def show(choices: Choices, job: str) -> int:
 
 
 @command.command("watch")
-@click.argument("job")
+@click.argument("job", shell_complete=completion.jobs)
 @click.option(
     "--wait-timeout", type=float, metavar="SECONDS", help="Stop watching after this; the job continues (exit 124)."
 )
@@ -55,7 +56,7 @@ def watch(choices: Choices, job: str, wait_timeout: float | None) -> int:
 
 
 @command.command("cancel")
-@click.argument("job")
+@click.argument("job", shell_complete=completion.jobs)
 @pass_choices
 def cancel(choices: Choices, job: str) -> int:
     """Ask the workers at a job to end it early: a rebalance goes back, a warmer stops."""
@@ -66,7 +67,7 @@ def cancel(choices: Choices, job: str) -> int:
 
 
 @command.command("retry")
-@click.argument("job")
+@click.argument("job", shell_complete=completion.jobs)
 @pass_choices
 def retry(choices: Choices, job: str) -> int:
     """Have workers continue a job that failed or was cancelled.

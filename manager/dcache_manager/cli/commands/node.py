@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from .. import completion
 from ..layout_options import RunOptions, run_options
 from ..options import Choices, Noun, pass_choices
 from ..project import find
@@ -37,7 +38,7 @@ def add(choices: Choices, addresses: Sequence[str], weight: int, zone: str, opti
 
 
 @command.command("remove")
-@click.argument("leaving", metavar="NODE…", nargs=-1, required=True)
+@click.argument("leaving", metavar="NODE…", nargs=-1, required=True, shell_complete=completion.nodes)
 @run_options
 @pass_choices
 def remove(choices: Choices, leaving: Sequence[str], options: RunOptions) -> int:
@@ -46,7 +47,7 @@ def remove(choices: Choices, leaving: Sequence[str], options: RunOptions) -> int
 
 
 @command.command("drain")
-@click.argument("leaving", metavar="NODE…", nargs=-1, required=True)
+@click.argument("leaving", metavar="NODE…", nargs=-1, required=True, shell_complete=completion.nodes)
 @run_options
 @pass_choices
 def drain(choices: Choices, leaving: Sequence[str], options: RunOptions) -> int:
@@ -55,7 +56,7 @@ def drain(choices: Choices, leaving: Sequence[str], options: RunOptions) -> int:
 
 
 @command.command("weight")
-@click.argument("node")
+@click.argument("node", shell_complete=completion.nodes)
 @click.argument("weight", type=click.IntRange(1, 100))
 @run_options
 @pass_choices
@@ -65,7 +66,7 @@ def weigh(choices: Choices, node: str, weight: int, options: RunOptions) -> int:
 
 
 @command.command("down")
-@click.argument("node")
+@click.argument("node", shell_complete=completion.nodes)
 @pass_choices
 def take_out(choices: Choices, node: str) -> int:
     """Take a node out of service, until `node up`.
@@ -79,7 +80,7 @@ def take_out(choices: Choices, node: str) -> int:
 
 
 @command.command("up")
-@click.argument("node")
+@click.argument("node", shell_complete=completion.nodes)
 @click.option(
     "--max-rate", type=click.FloatRange(1), metavar="KEYS_PER_S", help="Fill it with at most this many keys a second."
 )

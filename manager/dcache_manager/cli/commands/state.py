@@ -2,6 +2,7 @@
 
 import click
 
+from .. import completion
 from ..options import Choices, Noun, pass_choices
 from ..project import find
 
@@ -12,7 +13,7 @@ def command() -> None:
 
 
 @command.command("repair")
-@click.argument("node")
+@click.argument("node", shell_complete=completion.nodes)
 @pass_choices
 def repair(choices: Choices, node: str) -> int:
     """Remove what NODE holds as the fleet's state, where another project, a newer release or an attacker put it there.

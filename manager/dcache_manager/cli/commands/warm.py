@@ -9,12 +9,18 @@ import click
 
 from django_dcache.errors import ConfigurationError
 
+from .. import completion
 from ..options import Choices, Noun, pass_choices
 from ..project import find, find_installed
 
 rate_option = click.option(
     "--max-rate", type=click.FloatRange(1), metavar="KEYS_PER_S", help="At most this many keys a second."
 )
+
+
+def tag_option(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--tag, which the command gets as `tags`."""
+    return click.option("--tag", "tags", multiple=True, metavar="TAG", help=text, shell_complete=completion.tags)
 
 
 @click.group("warm", cls=Noun)
@@ -47,7 +53,7 @@ def runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @command.command("list")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only those that depend on it. Repeatable.")
+@tag_option("Only those that depend on it. Repeatable.")
 @pass_choices
 def list_(choices: Choices, tags: tuple[str, ...]) -> int:
     """List the warmers of the project, and when each was last run."""
@@ -58,8 +64,8 @@ def list_(choices: Choices, tags: tuple[str, ...]) -> int:
 
 
 @command.command("run")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="All that depend on it. Repeatable.")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.warmers)
+@tag_option("All that depend on it. Repeatable.")
 @click.option(
     "--max-rate", "rate", type=click.FloatRange(0.1), metavar="ITEMS_PER_S", help="At most this many items a second."
 )
@@ -86,7 +92,7 @@ def run(
 
 
 @command.command("status")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=completion.warming_runs)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="The last N runs.")
 @pass_choices
 def status(choices: Choices, job: str | None, limit: int) -> int:
@@ -98,7 +104,7 @@ def status(choices: Choices, job: str | None, limit: int) -> int:
 
 
 @command.command("retry")
-@click.argument("job")
+@click.argument("job", shell_complete=completion.warming_runs)
 @runner_options
 @pass_choices
 def retry(choices: Choices, job: str, runner: str, wait: bool) -> int:
@@ -110,7 +116,7 @@ def retry(choices: Choices, job: str, runner: str, wait: bool) -> int:
 
 
 @command.command("hot")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.warmers)
 @click.option(
     "--top", type=click.IntRange(1, 10_000), default=1000, show_default=True, metavar="N", help="How many keys."
 )
