@@ -91,7 +91,8 @@ def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     """The keepers that hold just what this view knows, and those that answered: one small command for each."""
     digest, key = _digest(view.state), state_key(view.fleet)
     # One keeper that is slow must not cost the time to learn what the others know.
-    replies = yield Brief({keeper: [Get(key, value=False)] for keeper in view.state.topology.all_keepers})
+    ask = [Get(key, value=False, uncounted=True)]
+    replies = yield Brief(dict.fromkeys(view.state.topology.all_keepers, ask))
     same = {node for node, (reply,) in replies.items() if isinstance(reply, Value) and reply.flags == digest}
     answered = {node for node, (reply,) in replies.items() if isinstance(reply, Value) or reply is Answer.MISS}
     return same, answered
@@ -199,7 +200,7 @@ def agree(
         if majority(topology, names - set(avoid)):
             names -= set(avoid)
         asked_at = view.clock()
-        asks = {name: [Get(key, token=True)] for name in names}
+        asks = {name: [Get(key, token=True, uncounted=True)] for name in names}
         replies = yield Brief(asks) if round_type is dict else round_type(asks)
         held, outdated, refused = _read(view, replies)
         answered = set(held)

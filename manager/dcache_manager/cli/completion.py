@@ -53,10 +53,10 @@ def _within_deadline(find: Callable[[Choices], Words], choices: Choices) -> list
 
 
 def _aliases(choices: Choices) -> Words:
-    from .project import set_up  # Late, here and below: completing a command's name must not wait for Django.
+    from .project import set_up  # Late: completing a command's name must not wait for Django.
 
     set_up(choices.settings or "", choices.pythonpath)
-    from django.conf import settings
+    from django.conf import settings  # Late, as above.
 
     from django_dcache.identity import is_ours
 
@@ -64,11 +64,11 @@ def _aliases(choices: Choices) -> Words:
 
 
 def _nodes(choices: Choices) -> Words:
-    from ..errors import NothingReachable
-    from .project import find
+    from ..errors import NothingReachable  # Late, as above.
+    from .project import find  # Late, as above.
 
     target = find(choices)
-    from ..inspection.fleet_report import look
+    from ..inspection.fleet_report import look  # Late, as above.
 
     try:
         seen = look(target, LOOK_SECONDS)
@@ -82,37 +82,37 @@ def _weights(choices: Choices) -> Words:
 
 
 def _jobs(choices: Choices) -> Words:
-    from .project import find
+    from .project import find  # Late, as above.
 
     target = find(choices)
-    from ..jobs.history import jobs
+    from ..jobs.history import jobs  # Late, as above.
 
     return [(job["job"], f"{job['state']} {job.get('what', '')}") for job in jobs(target.name)[:MOST_JOBS]]
 
 
 def _runs(choices: Choices) -> Words:
-    from .project import find_installed
+    from .project import find_installed  # Late, as above.
 
     find_installed(choices)
-    from ..warming import runs
+    from ..warming import runs  # Late, as above.
 
     return [(job.name, f"{job.state} {job.terms['warmer']}") for job in runs.runs()[:MOST_JOBS]]
 
 
 def _warmers(choices: Choices) -> Words:
-    from .project import find_installed
+    from .project import find_installed  # Late, as above.
 
     find_installed(choices)
-    from ..warming.registry import warmers
+    from ..warming.registry import warmers  # Late, as above.
 
     return [(warmer.name, warmer.place) for warmer in warmers()]
 
 
 def _tags(choices: Choices) -> Words:
-    from .project import find_installed
+    from .project import find_installed  # Late, as above.
 
     find_installed(choices)
-    from ..warming.registry import warmers
+    from ..warming.registry import warmers  # Late, as above.
 
     return [(tag, "") for tag in sorted({tag for warmer in warmers() for tag in warmer.tags})]
 

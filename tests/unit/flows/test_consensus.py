@@ -202,7 +202,7 @@ def test_somebody_else_was_faster():
     wanted, both = BUMPED, BUMPED.merge(other)
 
     def asked(state):
-        return {name: {Get(KEY, token=True): Value(state.encode(), token=token)} for name in "abc"}
+        return {name: {Get(KEY, token=True, uncounted=True): Value(state.encode(), token=token)} for name in "abc"}
 
     def told(state, **replies):
         return {
@@ -227,7 +227,7 @@ def test_a_race_without_end():
     """A call that always loses the race gives up."""
     token = Token(1, 1)
     data = BUMPED.encode()
-    asked = {name: {Get(KEY, token=True): Value(ABC.state.encode(), token=token)} for name in "abc"}
+    asked = {name: {Get(KEY, token=True, uncounted=True): Value(ABC.state.encode(), token=token)} for name in "abc"}
     document = Store(KEY, 0, data, crc32(data), token=token)
     told = {name: {document: Answer.CONFLICT, TRACE: Answer.DONE} for name in "abc"}
     play = Play(agree(ABC, lambda state: state.bumped({SLOT: 1})), *(asked, told) * ATTEMPTS)
@@ -241,7 +241,7 @@ def test_lost_replies(replies, majority):
     token, data = Token(1, 1), BUMPED.encode()
     play = Play(
         agree(ABC, lambda state: state.bumped({SLOT: 1})),
-        {name: {Get(KEY, token=True): Value(ABC.state.encode(), token=token)} for name in "abc"},
+        {name: {Get(KEY, token=True, uncounted=True): Value(ABC.state.encode(), token=token)} for name in "abc"},
         {
             name: {Store(KEY, 0, data, crc32(data), token=token): words[word], TRACE: words[word]}
             for name, word in zip("abc", replies, strict=True)
