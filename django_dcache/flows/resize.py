@@ -124,6 +124,8 @@ def publish(view: View, topology: Topology, fence: int, bump: Iterable[str] = ()
             return state
         if state.topology.epoch != topology.epoch - 1:
             raise Conflict(f"wanted to publish epoch {topology.epoch}", epoch=state.topology.epoch)
+        for node in state.topology.moved(topology.layouts[-1]):
+            state = state.moved(node.name)
         for name in bump:
             state = state if state.empty(name) else state.bumped_whole(name)
         for name in topology.layouts[-1].out - state.topology.layouts[-1].out:

@@ -182,6 +182,11 @@ class FleetState:
         state = self.bumped_whole(node)
         return state.bumped({note_slot(node, Note.OUT): state.generation(node, WHOLE_NODE)})
 
+    def moved(self, node: str) -> "FleetState":
+        """For a topology in which `node` has another address: as for one that leaves and one that joins. What lies at
+        the old address can't be found again, whichever node that server is next."""
+        return self.bumped({_DROPPED_SLOT: self.highest(node)}).taken_out(node)
+
     def empty(self, node: str) -> bool:
         """Whether `node` was taken out, and no process can have stored anything on it in its present generation."""
         return self.note(node, Note.OUT) == self.generation(node, WHOLE_NODE) > 0

@@ -166,7 +166,7 @@ class Topology:
             old = {node.name: node.address for node in self.layout.nodes}
             moved = [n.name for n in self.target.nodes if old.get(n.name, n.address) != n.address]
             if moved:
-                raise InvalidTopology(f"{', '.join(moved)} changes its address; a new process needs a new name")
+                raise InvalidTopology(f"{', '.join(moved)} has two addresses at once")
             if self.target.engines != self.layout.engines:
                 wanted, runs = *self.target.engines, *self.layout.engines
                 raise InvalidTopology(f"the fleet runs on {runs}, and can't be resized to nodes of {wanted}")
@@ -214,8 +214,23 @@ class Topology:
         return Topology(self.epoch + 1, layout, fence=fence)
 
     def begin(self, target: Layout, fence: int = 0) -> "Topology":
-        """The next epoch, in which keys begin to move to `target`."""
-        return Topology(self.epoch + 1, self.layout, Phase.PREPARE, target, fence)
+        """The next epoch, in which keys begin to move to `target`. A node that changes its address is out of service
+        from this moment on, and joins at the new one."""
+        moved = {node.name: node.address for node in self.moved(target)}
+        nodes = tuple(
+            replace(node, address=moved[node.name], out=True) if node.name in moved else node
+            for node in self.layout.nodes
+        )
+        if moved and all(node.out for node in nodes):
+            raise InvalidTopology(
+                f"{', '.join(moved)} can't change its address: no other node is in service; let one join first"
+            )
+        return Topology(self.epoch + 1, replace(self.layout, nodes=nodes), Phase.PREPARE, target, fence)
+
+    def moved(self, target: Layout) -> list[Node]:
+        """The nodes of `target` that have another address in this topology."""
+        known = self.nodes
+        return [node for node in target.nodes if known.get(node.name, node).address != node.address]
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"epoch": self.epoch, "phase": str(self.phase), "fence": self.fence}

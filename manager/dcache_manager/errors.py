@@ -63,5 +63,9 @@ class BrokerAway(DCacheError):
     """The broker did not take the message; start it, or correct broker_url."""
 
 
+class SourceFailed(DCacheError):
+    """The source of the layout can't be read."""
+
+
 class Adjourned(Exception):
     """This conductor's turn is over and another one continues: nothing has ended, and nothing has failed."""

@@ -1,5 +1,6 @@
 """Looking after a fleet without an operator: nodes that stay away are taken out and let in again, and where one stays
-away for long its copies are made anew on the others, until it is back.
+away for long its copies are made anew on the others, until it is back. With a source, the fleet is also made what that
+says (reconcile.py).
 
 The processes of the site take dead nodes out and back by themselves (docs/adr/0020). This does it for a site that
 turned that off, and adds what they can't do: moving keys. Run by `dcache-admin autopilot`, or a periodic task. What it
@@ -17,6 +18,7 @@ from django_dcache.runtime.fleet import Fleet
 
 from .conductor import Conductor
 from .preflight import greet
+from .reconcile import Reconciler
 
 FULL_WINDOW_RATIO = 0.8
 """The part of a window that probes must span to count as all of it."""
@@ -53,27 +55,35 @@ class Autopilot:
         replace_after: float = 600.0,
         probe: Callable[[Fleet, Node], bool] | None = None,
         conductor: Callable[[Fleet], Conductor] = Conductor,
+        reconciler: Reconciler | None = None,
+        dry_run: bool = False,
     ):
+        """Times in seconds. With `dry_run` it says what it would do, and does nothing."""
         self._fleet, self._window, self._patience = fleet, eject_after, max(eject_after, replace_after)
         self._probe, self._conductor = probe or answers, conductor
+        self._reconciler, self._dry_run = reconciler, dry_run
         self._histories: dict[str, ProbeHistory] = {}
         self._taken_out: set[str] = set()
         self._replaced: dict[str, Node] = {}
         """Nodes whose copies were made anew, and which are no part of the fleet until they are back."""
 
     def look(self) -> list[str]:
-        """Probe once; what was done about it, a sentence each."""
+        """Probe once; what was done about it, or what it waits for, a sentence each."""
         state, now = self._fleet.proven_view().state, self._fleet.clock()
         layout = state.topology.layout
+        self._replaced = {name: node for name, node in self._replaced.items() if layout.node(name) is None}
         up = {}
         for node in {node.name: node for node in (*self._replaced.values(), *layout.nodes)}.values():
             up[node.name] = self._probe(self._fleet, node)
             self._histories.setdefault(node.name, ProbeHistory()).add(now, up[node.name], self._patience)
-        # With most of a fleet away it is rather we who are cut off: then nothing is decided here.
-        if state.topology.phase is not Phase.STABLE or sum(up.values()) * 2 <= len(up):
+        if state.topology.phase is not Phase.STABLE:
             return []
-        done = [line for node in layout.nodes for line in self._attend(state, node, now)]
-        return done or self._keep_copies(layout, now)
+        done: list[str] = []
+        # With most of a fleet away it is rather we who are cut off: then no node is taken out for it.
+        if sum(up.values()) * 2 > len(up):
+            done = [line for node in layout.nodes for line in self._attend(state, node, now)]
+            done = done or self._keep_copies(layout, now)
+        return done or self._reconcile(state)
 
     def _attend(self, state: FleetState, node: Node, now: float) -> list[str]:
         """Take a node out, or let one in again that no operator took out."""
@@ -83,9 +93,10 @@ class Autopilot:
             return self._act(node.name, said, lambda conductor: conductor.take_out(node.name))
         ours = node.name in self._taken_out or state.ejected(node.name)
         if node.out and ours and self._says(node, now, self._window, True):
-            self._taken_out.discard(node.name)
             said = f"{node.name} is back: filled, and in service again"
-            return self._act(node.name, said, lambda conductor: conductor.bring_back(node.name))
+            done = self._act(node.name, said, lambda conductor: conductor.bring_back(node.name))
+            self._taken_out -= {node.name} if done == [said] else set()
+            return done
         return []
 
     def _keep_copies(self, layout: Layout, now: float) -> list[str]:
@@ -110,11 +121,23 @@ class Autopilot:
             return done
         return []
 
+    def _reconcile(self, state: FleetState) -> list[str]:
+        """One step towards what the source says."""
+        if self._reconciler is None:
+            return []
+        ejected = self._taken_out | set(filter(state.ejected, state.topology.layout.out))
+        layout, said = self._reconciler.look(self._fleet, ejected, self._probe)
+        if layout is None:
+            return said
+        return self._act("the layout", "; ".join(said), lambda conductor: conductor.run(layout))
+
     def _says(self, node: Node, now: float, window: float, answered: bool) -> bool:
         return self._histories[node.name].settled(now, window, answered)
 
     def _act(self, names: str, said: str, act: Callable[[Conductor], object]) -> list[str]:
         """What there is to say of it."""
+        if self._dry_run:
+            return [f"would do: {said}"]
         try:
             act(self._conductor(self._fleet))
         except Conflict:

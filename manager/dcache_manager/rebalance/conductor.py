@@ -159,7 +159,9 @@ class Conductor:
         part in a resize would empty all others. Raises Unanswered for one that is to stay.
         """
         topology = self._topology
-        dead = silent((node for node in topology.layout.nodes if not node.out), self._fleet.transport.limits)
+        moved = {node.name for node in topology.moved(desired)}  # Out of service with the next epoch, dead or not.
+        asked = [node for node in topology.layout.nodes if not node.out and node.name not in moved]
+        dead = silent(asked, self._fleet.transport.limits)
         for name in dead:
             staying = desired.node(name)
             if staying and not staying.out:
@@ -292,5 +294,5 @@ class Conductor:
 
 
 def _newcomers(topology: Topology, desired: Layout) -> list[Node]:
-    known = {node.name for node in topology.layout.nodes if not node.out}
-    return [node for node in desired.nodes if node.name not in known and not node.out]
+    known = {node.name: node.address for node in topology.layout.nodes if not node.out}
+    return [node for node in desired.nodes if known.get(node.name) != node.address and not node.out]

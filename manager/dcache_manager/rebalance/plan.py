@@ -54,11 +54,12 @@ class Plan:
     def moved_share(self) -> float:
         """The part of all copies (0 to 1) that has to be filled anew."""
         old, new = Replicas(self.current), Replicas(self.desired)
+        elsewhere = {node.name for node in Topology(self.epoch, self.current).moved(self.desired)}
         moved = copies = 0
         for point in _samples():
             before, after = old.of(point), new.of(point)
             copies += len(after)
-            moved += sum(name not in before for name in after)
+            moved += sum(name not in before or name in elsewhere for name in after)
         return moved / copies if copies else 0.0
 
     @property

@@ -94,7 +94,7 @@ def test_bad_layouts(layout, complaint):
         ({"fence": -1}, "fence"),
         ({"phase": Phase.COPY}, "lacks a target"),
         ({"target": NEW}, "has a target"),
-        ({"phase": Phase.COPY, "target": Layout((replace(A, address="10.0.0.9:11211"),))}, "new process needs"),
+        ({"phase": Phase.COPY, "target": Layout((replace(A, address="10.0.0.9:11211"),))}, "two addresses"),
     ],
 )
 def test_bad_topologies(wrong, complaint):

@@ -1,0 +1,48 @@
+"""Where the layout comes from, by KIND:REST; the kinds are our own, and those of a site's entry points.
+
+    [project.entry-points."dcache_manager.discovery"]
+    consul = "site.cache:ConsulSource"
+
+The entry point is called with what follows `consul:`, and its `read` returns the nodes.
+"""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from django_dcache.errors import ConfigurationError
+
+from ..spelling import meant
+from .answer import Found
+
+GROUP = "dcache_manager.discovery"
+_ours = {"file": ("file", "FileSource")}
+
+
+class Source(Protocol):
+    def read(self) -> Iterable[Found]:
+        """All nodes that should be there now. Raises SourceFailed if that can't be told."""
+
+
+def source(text: str) -> Source:
+    """The source that `text` names. Raises ConfigurationError."""
+    kind, colon, rest = text.partition(":")
+    if not colon or not rest:
+        raise ConfigurationError(f"{text!r} is no source; want KIND:WHERE, for instance file:/etc/dcache/nodes.toml")
+    return _maker(kind)(rest)
+
+
+def _maker(kind: str) -> Callable[[str], Source]:
+    if kind in _ours:
+        module, name = _ours[kind]
+        made: Callable[[str], Source] = getattr(import_module(f".{module}", __package__), name)
+        return made
+    theirs = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if kind not in theirs:
+        known = sorted(_ours.keys() | theirs.keys())
+        raise ConfigurationError(f"there is no source {kind!r}; {meant(kind, known)}")
+    try:
+        return theirs[kind].load()  # type: ignore[no-any-return]
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"source {kind!r} ({theirs[kind].value}): {error}") from error
