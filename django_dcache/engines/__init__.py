@@ -6,9 +6,6 @@ from . import memcached, memory, redis
 from .inspection import Introspection
 from .interface import Engine, Greeting, Parser, Question
 
-hot = memcached.hot
-"""The bytes of the short cut, which is for this engine only."""
-
 _engines = {engine.name: engine for engine in (memcached.ENGINE, redis.ENGINE, memory.ENGINE)}
 
 
@@ -25,4 +22,4 @@ def introspection_of(node: Node) -> Introspection:
     return engine.introspection
 
 
-__all__ = ["Engine", "Greeting", "Parser", "Question", "engine_of", "hot", "introspection_of"]
+__all__ = ["Engine", "Greeting", "Parser", "Question", "engine_of", "introspection_of"]

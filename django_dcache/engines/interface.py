@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..commands import Command, Reply
 from ..model.addresses import Login
 from ..model.topology import Node
 
-if TYPE_CHECKING:  # It is built on this module.
+if TYPE_CHECKING:  # They are built on this module.
     from .inspection import Introspection
+    from .shortcut import ShortCut
 
 
 class Parser(Protocol):
@@ -76,5 +76,5 @@ class Engine:
     census: Callable[[str, Collection[str]], Question] | None = None
     """Looks through all that a node holds, from the name of a fleet and what its made keys begin with: its answer is
     complete only if nothing else is there. None: what empties a node leaves the keys of others."""
-    hot: ModuleType | None = None
+    hot: "ShortCut | None" = None
     """The bytes of the short cut. None: there is none, and every operation takes its flow."""

@@ -10,6 +10,7 @@ from django.core.cache.backends.base import default_key_func
 from ..errors import UnreadableValue
 from ..flows import Item
 from ..large_values import Large
+from ..model.keys import plainly_legal
 from ..operations import ABSENT, Operations
 from ..values.plain import Decode
 
@@ -49,7 +50,7 @@ class ManyKeys(Operations):
         """As few at a time as have the time that one operation has. None is sent unless every key is legal."""
         if len(items) <= KEYS_OF_AN_OPERATION:
             return (items,) if items else ()
-        for made_key in items:
+        for made_key in () if plainly_legal(items) else items:
             self.validate_key(made_key)
         pairs = iter(items.items())
         return iter(lambda: dict(islice(pairs, KEYS_OF_AN_OPERATION)), {})

@@ -14,6 +14,7 @@ below can be spelled by a user: a made key is UTF-8, and the byte 0xFF never occ
 """
 
 import re
+from collections.abc import Collection
 from hashlib import md5, sha256
 from struct import Struct
 from typing import NamedTuple
@@ -62,6 +63,14 @@ def name(made_key: str, renamed: int = 0, hash_tags: bool = False) -> bytes:
     if len(marked) > MAX_NAME_BYTES:
         return b"\xff#%b%b" % (digest(encoded, hash_tags).hex().encode(), sha256(marked).hexdigest().encode())
     return marked
+
+
+def plainly_legal(made_keys: Collection[str]) -> bool:
+    """Whether all of them are legal, by one look at all at once. False: some may not be."""
+    everything = "".join(made_keys)
+    if not (everything.isascii() and everything.isprintable()) or " " in everything or RESERVED.decode() in everything:
+        return False
+    return all(made_keys) and len(max(made_keys, key=len)) <= MAX_NAME_BYTES
 
 
 def _complaint(made_key: str, encoded: bytes) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from ..conf import Configuration
+from ..engines import engine_of
 from ..flows import Flow, Learn, Owe, Shun
 from ..flows.consensus import prove
 from ..model.placement import Placement
@@ -19,6 +20,7 @@ from ..values.signature import TAG_BYTES
 from .healing import Healer
 from .plans import Plans
 from .reports import Reports
+from .speed import shortcut_of
 
 log = logging.getLogger("django_dcache")
 
@@ -57,6 +59,8 @@ class Knowledge:
         )
         self.transport.serve(seed.nodes)
         self.plans = Plans(self.view, self.transport)
+        self.hot = shortcut_of(engine_of(configuration.layout.nodes[0]))
+        """The bytes of the short cut."""
         self.renew_at = self.plain_until = self.proven_until = float("-inf")
         """When the view is to be proven again; until when the short cut may go by it, and the near cache."""
         self.healer = Healer(options, self.transport)

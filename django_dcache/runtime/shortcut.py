@@ -8,7 +8,6 @@ rounds. So no node is asked twice, and what a failure becomes is written in the 
 from collections.abc import Mapping, Sequence
 from socket import MSG_WAITALL
 
-from ..engines import hot
 from ..model.stamps import StampedName
 from ..transport import forks
 from ..transport.batch import Sent
@@ -19,7 +18,6 @@ from ..transport.pool import TRUSTED_SECONDS, Pool
 from .deadline import Account, account, asgi_request, current
 from .fleet import Fleet
 from .plans import Plans
-from .speed import found
 
 FIRST_CHUNK = 4096
 IDLE_SECONDS = 0.05
@@ -59,8 +57,12 @@ def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
 
 
 def idle(pool: Pool, began: float, writes: bool = True) -> Connection | None:
-    """An idle connection to a node that is well, if there is one, for an operation that began now."""
-    if pool.breaker.state is not UP:
+    """An idle connection to a node that is well, if there is one, for an operation that began now.
+
+    One that came back with what it held before is not well (flows/returned.py). Where replies have no number, what
+    waits there would be taken for the answer, so each connection is looked at.
+    """
+    if pool.breaker.state is not UP or pool.returned:
         return None
     try:
         connection = pool.idle.pop()
@@ -70,7 +72,7 @@ def idle(pool: Pool, began: float, writes: bool = True) -> Connection | None:
     if not connection.direct or idle_for > TRUSTED_SECONDS:
         pool.idle.append(connection)
         return None
-    if writes and idle_for > IDLE_SECONDS and not connection.quiet():
+    if (writes and idle_for > IDLE_SECONDS or not pool.engine.numbered) and not connection.quiet():
         connection.close()
         return None
     connection.used_at = began
@@ -104,9 +106,9 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
         data = b""
         try:
             stream = connection.socket
-            stream.send(hot.get((name if copy.generations is None else copy.key(name, slot), opaque)))
+            stream.send(fleet.hot.get((name if copy.generations is None else copy.key(name, slot), opaque)))
             data = stream.recv(FIRST_CHUNK)
-            value = found(data, opaque)
+            value = fleet.hot.found(data, opaque)
             if value:
                 flags, start, stop = value
                 if len(data) < stop + 2 <= fleet.transport.limits.most_bytes:
@@ -121,7 +123,7 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
                     return flags, data[start:stop]
         except OSError:
             pass  # Out of time, or closed by the node: the flow finds the same.
-        missed = hot.missed(data, opaque)
+        missed = fleet.hot.missed(data, opaque)
         if missed and plan.single and not loads:
             pool.idle.append(connection)
             if charged is not None:

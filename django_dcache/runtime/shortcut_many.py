@@ -3,19 +3,20 @@
 If any of the keys needs the flow, all of them take it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
-from ..engines import hot
+from ..engines import Parser
+from ..engines.shortcut import OUT_OF_STEP, Found
 from ..errors import ProtocolViolation
 from ..flows import Item
 from ..transport.batch import Sent
 from ..transport.connection import Connection
 from ..transport.pool import Pool
+from . import speed
 from .fleet import Fleet
 from .plans import CopyPlan
 from .shortcut import NeedsFlow, begin, idle
-from .speed import answers, questions
 
 CHUNK_BYTES = 64 * 1024
 READ_BYTES, WRITE_BYTES = 24 * 1024, 128 * 1024
@@ -38,7 +39,7 @@ class Batch:
         self.made_keys: list[str] = []
         self.request = self.unsent = b""
         self.received: list[bytes] = []
-        self.parser: hot.QuietParser | None = None
+        self.parser: Parser | None = None
 
     def receive(self) -> bytes:
         """What has come; nothing if the time is over, or the node has closed the connection."""
@@ -115,7 +116,7 @@ class Batches:
             batch.copy.pool.idle.append(batch.connection)
 
 
-def get_many(fleet: Fleet, made_keys: Collection[str]) -> hot.Found:
+def get_many(fleet: Fleet, made_keys: Collection[str]) -> Found:
     """(flags, data) of what was found. Raises NeedsFlow."""
     batches = Batches(fleet)
     groups = batches.plans.group(list(made_keys))
@@ -126,10 +127,10 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> hot.Found:
         batch.parts, batch.made_keys = keys, asked
     batches.connect(writes=False)
     for batch in batches:
-        batch.request = questions(batch.parts, batch.first)
+        batch.request = fleet.hot.questions(batch.parts, batch.first)
         batch.connection.opaque += len(batch.parts)
     batches.send(READ_BYTES)
-    found: hot.Found = {}
+    found: Found = {}
     missed: list[str] = []
     if all(_collect(batches, batch, found, missed) for batch in batches) and (batches.plans.single or not missed):
         batches.finish()
@@ -137,14 +138,14 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> hot.Found:
     raise batches.hand_over()
 
 
-def _collect(batches: Batches, batch: Batch, found: hot.Found, missed: list[str]) -> bool:
+def _collect(batches: Batches, batch: Batch, found: Found, missed: list[str]) -> bool:
     """Read the answers to a batch; whether all of them were plain, and there in time."""
     number, data = 0, b""
     while chunk := batch.receive():
         batch.received.append(chunk)
         data = data + chunk if data else chunk
-        position, number = answers(data, batch.made_keys, number, batch.first, found, missed)
-        if position == hot.OUT_OF_STEP:
+        position, number = batches.fleet.hot.answers(data, batch.made_keys, number, batch.first, found, missed)
+        if position == OUT_OF_STEP:
             return False
         if number == len(batch.made_keys):
             return position == len(data)  # What follows was not asked for.
@@ -156,39 +157,44 @@ def _collect(batches: Batches, batch: Batch, found: hot.Found, missed: list[str]
 
 def store_many(fleet: Fleet, items: Mapping[str, object]) -> None:
     """Store all of them, by made key. Raises NeedsFlow, too where one is no plain Item."""
-    batches = Batches(fleet)
+    batches, hot = Batches(fleet), fleet.hot
     for item, (name, slot, plan) in zip(items.values(), batches.plans.place_many(items), strict=True):
         if not plan.write or type(item) is not Item:
             raise NeedsFlow(batches.began)
         flags, data, ttl = item
         for copy in plan.write:
             key = name if copy.generations is None else copy.key(name, slot)
-            batches.of(copy).parts.append(hot.quiet_store((key, len(data), flags, hot.expires(ttl), data)))
-    _tell(batches)
+            batches.of(copy).parts.append(hot.one_store((key, len(data), flags, hot.expires(ttl), data)))
+    _tell(batches, hot.stores, hot.stores_parser)
 
 
 def remove_many(fleet: Fleet, made_keys: Collection[str]) -> None:
     """Delete all of them. Raises NeedsFlow."""
     batches = Batches(fleet)
-    for name, slot, plan in batches.plans.place_many(made_keys):
+    plans = batches.plans
+    # Where keys have one copy, and it does not move, it is the one that is read.
+    groups = plans.group(list(made_keys)) if speed.group and plans.single and plans.stable else None
+    for copy, keys, _ in groups or ():
+        batches.of(copy).parts = keys
+    for name, slot, plan in plans.place_many(made_keys) if groups is None else ():
         if not plan.write:
             raise NeedsFlow(batches.began)
         for copy in plan.write:
-            key = name if copy.generations is None else copy.key(name, slot)
-            batches.of(copy).parts.append(hot.quiet_remove(key))
-    _tell(batches)
+            batches.of(copy).parts.append(name if copy.generations is None else copy.key(name, slot))
+    _tell(batches, fleet.hot.removes, fleet.hot.removes_parser)
 
 
-def _tell(batches: Batches) -> None:
-    """Send quiet commands: a node says only what went wrong, and answers one last command to say that it is through."""
+def _tell(
+    batches: Batches, whole: Callable[[Sequence[bytes], int], bytes], parser: Callable[[int, int], Parser]
+) -> None:
+    """Send each node its commands; plain is what it says to them if none was refused."""
     batches.connect(writes=True)
     for batch in batches:
-        batch.request = b"".join(batch.parts) + hot.closing % batch.first
-        batch.parser = hot.QuietParser(len(batch.parts), batch.first)
+        batch.request = whole(batch.parts, batch.first)
+        batch.parser = parser(len(batch.parts), batch.first)
         batch.connection.opaque += 1
     batches.send(WRITE_BYTES)
-    through = [_through(batches, batch) for batch in batches]
-    if all(through) and not batches.late:
+    if all(through := [_through(batches, batch) for batch in batches]) and not batches.late:
         batches.finish()
         return
     refused = [batch.parser.refused for batch in batches if batch.parser]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ..engines import hot
 from ..transport.batch import Sent
 from ..transport.connection import Connection
 from .deadline import Account
@@ -18,13 +17,13 @@ Reply = TypeVar("Reply", bool, int)
 
 def store(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None) -> None:
     """Store a value on every copy. Raises NeedsFlow."""
-    size, expires = len(data), hot.expires(ttl)
-    _write(fleet, made_key, lambda key, opaque: hot.store((key, size, flags, expires, opaque, data)), hot.done)
+    hot, expires = fleet.hot, fleet.hot.expires(ttl)
+    _write(fleet, made_key, lambda key, opaque: hot.store((key, len(data), flags, expires, opaque, data)), hot.stored)
 
 
 def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None, readable: Readable) -> bool:
     """Whether it was absent, and is stored now; what is not `readable` is as good as absent. Raises NeedsFlow."""
-    size, expires = len(data), hot.expires(ttl)
+    hot, size, expires = fleet.hot, len(data), fleet.hot.expires(ttl)
 
     def added(data: bytes, opaque: int) -> bool | None:
         answer = hot.added(data, opaque)
@@ -45,23 +44,23 @@ def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None,
 
 def remove(fleet: Fleet, made_key: str) -> bool:
     """Whether there was something to delete. Raises NeedsFlow."""
-    return _write(fleet, made_key, hot.remove, hot.done)
+    return _write(fleet, made_key, fleet.hot.remove, fleet.hot.removed)
 
 
 def touch(fleet: Fleet, made_key: str, ttl: float | None) -> bool:
     """Whether there was something that has this TTL now. Raises NeedsFlow."""
-    expires = hot.expires(ttl)
-    return _write(fleet, made_key, lambda key, opaque: hot.touch((key, expires, opaque)), hot.done)
+    hot, expires = fleet.hot, fleet.hot.expires(ttl)
+    return _write(fleet, made_key, lambda key, opaque: hot.touch((key, expires, opaque)), hot.touched)
 
 
 def count(fleet: Fleet, made_key: str, delta: int) -> int | None:
     """The new number, or None if there is none; `delta` is from 0 to 2^64 - 1. Raises NeedsFlow."""
 
     def counted(data: bytes, opaque: int) -> int | bool | None:
-        number = hot.counted(data, opaque)
+        number = fleet.hot.counted(data, opaque)
         return None if type(number) is int and number < delta else number  # The node counts on from 0.
 
-    number = _write(fleet, made_key, lambda key, opaque: hot.count((key, delta, opaque)), counted, one_copy=True)
+    number = _write(fleet, made_key, lambda key, opaque: fleet.hot.count((key, delta, opaque)), counted, one_copy=True)
     return None if number is False else number
 
 

@@ -1,15 +1,17 @@
 """The functions that run once for every key, compiled if the extra `speed` is installed: the one place that decides it.
 
-Each has a twin in Python (`model.locate`, `engines.hot`, `Plans.group`) that does the same.
+Each has a twin in Python (`model.locate`, `Plans.group`, the short cut of memcached) that does the same.
 """
 
 import os
 import warnings
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from ..engines import hot
+from ..engines import Engine
+from ..engines.shortcut import NO_SHORT_CUT, ShortCut
 from ..model import locate as placing
 
 try:
@@ -42,14 +44,17 @@ def choose(extra: Any, switch: str | None) -> Any:
 
 
 compiled = choose(dcache_speed, os.environ.get("DCACHE_SPEED"))
-_hot: Any = compiled or hot
-
-questions: Callable[[Sequence[bytes], int], bytes] = _hot.questions
-answers: Callable[[bytes, Sequence[str], int, int, hot.Found, list[str]], tuple[int, int]] = _hot.answers
-found: Callable[[bytes, int], tuple[int, int, int] | None] = _hot.found
 locate: Callable[[str], tuple[bytes, int, int] | None] = (compiled or placing).locate
 group: Callable[[list[str], Any, bytearray, list[bytes]], Groups | int] | None = compiled and compiled.group
 """Keys by the node that owns each, or the place of the first one whose owner is UNKNOWN."""
+
+
+def shortcut_of(engine: Engine) -> ShortCut:
+    """The bytes of its short cut."""
+    offered: ShortCut = engine.hot or NO_SHORT_CUT
+    if compiled and offered.compiled:
+        return replace(offered, found=compiled.found, questions=compiled.questions, answers=compiled.answers)
+    return offered
 
 
 def packed(points: list[int]) -> bytes:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from ..inspection import Check, Introspection, NodeReply
 from ..interface import Engine
-from . import bulk_fill, exposure, health, hot, protocol
+from . import bulk_fill, exposure, health, protocol
 from .census import Census
 from .greeting import Greeting
 from .health import round_trip
+from .hot import HOT
 from .introspection import Listing, Report, item_facts, unsuitable
 
 
@@ -25,5 +26,5 @@ ENGINE = Engine(
     Introspection(Report, Listing, item_facts, checks, round_trip, unsuitable, bulk_fill),
     numbered=True,
     census=Census,
-    hot=hot,
+    hot=HOT,
 )

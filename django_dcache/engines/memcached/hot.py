@@ -1,8 +1,4 @@
-"""The bytes of the short cut: one form for each plain question, and one look at each plain answer.
-
-An answer that is not plain (an error line, a value of unusual size, a reply in two parts) is None here, and left to the
-engine's parser. Every question has an opaque number that its answer echoes.
-"""
+"""The bytes of the short cut (`engines.shortcut`). The node echoes the opaque number of every question."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +9,8 @@ from time import time
 from ...commands import Answer, Reply
 from ...errors import ProtocolViolation
 from ...model.keys import RESERVED
+from ..shortcut import OUT_OF_STEP, Found, ShortCut
 from .protocol import MONTH, exptime
-
-Found = dict[str, tuple[int, bytes]]
-"""(flags, data) by made key."""
-OUT_OF_STEP = -1
-"""In place of a position: what is there is no answer to what was asked."""
 
 # What is longer than this, in digits or in bytes, is left to the parser.
 _header = re.compile(rb"VA (0|[1-9]\d{0,7}) f(0|[1-9]\d{0,8})").fullmatch
@@ -34,11 +26,18 @@ store = b"ms %b %d F%d T%d O%d\r\n%b\r\n".__mod__
 touch = b"mg %b T%d O%d\r\n".__mod__
 count = b"ma %b D%d v O%d\r\n".__mod__
 add = b"ms %b %d F%d T%d O%d ME\r\n%b\r\nmg %b v c u f O%d\r\n".__mod__
-quiet_store = b"ms %b %d F%d T%d q\r\n%b\r\n".__mod__
-# The classic form takes a node a third less time.
-quiet_remove = b"delete %b noreply\r\n".__mod__
-closing = b"md %b O%%d\r\n" % RESERVED
-"""After quiet commands: its answer says that the node is through with them."""
+one_store = b"ms %b %d F%d T%d q\r\n%b\r\n".__mod__
+_closing = b"md %b O%%d\r\n" % RESERVED
+
+
+def stores(parts: Sequence[bytes], opaque: int) -> bytes:
+    """Commands without an answer, and one whose answer says that the node is through with them."""
+    return b"".join(parts) + _closing % opaque
+
+
+def removes(keys: Sequence[bytes], opaque: int) -> bytes:
+    """The same. The classic form takes a node a third less time."""
+    return b"delete " + b" noreply\r\ndelete ".join(keys) + b" noreply\r\n" + _closing % opaque
 
 
 def remove(key: bytes, opaque: int) -> bytes:
@@ -149,7 +148,7 @@ def answers(
 
 
 class QuietParser:
-    """Reads what a node says to quiet commands and their `closing`: nothing but the answer to the last, if all is well.
+    """Reads what a node says to quiet commands: nothing but the answer to the last, if all is well.
 
     A refusal does not say what it refuses: it is no reply, but `refused` says that the node is through all the same.
     """
@@ -171,6 +170,9 @@ class QuietParser:
     def feed(self, chunk: bytes, start: int = 0) -> bool:
         """Take the next bytes; True once the node is through. Raises ProtocolViolation."""
         self._data += chunk[start:]
+        if self._data == self._end:
+            self.replies = [Answer.DONE] * self._commands
+            return True
         through = self._data.endswith(self._end)
         lines = self._data[: self._data.rfind(b"\n") + 1]
         # 1.6.18 says so of an absent key, all the same.
@@ -182,3 +184,29 @@ class QuietParser:
         if through:
             self.replies = [Answer.DONE] * self._commands
         return through
+
+
+HOT = ShortCut(
+    expires=expires,
+    get=get,
+    found=found,
+    missed=missed,
+    store=store,
+    stored=done,
+    add=add,
+    added=added,
+    remove=remove,
+    removed=done,
+    touch=touch,
+    touched=done,
+    count=count,
+    counted=counted,
+    questions=questions,
+    answers=answers,
+    one_store=one_store,
+    stores=stores,
+    stores_parser=QuietParser,
+    removes=removes,
+    removes_parser=QuietParser,
+    compiled=True,
+)

@@ -3,6 +3,7 @@
 from ..interface import Engine
 from . import protocol
 from .greeting import Greeting
+from .hot import HOT
 from .introspection import INTROSPECTION
 
-ENGINE = Engine("redis", protocol.encode, protocol.parser, Greeting, INTROSPECTION, numbered=False)
+ENGINE = Engine("redis", protocol.encode, protocol.parser, Greeting, INTROSPECTION, numbered=False, hot=HOT)

@@ -12,6 +12,8 @@ MAX_LINE_BYTES = 4096
 MAX_BULK_BYTES = 2**29
 """Of one value: no server takes a larger one (`proto-max-bulk-len`), unless it was told to."""
 MAX_DEPTH = 3
+PARTS = 16
+"""Of an array, at most, unless more are asked for."""
 _DIGITS = 19
 
 
@@ -52,7 +54,7 @@ class Reader:
 
     __slots__ = ("raw", "rest", "_wanted", "_most", "_parts", "_chunks", "_missing", "_bulk", "_skip", "_stack")
 
-    def __init__(self, wanted: int, most_bytes: int = MAX_BULK_BYTES, most_parts: int = 16):
+    def __init__(self, wanted: int, most_bytes: int = MAX_BULK_BYTES, most_parts: int = PARTS):
         self.raw: list[Any] = []
         self.rest = 0
         """How many bytes of the last chunk follow the last reply."""

@@ -75,11 +75,11 @@ def made(fleet):
     """Caches on three nodes of their own: `made(replicas)`."""
     caches = []
 
-    def make(replicas, nodes=3, **more):
+    def make(replicas, nodes=3, engine="memcached", **more):
         # So long that neither a proof of the state nor a slow machine comes in between.
         options = {"replicas": replicas, "timeout": 10.0, "freshness": 600, "fleet": f"shortcut{next(_serials)}"}
         options |= more
-        caches.append(Watched(fleet(nodes).addresses, {"OPTIONS": options}))
+        caches.append(Watched(fleet(nodes, engine=engine).addresses, {"OPTIONS": options}))
         caches[-1].set_many({f"connect{number}": 1 for number in range(50)})
         return caches[-1]
 
@@ -88,12 +88,13 @@ def made(fleet):
         cache.fleet.close()
 
 
+@pytest.mark.parametrize("engine", ["memcached", "redis"])
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_any_sequence_of_operations_gives_the_same_answers(made, replicas, seed):
+def test_any_sequence_of_operations_gives_the_same_answers(made, replicas, seed, engine):
     """A thousand random operations answer alike by the short cut and by the flows."""
     chance = random.Random(seed)
-    flow, short = made(replicas), made(replicas)
+    flow, short = made(replicas, engine=engine), made(replicas, engine=engine)
     flow.flows = short.flows = 0
     for number in range(OPERATIONS):
         operation, arguments = made_up(chance, number)
@@ -103,10 +104,11 @@ def test_any_sequence_of_operations_gives_the_same_answers(made, replicas, seed)
     assert short.flows < OPERATIONS / 2 < flow.flows
 
 
+@pytest.mark.parametrize("engine", ["memcached", "redis"])
 @pytest.mark.parametrize("replicas", [1, 2, 3])
-def test_a_miss_asks_each_copy_and_takes_no_flow(made, replicas):
+def test_a_miss_asks_each_copy_and_takes_no_flow(made, replicas, engine):
     """By the short cut alone, a key that no copy has is a miss, and one that only the last copy has is found there."""
-    cache = made(replicas)
+    cache = made(replicas, engine=engine)
     assert cache.set("k", "value") and cache.get("k") == "value"
     view, name = cache.fleet.view, keys.name(cache.make_key("k"))
     *first, last = view.read_order(view.place(name).route)
@@ -124,9 +126,10 @@ def erase(view, node, name):
     yield {node: [Remove(name, 0)]}
 
 
-def test_a_large_value_comes_back_whole(made):
+@pytest.mark.parametrize("engine", ["memcached", "redis"])
+def test_a_large_value_comes_back_whole(made, engine):
     """A value of many chunks comes back by the short cut, alone and among others."""
-    cache = made(1, nodes=1)
+    cache = made(1, nodes=1, engine=engine)
     value = bytes(range(256)) * 3000
     assert cache.set("big", value)
     assert cache.get("big") == cache.get_many(["big", "none"])["big"] == value

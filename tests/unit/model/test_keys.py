@@ -7,7 +7,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidKey
-from django_dcache.model.keys import MAX_KEY_BYTES, MAX_NAME_BYTES, RESERVED, name, parse_wire_key, position, wire_key
+from django_dcache.model.keys import (
+    MAX_KEY_BYTES,
+    MAX_NAME_BYTES,
+    RESERVED,
+    name,
+    parse_wire_key,
+    plainly_legal,
+    position,
+    wire_key,
+)
 
 LIMIT = 10**8
 """Generations have at most eight digits."""
@@ -42,6 +51,13 @@ def test_one_token(made_key, generation):
         wire = wire_key(key, generation)
         assert 0 < len(wire) <= MAX_KEY_BYTES
         assert min(wire) > 0x20 and 0x7F not in wire
+
+
+@given(st.lists(made_keys | st.just(f"x{RESERVED.decode()}"), min_size=1))
+def test_many_at_once(several):
+    """What one look at many keys takes for legal is legal, each of them; usual keys are."""
+    assert not plainly_legal(several) or None not in map(named, several)
+    assert plainly_legal([f":1:item:{number}" for number in range(9)])
 
 
 @given(made_keys)

@@ -1,0 +1,78 @@
+"""What an engine offers the short cut (runtime/shortcut.py): the bytes of plain questions, and a look at plain answers.
+
+Each question has an opaque number, which an engine with numbered replies has echoed. What an answer becomes is None
+where it is not plain (an error, a value in two parts): that is left to the engine's parser.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .interface import Parser
+
+Found = dict[str, tuple[int, bytes]]
+"""(flags, data) by made key."""
+OUT_OF_STEP = -1
+"""In place of a position: what is there is no answer to what was asked."""
+
+Reply = Callable[[bytes, int], bool | None]
+"""From the bytes that came and the opaque number: whether there was something to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortCut:
+    """Questions take one tuple, so that a format's own method can be one. A TTL is what `expires` makes of it."""
+
+    expires: Callable[[float | None], Any]
+    """What stands for a TTL in seconds (None: for ever)."""
+    get: Callable[[tuple[bytes, int]], bytes]
+    """From (key, opaque)."""
+    found: Callable[[bytes, int], tuple[int, int, int] | None]
+    """The flags of the one value that the answer begins with, and where its data starts and stops: CR and LF follow."""
+    missed: Callable[[bytes, int], bool]
+    """Whether the answer is a miss. A stub is a miss too: another caller is loading."""
+    store: Callable[[tuple[bytes, int, int, Any, int, bytes]], bytes]
+    """From (key, size of the data, flags, TTL, opaque, data)."""
+    stored: Reply
+    add: Callable[[tuple[bytes, int, int, Any, int, bytes, bytes, int]], bytes]
+    """From the same, the key once more and the opaque number after that: store it if absent, and look what is there."""
+    added: Callable[[bytes, int], tuple[bool, int, bytes] | None]
+    """Whether it was stored, and what is there now (flags, data). None where a stub is, too."""
+    remove: Callable[[bytes, int], bytes]
+    removed: Reply
+    touch: Callable[[tuple[bytes, Any, int]], bytes]
+    """From (key, TTL, opaque)."""
+    touched: Reply
+    count: Callable[[tuple[bytes, int, int]], bytes]
+    """From (key, what to add, opaque)."""
+    counted: Callable[[bytes, int], int | bool | None]
+    """The new number, as the node has it; False if there is none."""
+    questions: Callable[[Sequence[bytes], int], bytes]
+    """A `get` of each key, numbered from the second argument on."""
+    answers: Callable[[bytes, Sequence[str], int, int, Found, list[str]], tuple[int, int]]
+    """Read the answers to `questions`: from (data, made keys, number of the first answer in `data`, opaque number of
+    the first question, found, missed). What is there goes to `found` by its made key, what is not to `missed`. Returns
+    the position and the number at which to go on when more has come, or OUT_OF_STEP and the number that went wrong."""
+    one_store: Callable[[tuple[bytes, int, int, Any, bytes]], bytes]
+    """From (key, size of the data, flags, TTL, data): a part of `stores`."""
+    stores: Callable[[Sequence[bytes], int], bytes]
+    """From its parts and an opaque number, writes whose outcome is told for all at once."""
+    stores_parser: Callable[[int, int], Parser]
+    """Reads what a node says to that, from the number of its parts and the opaque number. Where it refused any of them
+    this raises ProtocolViolation, and `refused` says whether the node is through all the same."""
+    removes: Callable[[Sequence[bytes], int], bytes]
+    """The same from keys."""
+    removes_parser: Callable[[int, int], Parser]
+    compiled: bool = False
+    """The extra `speed` has `found`, `questions` and `answers` compiled (runtime/speed.py)."""
+
+
+class _NoShortCut:
+    """Each of its functions exists, and none is ever called: no operation comes so far."""
+
+    def __getattr__(self, name: str) -> Any:
+        return None
+
+
+NO_SHORT_CUT: Any = _NoShortCut()
+"""Of an engine all of whose operations take their flow."""
