@@ -1,8 +1,8 @@
 """Telling a fleet, and every other region, that something changed.
 
-The keys are deleted on the local fleet, and a prefix in OPTIONS["prefixes"] is bumped there (docs/adr/0010). Who else
-has to be told, and how any other prefix is swept, is the business of a *recorder*; `dcache_manager`, when installed,
-is one.
+Keys and tags are deleted on the local fleet, and a prefix in OPTIONS["prefixes"] is bumped there (docs/adr/0010). Who
+else has to be told, and how any other prefix is swept, is the business of a *recorder*; `dcache_manager`, when
+installed, is one.
 """
 
 import logging
@@ -24,6 +24,8 @@ from .model.view import View
 log = logging.getLogger("django_dcache")
 
 BATCH = 512
+SINGLE = ("keys", "tags")
+"""The kinds whose keys are named one by one, and deleted."""
 
 
 class Order(NamedTuple):
@@ -31,9 +33,9 @@ class Order(NamedTuple):
 
     alias: str
     kind: str
-    """keys or prefix"""
+    """keys, tags or prefix"""
     made: list[str]
-    """Made keys; or one made prefix."""
+    """Made keys, those of tags too; or one made prefix."""
 
 
 Recorder = Callable[[Order], Callable[[], None]]
@@ -45,6 +47,7 @@ def invalidate(
     keys: Iterable[Any] | None = None,
     *,
     prefix: str | None = None,
+    tags: Iterable[str] | None = None,
     version: int | None = None,
     alias: str = "default",
     on_commit: bool = True,
@@ -52,16 +55,18 @@ def invalidate(
 ) -> None:
     """Make cached values unreadable: here at once, in every other region soon.
 
-    Give `keys`, or the `prefix` of keys ("" is every key of that version; unless it is in OPTIONS["prefixes"] it needs
-    dcache_manager). With `on_commit` this
+    Give `keys`, or `tags`, which are those of all versions of a key, or the `prefix` of keys ("" is every key of that
+    version; unless it is in OPTIONS["prefixes"] it needs dcache_manager). With `on_commit` this
     waits for the commit of the present transaction on `using`: a reader in between would only cache the old row again.
     Nodes that fail are logged, not raised. Raises InvalidKey, ConfigurationError.
     """
-    if (keys is None) == (prefix is None):
-        raise ConfigurationError("invalidate() takes either keys or a prefix")
-    carry_out = _recorder(
-        of_keys(alias, keys, version) if keys is not None else of_prefix(alias, prefix or "", version)
-    )
+    if [keys, prefix, tags].count(None) != 2:
+        raise ConfigurationError("invalidate() takes keys, tags or a prefix: one of them")
+    if tags is not None:
+        order = of_tags(alias, tags)
+    else:
+        order = of_keys(alias, keys, version) if keys is not None else of_prefix(alias, prefix or "", version)
+    carry_out = _recorder(order)
     if on_commit and transaction.get_connection(using).in_atomic_block:
         transaction.on_commit(carry_out, using=using, robust=True)
     else:
@@ -77,6 +82,13 @@ def of_keys(alias: str, keys: Iterable[Any], version: int | None = None) -> Orde
     return Order(alias, "keys", made)
 
 
+def of_tags(alias: str, tags: Iterable[str]) -> Order:
+    """The order for what has any of these tags. Raises InvalidCacheKey, ConfigurationError."""
+    if isinstance(tags, str):
+        raise ConfigurationError(f"tags is {tags!r}, want a list of them")
+    return Order(alias, "tags", list(map(_cache(alias).made_tag, tags)))
+
+
 def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
     """The order for all keys that begin with `prefix`. Raises InvalidKey, ConfigurationError."""
     cache = _cache(alias)
@@ -88,22 +100,20 @@ def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
 
 
 def delete(order: Order) -> list[str]:
-    """Delete the keys of `order` on the local fleet; those that a process may still read, because too few nodes and
-    keepers could be told."""
+    """Delete the keys or tags of `order` on the local fleet; those that a process may still read, because too few nodes
+    and keepers could be told."""
     cache, made = _cache(order.alias), order.made
     fleet = cache.fleet
     failed: list[str] = []
-    with cache.dropping(made):
+    with cache.dropping(made), fleet.tag_versions.writing(made):
         for start in range(0, len(made), BATCH):
             outcomes = fleet.run(_remove, made[start : start + BATCH])
             failed += [key for key, outcome in outcomes.items() if not outcome.acknowledged]
     if failed:
         fleet.counters["invalidations_failed"] += len(failed)
         log.warning(
-            "%d of %d keys could not be invalidated on cache %r.",
-            len(failed),
-            len(made),
-            order.alias,
+            "%d of %d %s could not be invalidated on cache %r.",
+            *(len(failed), len(made), order.kind, order.alias),
             extra={"action": "invalidation_failed", "alias": order.alias, "keys": len(failed)},
         )
     return failed
@@ -116,17 +126,17 @@ def _remove(view: View, made_keys: list[str]) -> Flow[dict[str, Outcome]]:
 
 
 def immediate(order: Order) -> bool:
-    """Whether carrying it out takes no longer than a few deletes: keys, or a prefix in OPTIONS["prefixes"]."""
+    """Whether carrying it out takes no longer than a few deletes: keys, tags, or a prefix in OPTIONS["prefixes"]."""
     # A made key ends with the key. Another prefix that happens to end so is none the worse for it.
-    return order.kind == "keys" or order.made[0].endswith(_cache(order.alias).fleet.options.prefixes)
+    return order.kind in SINGLE or order.made[0].endswith(_cache(order.alias).fleet.options.prefixes)
 
 
 def carry_out(order: Order) -> bool:
-    """Carry out what is immediate; whether no process reads any of it now, or after `freshness` if it is a prefix.
+    """Carry out what is immediate; whether no process reads any of it now, or after `freshness` if it is no key.
 
     Raises TooManyPrefixes.
     """
-    if order.kind == "keys":
+    if order.kind in SINGLE:
         return not delete(order)
     (made_prefix,), fleet = order.made, _cache(order.alias).fleet
     told: bool = fleet.run(bump_prefix, made_prefix)

@@ -8,7 +8,7 @@ from .commands import Value
 from .conf import Options
 from .errors import UnreadableValue, ValueTooLarge
 from .flows import Item, Operation, Run
-from .flows.index import drop_index
+from .flows.drop import drop
 from .flows.read import fetch
 from .flows.write import write
 from .model import keys
@@ -88,7 +88,7 @@ def load(fleet: Fleet, made_key: str, index: Value) -> Operation:
     """
     data = yield from _joined(fleet, made_key, index)
     if data is None:
-        yield Run(lambda view: drop_index(view, view.name(made_key), index.data))
+        yield Run(lambda view: drop(view, view.name(made_key), index.data))
         index = yield from present(fleet, made_key)
         data = None if index is None else (yield from _joined(fleet, made_key, index))
     if data is None:

@@ -11,7 +11,8 @@ from ..operations import ABSENT, OVER
 from ..runtime import aio_loop, aio_shortcut
 from ..runtime.aio_shortcut import AsyncNeedsFlow
 from ..values.chunks import InChunks
-from .common import ManyKeys
+from ..values.conditions import Conditional
+from .common import ManyKeys, Tags
 
 
 class AsyncMethods(ManyKeys):
@@ -41,6 +42,8 @@ class AsyncMethods(ManyKeys):
             value = self._decoded(made_key, *found)
         except (AsyncNeedsFlow, InChunks) as needs:
             return await self._arun(self._get(made_key, default), needs)
+        except Conditional as conditional:
+            value = await self._arun(self._open(made_key, conditional))
         return default if value is ABSENT else value
 
     async def aget_many(
@@ -49,41 +52,93 @@ class AsyncMethods(ManyKeys):
         values: dict[Any, Any] = {}
         for made_keys in self._parts(self._made_keys(keys, version)):
             try:
-                values |= self._values(await aio_shortcut.get_many(self.fleet, made_keys), made_keys)
+                found = await aio_shortcut.get_many(self.fleet, made_keys)
+                values |= self._values(found, made_keys)
             except (AsyncNeedsFlow, InChunks) as needs:
                 values |= await self._arun(self._get_many(made_keys), needs)
+            except Conditional:
+                values |= await self._arun(self._values_of(found, made_keys))
         return values
 
     async def ahas_key(self, key: Any, version: int | None = None) -> bool:
         return await self.aget(key, ABSENT, version) is not ABSENT
 
     async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        key: Any,
+        default: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Tags | None = None,
     ) -> Any:
         """`get_or_set`; what `default` returns may also be awaitable."""
         made_key, needs = self.make_key(key, version), None
         try:
             found = await aio_shortcut.get(self.fleet, made_key, loads=True)
-            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+            if found and (value := await self._apresent(made_key, *found)) is not ABSENT:
                 return value
         except (AsyncNeedsFlow, InChunks) as more:
             needs = more.with_traceback(None)
-        operation = self._get_or_set(made_key, default, self._ttl(timeout), self._arun, may_await=True)
-        return await self._arun(operation, needs)
+        return await self._aload(made_key, default, timeout, needs, tags=tags)
 
-    async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+    async def _apresent(self, made_key: str, flags: int, data: bytes) -> Any:
+        """The value, or ABSENT. Raises InChunks."""
+        try:
+            return self._decoded(made_key, flags, data)
+        except Conditional as conditional:
+            return await self._arun(self._open(made_key, conditional))
+
+    async def _aload(
+        self,
+        made_key: str,
+        default: Any,
+        timeout: Any,
+        needs: AsyncNeedsFlow | InChunks | None,
+        tags: Tags | None = None,
+    ) -> Any:
+        ttl = self._ttl(timeout)
+        if tags is None:
+            return await self._arun(self._get_or_set(made_key, default, ttl, self._arun, may_await=True), needs)
+        return await self._arun(self._get_or_set_tagged(made_key, default, ttl, self._arun, True, tags), needs)
+
+    async def atag_versions(self, tags: Iterable[str]) -> Mapping[str, bytes]:
+        """`tag_versions`."""
+        versions: Mapping[str, bytes] = await self._arun(self._made_versions(tags, self._arun))
+        return versions
+
+    async def aset(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Tags | None = None,
+    ) -> bool:
         made_key, ttl = self.make_key(key, version), self._ttl(timeout)
         if ttl == OVER:
             return not await self._arun(self._remove_many((made_key,)))
+        if tags is not None:
+            return not await self._arun(self._set_many_tagged({made_key: value}, ttl, tags, self._arun))
         return bool(await self._arun(self._set(made_key, self._item(made_key, value, ttl))))
 
     async def aset_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        data: Mapping[Any, Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Tags | None = None,
     ) -> list[Any]:
         made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
         failed: list[str] = []
         if ttl == OVER:
             failed += await self._adelete_many(made_keys)
+        elif tags is not None:
+            versions = await self.atag_versions(tags)
+            for values in self._parts({made_key: data[key] for made_key, key in made_keys.items()}):
+                failed += await self._arun(self._set_many_tagged(values, ttl, versions, self._arun))
         else:
             for items in self._parts(self._items(data, made_keys, ttl)):
                 failed += await self._arun(self._set_many(items))

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from django.core.cache.backends.base import default_key_func
 
+from ..commands import Value as Stored
 from ..errors import UnreadableValue
-from ..flows import Item
+from ..flows import Item, Operation
 from ..large_values import Large
 from ..model.keys import plainly_legal
 from ..operations import ABSENT, Operations
@@ -18,6 +19,10 @@ KEYS_OF_AN_OPERATION = 500
 """The keys of one call that have the time of one operation: a hundredth of it is enough for them."""
 Value = TypeVar("Value")
 Items = dict[str, Item | Large | None]
+Tags = Iterable[str] | Mapping[str, bytes]
+"""Tags of a value, or what `tag_versions` returned for them before the value was loaded: the safe way."""
+Found = Mapping[str, tuple[int, bytes]]
+"""Flags and bytes, by made key."""
 
 
 class ManyKeys(Operations):
@@ -37,14 +42,20 @@ class ManyKeys(Operations):
             return {f"{head}{key!s}": key for key in keys}
         return {self.make_key(key, version): key for key in keys}
 
-    def _values(self, found: Mapping[str, tuple[int, bytes]], made_keys: Mapping[str, Any]) -> dict[Any, Any]:
-        """By Django's keys."""
+    def _values(self, found: Found, made_keys: Mapping[str, Any]) -> dict[Any, Any]:
+        """By Django's keys. Raises InChunks, Conditional."""
         decode = self._decode_bytes
         try:
             return {made_keys[made_key]: decode(made_key, flags, data) for made_key, (flags, data) in found.items()}
         except UnreadableValue:  # One by one, to see which.
             values = ((made_keys[made_key], self._decoded(made_key, *data)) for made_key, data in found.items())
             return {key: value for key, value in values if value is not ABSENT}
+
+    def _values_of(self, found: Found, made_keys: Mapping[str, Any], fresh: bool = False) -> Operation:
+        """The same where some of them are conditional."""
+        stored = {made_key: Stored(data, flags) for made_key, (flags, data) in found.items()}
+        values = yield from self._decode_many(stored, fresh)
+        return {made_keys[made_key]: value for made_key, value in values.items()}
 
     def _parts(self, items: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
         """As few at a time as have the time that one operation has. None is sent unless every key is legal."""

@@ -23,9 +23,11 @@ class DroppingMethods(SyncMethods, AsyncMethods):
     def _keep_near(self, began: float, plans: Plans, found: Mapping[str, tuple[int, bytes] | None]) -> None:
         """Have a near cache take in what was read."""
 
-    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+    def set(
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
+    ) -> bool:
         with self.dropping((self.make_key(key, version),)):
-            return super().set(key, value, timeout, version)
+            return super().set(key, value, timeout, version, **conditions)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         with self.dropping((self.make_key(key, version),)):
@@ -44,10 +46,10 @@ class DroppingMethods(SyncMethods, AsyncMethods):
             return super().incr(key, delta, version)
 
     def set_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> list[Any]:
         with self.dropping(self._made_keys(data, version)):
-            return super().set_many(data, timeout, version)
+            return super().set_many(data, timeout, version, **conditions)
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         keys = list(keys)
@@ -59,17 +61,21 @@ class DroppingMethods(SyncMethods, AsyncMethods):
         with self.dropping((self.make_key(key, version), self.make_key(key, version + delta))):
             return super().incr_version(key, delta, version)
 
-    def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
+    def get_or_set(
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
+    ) -> Any:
         with self.dropping((self.make_key(key, version),)):
-            return super().get_or_set(key, default, timeout, version)
+            return super().get_or_set(key, default, timeout, version, **conditions)
 
     def clear(self) -> bool:
         with self.dropping(None):
             return super().clear()
 
-    async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+    async def aset(
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
+    ) -> bool:
         with self.dropping((self.make_key(key, version),)):
-            return await super().aset(key, value, timeout, version)
+            return await super().aset(key, value, timeout, version, **conditions)
 
     async def aadd(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         with self.dropping((self.make_key(key, version),)):
@@ -88,10 +94,10 @@ class DroppingMethods(SyncMethods, AsyncMethods):
             return await super().aincr(key, delta, version)
 
     async def aset_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> list[Any]:
         with self.dropping(self._made_keys(data, version)):
-            return await super().aset_many(data, timeout, version)
+            return await super().aset_many(data, timeout, version, **conditions)
 
     async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         keys = list(keys)
@@ -104,10 +110,10 @@ class DroppingMethods(SyncMethods, AsyncMethods):
             return await super().aincr_version(key, delta, version)
 
     async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> Any:
         with self.dropping((self.make_key(key, version),)):
-            return await super().aget_or_set(key, default, timeout, version)
+            return await super().aget_or_set(key, default, timeout, version, **conditions)
 
     async def aclear(self) -> bool:
         with self.dropping(None):

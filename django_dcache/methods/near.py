@@ -15,9 +15,9 @@ from ..runtime.near import Near
 from ..runtime.plans import Plans
 from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
+from ..values.conditions import Conditional
+from .common import Found
 from .dropping import DroppingMethods
-
-Found = Mapping[str, tuple[int, bytes]]
 
 
 class NearMethods(DroppingMethods):
@@ -42,7 +42,10 @@ class NearMethods(DroppingMethods):
         entry = self._near.find(made_key, now, plans, self.fleet.proven_until)
         if entry is None:
             return ABSENT
-        return entry.value if entry.decoded else self._decode_bytes(made_key, entry.flags, entry.value)
+        try:
+            return entry.value if entry.decoded else self._decode_bytes(made_key, entry.flags, entry.value)
+        except Conditional as conditional:  # Each time anew: its tags may have changed since it came in.
+            return self._open_known(conditional)
 
     def get(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
         made_key, fleet, near, began = self.make_key(key, version), self.fleet, self._near, None
@@ -60,6 +63,10 @@ class NearMethods(DroppingMethods):
             return self._run(self._get(made_key, default), needs)
         except UnreadableValue as error:
             return self._unreadable(error, default)
+        except Conditional as conditional:
+            value = self._run(self._open(made_key, conditional, fresh))
+            if value is ABSENT:
+                return default
         if began is not None:
             near.admit(made_key, began, plans, flags, data, value)
         return value
@@ -74,13 +81,18 @@ class NearMethods(DroppingMethods):
             found = await aio_shortcut.get(fleet, made_key)
             if found is None:
                 return default
-            value = self._decode_bytes(made_key, *found)
+            flags, data = found
+            value = self._decode_bytes(made_key, flags, data)
         except (AsyncNeedsFlow, InChunks) as needs:
             return await self._arun(self._get(made_key, default), needs)
         except UnreadableValue as error:
             return self._unreadable(error, default)
+        except Conditional as conditional:
+            value = await self._arun(self._open(made_key, conditional, fresh))
+            if value is ABSENT:
+                return default
         if began is not None:
-            near.admit(made_key, began, plans, *found, value)
+            near.admit(made_key, began, plans, flags, data, value)
         return value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False) -> dict[Any, Any]:
@@ -95,7 +107,10 @@ class NearMethods(DroppingMethods):
             plans, began = self.fleet.plans, self.fleet.clock()
             try:
                 found = shortcut_many.get_many(self.fleet, part)
-                read = self._values(found, part)
+                try:
+                    read = self._values(found, part)
+                except Conditional:
+                    read = self._run(self._values_of(found, part, fresh))
                 self._take_in(again, began, plans, found, part, read)
                 values |= read
             except (NeedsFlow, InChunks) as needs:
@@ -112,7 +127,10 @@ class NearMethods(DroppingMethods):
             plans, began = self.fleet.plans, self.fleet.clock()
             try:
                 found = await aio_shortcut.get_many(self.fleet, part)
-                read = self._values(found, part)
+                try:
+                    read = self._values(found, part)
+                except Conditional:
+                    read = await self._arun(self._values_of(found, part, fresh))
                 self._take_in(again, began, plans, found, part, read)
                 values |= read
             except (AsyncNeedsFlow, InChunks) as needs:
@@ -140,7 +158,9 @@ class NearMethods(DroppingMethods):
             if made_key in found and part[made_key] in values:
                 self._near.admit(made_key, began, plans, *found[made_key], values[part[made_key]])
 
-    def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
+    def get_or_set(
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
+    ) -> Any:
         made_key, fleet, near = self.make_key(key, version), self.fleet, self._near
         began = needs = None
         if near.read_before(made_key):
@@ -149,17 +169,17 @@ class NearMethods(DroppingMethods):
                 return value
         try:
             found = shortcut.get(fleet, made_key, loads=True)
-            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+            if found and (value := self._present(made_key, *found)) is not ABSENT:
                 if began is not None:
                     near.admit(made_key, began, plans, *found, value)
                 return value
         except (NeedsFlow, InChunks) as error:
             needs = error.with_traceback(None)
         with self.dropping((made_key,)):
-            return self._run(self._get_or_set(made_key, default, self._ttl(timeout), self._run), needs)
+            return self._load(made_key, default, timeout, needs, **conditions)
 
     async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> Any:
         made_key, fleet, near = self.make_key(key, version), self.fleet, self._near
         began = needs = None
@@ -169,12 +189,11 @@ class NearMethods(DroppingMethods):
                 return value
         try:
             found = await aio_shortcut.get(fleet, made_key, loads=True)
-            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+            if found and (value := await self._apresent(made_key, *found)) is not ABSENT:
                 if began is not None:
                     near.admit(made_key, began, plans, *found, value)
                 return value
         except (AsyncNeedsFlow, InChunks) as error:
             needs = error.with_traceback(None)
         with self.dropping((made_key,)):
-            operation = self._get_or_set(made_key, default, self._ttl(timeout), self._arun, may_await=True)
-            return await self._arun(operation, needs)
+            return await self._aload(made_key, default, timeout, needs, **conditions)

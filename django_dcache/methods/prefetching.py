@@ -14,6 +14,7 @@ from ..runtime.aio_shortcut import AsyncNeedsFlow
 from ..runtime.prefetched import MISSING, Prefetched
 from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
+from ..values.conditions import Conditional
 from .dropping import DroppingMethods
 
 ASK: Any = object()
@@ -43,6 +44,7 @@ class PrefetchMethods(DroppingMethods):
                 found = self._run(self._read(part), needs)
             memory.admit(began, plans, found)
             self._keep_near(began, plans, found)
+            self._run(self._learn_versions(found))
 
     async def _aprefetch(self, memory: Prefetched, made_keys: Iterable[str]) -> None:
         fleet, runner = self.fleet, runner_of(self.fleet)
@@ -55,6 +57,7 @@ class PrefetchMethods(DroppingMethods):
                 found = await self._arun(self._read(part), needs)
             memory.admit(began, plans, found)
             self._keep_near(began, plans, found)
+            await self._arun(self._learn_versions(found))
 
     def _unknown(self, memory: Prefetched, made_keys: Iterable[str]) -> dict[str, None]:
         """Those that have to be asked for: neither in the memory nor near. None while keys move."""
@@ -85,6 +88,8 @@ class PrefetchMethods(DroppingMethods):
             return self._decode_bytes(made_key, entry.flags, entry.value)
         except InChunks:
             return ASK
+        except Conditional as conditional:
+            return ASK if (value := self._open_known(conditional)) is ABSENT else value
         except UnreadableValue as error:
             return self._unreadable(error, ABSENT)
 
@@ -152,7 +157,9 @@ class PrefetchMethods(DroppingMethods):
                     values[key] = value
         return values
 
-    def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
+    def get_or_set(
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
+    ) -> Any:
         made_key = self.make_key(key, version)
         memory, expected = self._remembered((made_key,))
         if memory is not None:
@@ -160,10 +167,10 @@ class PrefetchMethods(DroppingMethods):
                 self._prefetch(memory, expected)
             if (value := self._known(memory, made_key)) is not ASK and value is not ABSENT:
                 return value
-        return super().get_or_set(key, default, timeout, version)
+        return super().get_or_set(key, default, timeout, version, **conditions)
 
     async def aget_or_set(
-        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> Any:
         made_key = self.make_key(key, version)
         memory, expected = self._remembered((made_key,))
@@ -172,7 +179,7 @@ class PrefetchMethods(DroppingMethods):
                 await self._aprefetch(memory, expected)
             if (value := self._known(memory, made_key)) is not ASK and value is not ABSENT:
                 return value
-        return await super().aget_or_set(key, default, timeout, version)
+        return await super().aget_or_set(key, default, timeout, version, **conditions)
 
     def dropping(self, made_keys: Collection[str] | None) -> AbstractContextManager[None]:
         memory, near = prefetched.of(self.fleet), super().dropping(made_keys)

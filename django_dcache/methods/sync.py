@@ -11,8 +11,9 @@ from ..operations import ABSENT, OVER
 from ..runtime import shortcut, shortcut_many, shortcut_write
 from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
+from ..values.conditions import Conditional
 from ..values.plain import MOST
-from .common import ManyKeys
+from .common import ManyKeys, Tags
 
 
 class SyncMethods(ManyKeys):
@@ -45,6 +46,9 @@ class SyncMethods(ManyKeys):
             return self._run(self._get(made_key, default), needs)
         except UnreadableValue as error:
             return self._unreadable(error, default)
+        except Conditional as conditional:
+            value = self._run(self._open(made_key, conditional))
+            return default if value is ABSENT else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False) -> dict[Any, Any]:
         wanted = self._made_keys(keys, version)
@@ -55,16 +59,26 @@ class SyncMethods(ManyKeys):
         values: dict[Any, Any] = {}
         for made_keys in self._parts(wanted):
             try:
-                values |= self._values(shortcut_many.get_many(self.fleet, made_keys), made_keys)
+                values |= self._values(found := shortcut_many.get_many(self.fleet, made_keys), made_keys)
             except (NeedsFlow, InChunks) as needs:
                 values |= self._run(self._get_many(made_keys), needs)
+            except Conditional:
+                values |= self._run(self._values_of(found, made_keys))
         return values
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
         return self.get(key, ABSENT, version) is not ABSENT
 
-    def get_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
-        """The value, or what `default` is or returns, stored for next time.
+    def get_or_set(
+        self,
+        key: Any,
+        default: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Tags | None = None,
+    ) -> Any:
+        """The value, or what `default` is or returns, stored for next time, with `tags`.
 
         The right to store is leased before `default` is called and lost to any write meanwhile: a slow loader never
         overwrites something newer. While one caller loads, others wait briefly instead of loading too.
@@ -72,17 +86,42 @@ class SyncMethods(ManyKeys):
         made_key, needs = self.make_key(key, version), None
         try:
             found = shortcut.get(self.fleet, made_key, loads=True)
-            if found and (value := self._decoded(made_key, *found)) is not ABSENT:
+            if found and (value := self._present(made_key, *found)) is not ABSENT:
                 return value
         except (NeedsFlow, InChunks) as more:
             needs = more.with_traceback(None)  # A cycle would keep its connections open until it is collected.
-        return self._run(self._get_or_set(made_key, default, self._ttl(timeout), self._run), needs)
+        return self._load(made_key, default, timeout, needs, tags=tags)
 
-    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        """True if the value can be read now; False if it could not be stored (the old one is gone then)."""
+    def _present(self, made_key: str, flags: int, data: bytes) -> Any:
+        """The value, or ABSENT. Raises InChunks."""
+        try:
+            return self._decoded(made_key, flags, data)
+        except Conditional as conditional:
+            return self._run(self._open(made_key, conditional))
+
+    def _load(
+        self, made_key: str, default: Any, timeout: Any, needs: NeedsFlow | InChunks | None, tags: Tags | None = None
+    ) -> Any:
+        ttl = self._ttl(timeout)
+        if tags is None:
+            return self._run(self._get_or_set(made_key, default, ttl, self._run), needs)
+        return self._run(self._get_or_set_tagged(made_key, default, ttl, self._run, False, tags), needs)
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Tags | None = None,
+    ) -> bool:
+        """True if the value can be read now; False if it could not be stored (the old one is gone then).
+
+        `tags`: best what `tag_versions` returned before the value was loaded."""
         made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
-        if ttl == OVER:
-            return not self._delete_many((made_key,))
+        if ttl == OVER or tags is not None:
+            return self._set_specially(made_key, value, ttl, tags)
         item = self._item(made_key, value, ttl)
         if type(item) is Item:
             try:
@@ -92,17 +131,31 @@ class SyncMethods(ManyKeys):
                 needs = more.with_traceback(None)
         return bool(self._run(self._set(made_key, item), needs))
 
+    def _set_specially(self, made_key: str, value: Any, ttl: float | None, tags: Tags | None) -> bool:
+        return not self._set_many_specially({made_key: value}, ttl, tags)
+
+    def tag_versions(self, tags: Iterable[str]) -> Mapping[str, bytes]:
+        """The versions that these tags have now, for `tags=`: what is loaded after this call is not read once one of
+        them has been invalidated."""
+        versions: Mapping[str, bytes] = self._run(self._made_versions(tags, self._run))
+        return versions
+
     def set_many(
-        self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        data: Mapping[Any, Any],
+        timeout: Any = DEFAULT_TIMEOUT,
+        version: int | None = None,
+        *,
+        tags: Tags | None = None,
     ) -> list[Any]:
         """The keys that could not be stored."""
         if len(data) == 1:
             ((key, value),) = data.items()
-            return [] if self.set(key, value, timeout, version) else [key]
+            return [] if self.set(key, value, timeout, version, tags=tags) else [key]
         made_keys, ttl = self._made_keys(data, version), self._ttl(timeout)
         failed: list[str] = []
-        if ttl == OVER:
-            failed += self._delete_many(made_keys)
+        if ttl == OVER or tags is not None:
+            failed += self._set_many_specially({made_key: data[key] for made_key, key in made_keys.items()}, ttl, tags)
         else:
             for items in self._parts(self._items(data, made_keys, ttl)):
                 try:
@@ -110,6 +163,15 @@ class SyncMethods(ManyKeys):
                 except NeedsFlow as needs:
                     failed += self._run(self._set_many(items), needs)
         return [made_keys[made_key] for made_key in failed]
+
+    def _set_many_specially(self, values: Mapping[str, Any], ttl: float | None, tags: Tags | None) -> list[str]:
+        if tags is None or ttl == OVER:
+            return self._delete_many(values)
+        failed: list[str] = []
+        versions = self.tag_versions(tags)
+        for part in self._parts(values):
+            failed += self._run(self._set_many_tagged(part, ttl, versions, self._run))
+        return failed
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None

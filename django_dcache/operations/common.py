@@ -5,7 +5,6 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache, InvalidCacheKey
 
 from .. import large_values
-from ..commands import Value
 from ..errors import InvalidKey, NoReplica, UnreadableValue, ValueTooLarge
 from ..flows import Item, Operation, Run
 from ..large_values import Large
@@ -13,7 +12,8 @@ from ..model import keys
 from ..model.view import View
 from ..runtime.fleet import Fleet
 from ..values import Codec
-from ..values.chunks import IN_CHUNKS
+from ..values.conditions import Conditions
+from ..values.plain import Encode
 
 ABSENT = object()
 OVER = 0.0
@@ -50,10 +50,10 @@ class Common(BaseCache):
         ttl: float | None = timeout
         return ttl
 
-    def _item(self, made_key: str, value: Any, ttl: float | None) -> Item | Large | None:
+    def _item(self, made_key: str, value: Any, ttl: float | None, encode: Encode | None = None) -> Item | Large | None:
         """What to store; None for a value that is too large, so that it removes what is there."""
         try:
-            flags, data = self._codec.encode(made_key, value)
+            flags, data = (encode or self._codec.encode)(made_key, value)
             if len(data) <= self._item_bytes:
                 return new_item(Item, (flags, data, ttl))
             return large_values.large(self.fleet.options, flags, data, ttl)
@@ -61,8 +61,16 @@ class Common(BaseCache):
             self.fleet.reports.value_too_large(value)
             return None
 
+    def _item_on(
+        self, conditions: Conditions | None, made_key: str, value: Any, ttl: float | None
+    ) -> Item | Large | None:
+        """The same, on conditions if there are any."""
+        if conditions is None:
+            return self._item(made_key, value, ttl)
+        return self._item(made_key, (value, conditions), ttl, self._codec.encode_conditional)
+
     def _decoded(self, made_key: str, flags: int, data: bytes) -> Any:
-        """The value, or ABSENT if it can't be read. Raises InChunks."""
+        """The value, or ABSENT if it can't be read. Raises InChunks, Conditional."""
         try:
             return self._codec.decode(made_key, flags, data)
         except UnreadableValue as error:
@@ -74,19 +82,6 @@ class Common(BaseCache):
         if self._raises:
             raise error
         return otherwise
-
-    def _decode(self, made_key: str, value: Value | None) -> Operation:
-        """The value, put together if it lies in chunks, or ABSENT."""
-        if value is None or value.data is None:
-            return ABSENT
-        flags, data = value.flags, value.data
-        if flags & IN_CHUNKS:
-            try:
-                flags, data = yield from large_values.load(self.fleet, made_key, value)
-            except UnreadableValue as error:
-                self.fleet.reports.value_unreadable(error)
-                return ABSENT
-        return self._decoded(made_key, flags, data)
 
     # Failures
 

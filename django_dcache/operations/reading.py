@@ -3,15 +3,19 @@
 from collections.abc import Collection, Generator, Mapping
 from typing import Any
 
+from .. import large_values
 from ..commands import Value
-from ..errors import NoReplica
+from ..errors import NoReplica, UnreadableValue
 from ..flows import Operation, Run
 from ..flows.read import fetch
 from ..model.view import View
-from .common import ABSENT, Common, name
+from ..values.chunks import IN_CHUNKS
+from ..values.conditions import Conditional
+from .common import ABSENT, name
+from .tags import Tags
 
 
-class Reading(Common):
+class Reading(Tags):
     """Operations that change nothing."""
 
     def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value | None]]:
@@ -51,12 +55,8 @@ class Reading(Common):
     def _get_many(self, made_keys: Mapping[str, Any]) -> Operation:
         """Values by what `made_keys` has for each made key."""
         found = yield from self._fetch(made_keys)
-        values: dict[Any, Any] = {}
-        for made_key, key in made_keys.items():
-            value = yield from self._decode(made_key, found.get(made_key))
-            if value is not ABSENT:
-                values[key] = value
-        return values
+        values = yield from self._decode_many(found)
+        return {made_keys[made_key]: value for made_key, value in values.items()}
 
     def _read(self, made_keys: Collection[str]) -> Operation:
         """Flags and data of each key, None for nothing; without the keys of which nothing is known."""
@@ -65,3 +65,37 @@ class Reading(Common):
         except NoReplica:
             return {}  # The call that reads them one by one says so.
         return {made_key: value and (value.flags, value.data) for made_key, value in found.items()}
+
+    # From what was found to values
+
+    def _decode(self, made_key: str, value: Value | None) -> Operation:
+        """The value, or ABSENT."""
+        values = yield from self._decode_many({made_key: value} if value else {})
+        return values.get(made_key, ABSENT)
+
+    def _decode_many(self, found: Mapping[str, Value | None], fresh: bool = False) -> Operation:
+        """Those that can be read and whose conditions hold, by made key. `fresh`: as the nodes say."""
+        values: dict[str, Any] = {}
+        conditional: dict[str, Conditional] = {}
+        for made_key, value in found.items():
+            if value is None:
+                continue
+            try:
+                values[made_key] = yield from self._whole(made_key, value)
+            except Conditional as held:
+                conditional[made_key] = held
+        values |= yield from self._open_many(conditional, fresh)
+        return {made_key: value for made_key, value in values.items() if value is not ABSENT}
+
+    def _whole(self, made_key: str, value: Value) -> Operation:
+        """The value, put together if it lies in chunks, or ABSENT. Raises Conditional."""
+        if value.data is None:
+            return ABSENT
+        flags, data = value.flags, value.data
+        if flags & IN_CHUNKS:
+            try:
+                flags, data = yield from large_values.load(self.fleet, made_key, value)
+            except UnreadableValue as error:
+                self.fleet.reports.value_unreadable(error)
+                return ABSENT
+        return self._decoded(made_key, flags, data)

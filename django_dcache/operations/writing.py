@@ -14,11 +14,13 @@ from ..flows.add import add
 from ..flows.clear import clear
 from ..flows.count import count
 from ..flows.count_agree import NotANumber
+from ..flows.drop import drop
 from ..flows.write import Outcome, touch, write
 from ..large_values import Large
 from ..model.view import View
 from ..neighbours import shared_nodes
 from ..values.chunks import IN_CHUNKS
+from ..values.conditions import CONDITIONAL, Conditional
 from .common import ABSENT, OVER, name
 from .reading import Reading
 
@@ -68,8 +70,14 @@ class Writing(Reading):
             self.validate_key(made_key)
             return (yield from large_values.add(self.fleet, made_key, item, self._add))
 
+        conditional = False
+
         def readable(there: Value) -> bool:
-            return bool(there.flags & IN_CHUNKS) or self._codec.readable(made_key, there.flags, there.data)
+            nonlocal conditional
+            conditional = bool(there.flags & CONDITIONAL)
+            return (
+                conditional or bool(there.flags & IN_CHUNKS) or self._codec.readable(made_key, there.flags, there.data)
+            )
 
         def named(view: View) -> Any:
             if not view.trusted:
@@ -78,7 +86,17 @@ class Writing(Reading):
                 return _refuse()
             return add(view, name(view, made_key), item, readable)
 
-        return (yield from self._settled(Run(named), False))
+        added = yield from self._settled(Run(named), False)
+        if conditional and not added:
+            found = (yield from self._fetch((made_key,))).get(made_key)
+            if found and (yield from self._decode(made_key, found)) is ABSENT:
+                yield from self._drop(made_key, found)
+                added = yield from self._settled(Run(named), False)
+        return added
+
+    def _drop(self, made_key: str, value: Value) -> Operation:
+        """Delete just this item, whose conditions do not hold, so that its place can be leased."""
+        yield Run(lambda view: drop(view, name(view, made_key), value.data))
 
     def _touch(self, made_key: str, ttl: float | None) -> Operation:
         return (yield from self._settled(Run(lambda view: touch(view, name(view, made_key), ttl)), False))
@@ -91,6 +109,8 @@ class Writing(Reading):
             number = yield from self._settled(run, None)
         except NotANumber as error:
             found = yield from self._decode(made_key, error.value)
+            if type(found) is int and error.value.flags & CONDITIONAL:
+                raise TypeError(f"Key {key!r} has tags or may be stale: nodes can't count with it") from None
             if type(found) is int:
                 raise OverflowError(f"Key {key!r} holds {found}, which takes more than 64 bits") from None
             if found is not ABSENT:
@@ -105,12 +125,17 @@ class Writing(Reading):
     def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation:
         version = self.version if version is None else version
         made_key, target = self._made(key, version), self._made(key, version + delta)
-        value = yield from self._get(made_key, ABSENT)
+        found, conditions = (yield from self._fetch((made_key,))).get(made_key), None
+        try:
+            value = (yield from self._whole(made_key, found)) if found else ABSENT
+        except Conditional as conditional:
+            value, conditions = (yield from self._open(made_key, conditional)), conditional.conditions
         if value is ABSENT:
             raise ValueError(f"Key {key!r} not found")
         # In one operation, so that the call lasts two timeouts at most.
         ttl, changes = self._ttl(DEFAULT_TIMEOUT), {made_key: None}
-        yield from self._set_many(changes if ttl == OVER else {target: self._item(target, value, ttl)} | changes)
+        item = self._item_on(conditions, target, value, ttl)
+        yield from self._set_many(changes if ttl == OVER else {target: item} | changes)
         return version + delta
 
     def _clear(self, call: Callable[[Callable[[], Any]], Any]) -> Operation:

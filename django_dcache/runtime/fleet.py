@@ -23,6 +23,9 @@ from .deadline import Deadline, spend
 from .knowledge import Knowledge
 from .near import Near
 
+TAG_VERSIONS_BYTES = 8_000_000
+"""Room for the versions of some twenty thousand tags."""
+
 
 class Fleet(Knowledge):
     """A fleet as one process sees it. Safe under threads and forks; one per alias (`registry.fleet`)."""
@@ -41,6 +44,8 @@ class Fleet(Knowledge):
         self.near = Near(options.near, options.freshness, clock) if options.near else None
         self.prefetches = False
         """Whether a request of this process has asked for keys before it read them."""
+        self.tag_versions = Near(TAG_VERSIONS_BYTES, options.freshness, clock)
+        """The versions of tags that this process has read within `freshness`, by made key of the tag."""
         self.heads: set[str] = set()
         """What the made keys of the caches that this process has had on it begin with."""
         self._proving = threading.Lock()  # held by the one caller that asks the keepers
@@ -170,6 +175,7 @@ class Fleet(Knowledge):
         self.transport.forget()
         if self.near:
             self.near.after_fork()
+        self.tag_versions.after_fork()
         self.reports.after_fork()
 
 

@@ -7,6 +7,7 @@ second time.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..values.conditions import CONDITIONAL
 from .entries import Entries, Entry
 from .plans import Plans
 
@@ -83,7 +84,8 @@ class Near(Entries):
         if size * LARGEST_PART > 2 * self._half or self._late(began, plans):
             self.refused += 1
             return
-        decoded = type(value) in _immutable
+        # What holds on conditions is looked at each time.
+        decoded = type(value) in _immutable and not flags & CONDITIONAL
         ends, renew_at = began + self._freshness, began + self._freshness / 2
         entry = Entry(value if decoded else data, flags, decoded, plans, ends, renew_at)
         with self._lock:

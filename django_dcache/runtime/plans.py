@@ -1,7 +1,7 @@
 """Where keys are and whom to ask, worked out once for each point of the ring and never for a key.
 
 A key is placed by arithmetic: its name, a digest, a look at its part of the ring. A million keys take no memory. The
-few that were asked for last are remembered, for a site asks for what is hot again and again (docs/adr/0034).
+few that were asked for last are remembered, for a site asks for what is hot again and again (docs/adr/0035).
 """
 
 from bisect import bisect_left

@@ -6,8 +6,9 @@ compressed or signed, and the only cost of all this is one look-up by flags.
     plain           text, bytes, whole numbers, and anything else by the serializer
     serializers     pickle, json, msgpack, msgspec, or the site's own
     compressors     zlib, zstd, lz4
-    signature       the tag of a value under its key
-    envelope        what is compressed or signed (docs/reference/envelope.md)
+    conditions      the tags of a value, and when it is stale
+    signature       the proof of a value under its key
+    envelope        what is compressed, conditional or signed (docs/reference/envelope.md)
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -18,6 +19,7 @@ from ..errors import UnreadableValue
 from ..model.stamps import unstamped
 from . import compressors, envelope, plain, serializers
 from .chunks import InChunks
+from .conditions import Conditional
 from .signature import Signature, signature
 
 READ_BYTES = 16 * 2**20
@@ -30,6 +32,9 @@ class Codec(NamedTuple):
 
     encode: plain.Encode
     decode: plain.Decode
+    """Raises Conditional for what was encoded with conditions."""
+    encode_conditional: plain.Encode
+    """Of a pair: a value and its Conditions."""
     certain: Container[int] = plain.NUMBERS
     """The flags of values that need not be looked at to know that they can be read."""
 
@@ -39,8 +44,8 @@ class Codec(NamedTuple):
             return unstamped(flags) in self.certain
         try:
             self.decode(made_key, flags, data)
-        except UnreadableValue:
-            return False
+        except (UnreadableValue, Conditional):
+            return False  # Whether conditions hold takes an operation to find out.
         except InChunks:
             return True
         return True
@@ -60,13 +65,14 @@ def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) 
     if options.compress:
         compressor = compressors.find(compressors.NAMES[options.compress])
         encode = envelope.compressed(encode, compressor, options.compress_min_bytes, most)
+    encode_conditional = envelope.conditional(encode)
     if options.sign_values:
-        encode = envelope.signed(encode, proof())
+        encode, encode_conditional = (envelope.signed(each, proof()) for each in (encode, encode_conditional))
     opened = envelope.opener(loads, proof, not strict, most)
     decode = plain.decoder(plain.NUMBERS if strict else loads, opened)
     if most < READ_BYTES:
         decode = envelope.limited(decode, most)
-    return Codec(encode, decode, plain.NUMBERS if strict else plain.SIMPLE)
+    return Codec(encode, decode, encode_conditional, plain.NUMBERS if strict else plain.SIMPLE)
 
 
 __all__ = ["Codec", "codec_for"]

@@ -1,16 +1,18 @@
-"""What lies around a value that is compressed or signed; byte by byte in docs/reference/envelope.md.
+"""What lies around a value that is compressed, conditional or signed; byte by byte in docs/reference/envelope.md.
 
-Written in the order serialize, compress, sign, and read in the reverse: nothing is unpacked before it is proven.
+Written in the order serialize, compress, put conditions before it, sign, and read in the reverse: nothing is unpacked
+before it is proven.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ..errors import UnreadableValue, ValueTooLarge
 from . import compressors
 from .chunks import IN_CHUNKS, INDEX_BYTES, InChunks
 from .compressors import Compressor
+from .conditions import CONDITIONAL, Conditional, Conditions, split
 from .plain import INTEGER, Decode, Encode, Load
 from .signature import TAG_BYTES, Signature
 
@@ -32,6 +34,17 @@ def compressed(encode: Encode, compressor: Compressor, least: int, most: int) ->
         return flags, data
 
     return smaller
+
+
+def conditional(encode: Encode) -> Encode:
+    """`encode`, for a value and its conditions."""
+
+    def head(made_key: str, value: tuple[Any, Conditions]) -> tuple[int, bytes]:
+        inner, conditions = value
+        flags, data = encode(made_key, inner)
+        return flags | CONDITIONAL, conditions.encode() + data
+
+    return head
 
 
 def signed(encode: Encode, signature: Signature) -> Encode:
@@ -63,25 +76,41 @@ def opener(loads: Mapping[int, Load], signature: Callable[[], Signature], unsign
     """Reads whatever has an envelope, or flags that are unknown. `unsigned`: also what is not signed."""
     unpacking = cache(compressors.find)
 
+    def proven(made_key: str, flags: int, data: bytes) -> tuple[int, Conditions | None, bytes]:
+        kind, conditions = flags & ~SIGNED, None
+        if flags & SIGNED:
+            data = signature().body(made_key, flags, data)
+        elif not unsigned:
+            raise UnreadableValue(f"it is not signed (flags {flags})")
+        if kind & CONDITIONAL:
+            conditions, data = split(data)
+        return kind & ~CONDITIONAL, conditions, data
+
+    def unpacked(kind: int, data: bytes) -> Any:
+        if packed := kind & compressors.ANY:
+            data = unpacking(packed).decompress(data, most)
+            kind &= ~compressors.ANY
+        load = loads.get(kind)
+        if load is None:
+            raise UnreadableValue(f"no serializer that may be read here has the flags {kind}")
+        return load(data)
+
     def decode(made_key: str, flags: int, data: bytes) -> Any:
         if flags & IN_CHUNKS and len(data) == INDEX_BYTES:
             raise InChunks
-        try:
-            kind = flags & ~SIGNED
-            if flags & SIGNED:
-                data = signature().body(made_key, flags, data)
-            elif not unsigned:
-                raise UnreadableValue(f"it is not signed (flags {flags})")
-            if packed := kind & compressors.ANY:
-                data = unpacking(packed).decompress(data, most)
-                kind &= ~compressors.ANY
-            load = loads.get(kind)
-            if load is None:
-                raise UnreadableValue(f"no serializer that may be read here has the flags {flags}")
-            return load(data)
-        except UnreadableValue:
-            raise
-        except (Exception, SystemExit) as error:
-            raise UnreadableValue(f"{type(error).__name__}: {error}") from error
+        kind, conditions, data = _certain(proven, made_key, flags, data)
+        if conditions is not None:
+            raise Conditional(conditions, partial(_certain, unpacked, kind, data))
+        return _certain(unpacked, kind, data)
 
     return decode
+
+
+def _certain(step: Callable[..., Any], *arguments: Any) -> Any:
+    """What `step` returns. Raises UnreadableValue for whatever hostile bytes may make of it."""
+    try:
+        return step(*arguments)
+    except UnreadableValue:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UnreadableValue(f"{type(error).__name__}: {error}") from error

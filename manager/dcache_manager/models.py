@@ -119,9 +119,9 @@ class Invalidation(models.Model):
     """Where it was made."""
     alias = models.CharField(max_length=60)
     kind = models.CharField(max_length=12)
-    """keys or prefix"""
+    """keys, tags or prefix"""
     made = models.JSONField()
-    """Made keys, or the one made prefix."""
+    """Made keys, those of tags too, or the one made prefix."""
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     settled = models.BooleanField(default=False, db_index=True)
     """Every region is known to have applied it."""

@@ -5,6 +5,7 @@ import pytest
 from support.models import counters as counter_model
 from support.models import prefixes as prefix_model
 from support.models import protocol as protocol_model
+from support.models import tags as tag_model
 
 FAULTS = ({}, {"hang": 0.04}, {"hang": 0.02, "restart": 0.004})
 BROKEN = {
@@ -77,3 +78,28 @@ def test_prefixes(case, cast):
 def test_broken_rule_of_prefixes(rule, case, cast):
     """Without any one of the rules for prefixes a schedule goes wrong."""
     assert any(prefix_model.run(seed, rule, case, cast).wrong for seed in range(400))
+
+
+@pytest.mark.parametrize(("case", "cast", "faults"), tag_model.SCHEDULES)
+def test_tags(case, cast, faults):
+    """No schedule shows a row whose tag was invalidated before the visit, with slow loaders, lost and evicted tags."""
+    assert not any(tag_model.run(seed, "ok", case, cast, **faults).wrong for seed in range(100))
+
+
+@pytest.mark.parametrize(
+    ("rule", "schedule"),
+    [
+        ("versions-after-load", 0),
+        ("missing-is-unchanged", 0),
+        ("same-again", 0),
+        ("time-of-reply", 0),
+        ("own-not-dropped", 0),
+        ("no-bump", 1),
+        ("no-view-check", 1),
+        ("unleased", 3),
+    ],
+)
+def test_broken_rule_of_tags(rule, schedule):
+    """Without any one of the rules for tags a schedule goes wrong."""
+    case, cast, faults = tag_model.SCHEDULES[schedule]
+    assert any(tag_model.run(seed, rule, case, cast, **faults).wrong for seed in range(400))

@@ -12,7 +12,7 @@ from django.db import DatabaseError, router, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from django_dcache.invalidation import Order, delete, immediate
+from django_dcache.invalidation import SINGLE, Order, delete, immediate
 
 from ..messaging import publisher
 from ..models import Acknowledgement, Invalidation
@@ -103,9 +103,9 @@ def catch_up(known: Regions) -> int:
     dealt_with = ours.filter(Q(applied__isnull=False) | Q(begun__gt=now() - TAKEOVER))
     missed = Invalidation.objects.filter(~Exists(dealt_with), settled=False).order_by("pk")
     entries = list(missed[:BATCH_ENTRIES])
-    rest = [entry for entry in entries if entry.kind != "keys"]
+    rest = [entry for entry in entries if entry.kind not in SINGLE]
     for alias in {entry.alias for entry in entries}:
-        of_keys = [entry for entry in entries if entry.alias == alias and entry.kind == "keys"]
+        of_keys = [entry for entry in entries if entry.alias == alias and entry.kind in SINGLE]
         try:
             _apply_keys(alias, of_keys, known)
         except Exception:

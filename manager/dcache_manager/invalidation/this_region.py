@@ -7,7 +7,7 @@ from typing import NamedTuple
 from django.core.cache import caches
 
 from django_dcache.errors import TooManyPrefixes
-from django_dcache.invalidation import Order, immediate
+from django_dcache.invalidation import SINGLE, Order, immediate
 from django_dcache.invalidation import carry_out as at_once
 
 from .prefix_sweep import Swept, sweep
@@ -31,7 +31,7 @@ def just_here(order: Order) -> Published:
     """Carry `order` out, also a sweep, and tell no other region."""
     swept = Swept()
     done = carry_out(order, swept=swept)
-    keys = len(order.made) if order.kind == "keys" else swept.keys
+    keys = len(order.made) if order.kind in SINGLE else swept.keys
     return Published(None, done, keys or (None if immediate(order) else 0))
 
 

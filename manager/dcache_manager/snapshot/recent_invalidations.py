@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import now
 
 from django_dcache.backend import DistributedCache
-from django_dcache.invalidation import Order
+from django_dcache.invalidation import SINGLE, Order
 from django_dcache.model.keys import name
 
 from ..invalidation import log as invalidation
@@ -62,7 +62,7 @@ class RecentInvalidations:
         self._seen.update(new)
 
     def _take(self, order: Order, carry_out: bool) -> None:
-        if order.kind == "keys":
+        if order.kind in SINGLE:
             options = caches[order.alias].fleet.configuration.options
             self._names.update(name(key, hash_tags=options.hash_tags) for key in order.made)
         else:

@@ -9,6 +9,7 @@ from django_dcache.errors import UnreadableValue
 from django_dcache.model.stamps import unstamped
 from django_dcache.values import codec_for, serializers
 from django_dcache.values.chunks import InChunks
+from django_dcache.values.conditions import Conditional, Conditions
 from support import extras
 from support.scale import FULL
 
@@ -55,19 +56,29 @@ def mutated(chance, flags, data):
     return flags, data
 
 
+def opened(reader, flags, data):
+    """What a reader makes of it, whatever the conditions are."""
+    try:
+        return reader.decode("key", flags, data)
+    except Conditional as conditional:
+        return conditional.open()
+
+
 @pytest.mark.parametrize("sign", [False, True])
 def test_mutations(sign):
     """A mutated envelope is unreadable or some value; where values are signed no value but a whole number."""
     chance = Random(20261128)
     writers = [codec(serializer=name, compress=by, sign_values=sign) for name in SAFE for by in COMPRESSORS]
     written = [writer.encode("key", value) for writer in writers for value in VALUES]
+    conditions = Conditions({"product:7": b"\0" * 8, "é": b"12345678"}, 1.5e9)
+    written += [writer.encode_conditional("key", (value, conditions)) for writer in writers for value in VALUES]
     # A mutated pickle would run, where pickles are read at all: these readers take none.
     reader = codec(serializer="json", read_serializers=SAFE, sign_values=sign)
     for number in range(MUTATIONS // 2):
         original = written[number % len(written)]
         flags, data = mutated(chance, *original)
         try:
-            value = reader.decode("key", flags, data)
+            value = opened(reader, flags, data)
         except (UnreadableValue, InChunks):
             continue
         assert not sign or type(value) is int or (unstamped(flags), data) == original

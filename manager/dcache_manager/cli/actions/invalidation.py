@@ -2,7 +2,7 @@
 
 from django.apps import apps
 
-from django_dcache.invalidation import Order, of_keys, of_prefix
+from django_dcache.invalidation import Order, of_keys, of_prefix, of_tags
 
 from ...errors import NoProject
 from ...formatting import age, count, names
@@ -32,6 +32,10 @@ log_columns = [
 
 def keys(choices: Choices, alias: str, wanted: tuple[str, ...], version: int | None) -> int:
     return _carry_out(choices, of_keys(alias, wanted, version))
+
+
+def tags(choices: Choices, alias: str, wanted: tuple[str, ...]) -> int:
+    return _carry_out(choices, of_tags(alias, wanted))
 
 
 def prefix(choices: Choices, target: Target, wanted: str, version: int | None) -> int:
@@ -72,7 +76,8 @@ def _carry_out(choices: Choices, order: Order) -> int:
     said = _published(order)
     item = {"kind": order.kind, "made": order.made} | said._asdict()
     answer = Answer("invalidate", [item], alias=order.alias)
-    what = "all keys below it, at once" if said.keys is None else f"{count(said.keys)} key{'s' * (said.keys != 1)}"
+    thing = "tag" if order.kind == "tags" else "key"
+    what = "all keys below it, at once" if said.keys is None else f"{count(said.keys)} {thing}{'s' * (said.keys != 1)}"
     answer.title = (
         f"Done: {what}" if said.done else f"Not all of it ({what}): a node did not answer, or keys are moving"
     )

@@ -25,6 +25,17 @@ def key(choices: Choices, keys: tuple[str, ...], version: int | None) -> int:
     return invalidation.keys(choices, alias, keys, version)
 
 
+@command.command("tag")
+@click.argument("tags", nargs=-1, required=True, metavar="TAG...")
+@pass_choices
+def tag(choices: Choices, tags: tuple[str, ...]) -> int:
+    """Invalidate every value that has one of these tags, of all versions."""
+    alias = find_installed(choices).alias
+    from ..actions import invalidation  # Late: see actions.
+
+    return invalidation.tags(choices, alias, tags)
+
+
 @command.command("prefix")
 @click.argument("prefix")
 @version_option

@@ -68,6 +68,18 @@ def test_waits_for_the_commit(nodes: LocalFleet) -> None:
     assert cache.get("a") is None and applied(Invalidation.objects.get().pk)
 
 
+def test_tags(nodes: LocalFleet) -> None:
+    """A tag goes into the log as a key does, is applied here at once, and from another region's entry as well."""
+    cache.set_many({"a": 1, "b": 2}, tags=["product:7"])
+    cache.set("c", 3, tags=["product:8"])
+    invalidate(tags=["product:7"])
+    entry = Invalidation.objects.get()
+    assert entry.kind == "tags" and applied(entry.pk) and cache.get_many("abc") == {"c": 3}
+    number = log("tags", ":tag:product:8")
+    invalidation.catch_up(HERE)
+    assert applied(number) and cache.get("c") is None
+
+
 def test_late_commit(nodes: LocalFleet) -> None:
     """An entry that becomes visible after one with a higher number was applied is applied all the same."""
     second = log(pk=2)

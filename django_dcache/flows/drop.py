@@ -1,11 +1,11 @@
-"""The index of a value in chunks, of which a chunk is gone."""
+"""Deleting an item that is known to be no value any more: chunks of it are gone, or its conditions do not hold."""
 
 from ..commands import Command, Get, Remove, Value
 from ..model.view import Standing, View
 from . import Flow
 
 
-def drop_index(view: View, name: bytes, stored: bytes | None) -> Flow[None]:
+def drop(view: View, name: bytes, stored: bytes | None) -> Flow[None]:
     """Delete what lies under `name`, on each copy where it still is what was read. Whatever was written since stays."""
     route, slot = view.place(name)
     nodes = [node for node in route.read if view.standing(node, slot) is Standing.OPEN]
