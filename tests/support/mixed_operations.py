@@ -14,7 +14,8 @@ class Site:
 
     def __init__(self, nodes, **options):
         self.nodes = nodes
-        self.before = [self._connections(node) for node in nodes]
+        # The fewest: a node may not have seen yet that the one who looked whether it is up has gone.
+        self.before = [min(self._connections(node) for _ in range(50)) for node in nodes]
         self.cache = DistributedCache([node.address for node in nodes], {"OPTIONS": PATIENT | options})
         self.pools = self.cache.fleet.transport.pools
 
