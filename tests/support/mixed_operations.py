@@ -37,4 +37,4 @@ class Site:
         for _ in range(1000):
             if self.open == self.idle:
                 return
-        assert self.open == self.idle
+        assert (self.open, self.before) == (self.idle, self.before)
