@@ -137,6 +137,15 @@ class Listing(Protocol):
         """The items in what came. Raises NotListed, ProtocolViolation."""
 
 
+class ReadsLog(Protocol):
+    """The reads that a node serves, as it logs them; it may leave some out."""
+
+    request: bytes
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The wire keys in what came. Raises NotListed where the node refuses, ProtocolViolation."""
+
+
 class Report(Question, Protocol):
     """Asks a node for everything in a NodeReply."""
 
@@ -221,3 +230,5 @@ class Introspection:
     unsuitable: Callable[[str], str]
     """Why a node of this version can't be used; empty if it can."""
     bulk_fill: BulkFill
+    reads_log: Callable[[], ReadsLog] | None = None
+    """None: nodes of this engine do not tell what they are asked for."""

@@ -104,6 +104,11 @@ class Console:
         assert run.returncode == code
         return run.stdout.removeprefix("a project that prints\n")
 
+    def program(self, source):
+        """A Python program that is running; its stdout can be read line by line."""
+        command = [sys.executable, "-c", source]
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True)
+
     def cache(self, source):
         """What a program of the project's prints that uses its cache."""
         return self.python(

@@ -10,6 +10,7 @@ from .greeting import Greeting
 from .health import round_trip
 from .hot import HOT
 from .introspection import Listing, Report, item_facts, unsuitable
+from .reads_log import ReadsLog
 
 
 def checks(reply: NodeReply) -> Iterator[Check]:
@@ -23,7 +24,7 @@ ENGINE = Engine(
     protocol.encode,
     protocol.parser,
     Greeting,
-    Introspection(Report, Listing, item_facts, checks, round_trip, unsuitable, bulk_fill),
+    Introspection(Report, Listing, item_facts, checks, round_trip, unsuitable, bulk_fill, ReadsLog),
     numbered=True,
     census=Census,
     hot=HOT,

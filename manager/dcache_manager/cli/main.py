@@ -24,6 +24,7 @@ from .options import Choices, Noun, global_options
 
 COMMANDS = {
     "status": "Show one row per node: state, share, memory, hits.",
+    "top": "Show what the nodes do now, and the keys that are asked for most.",
     "ring": "Show where keys live, and which node owns how much.",
     "node": "List, add, remove, drain and weigh nodes, and take them out of service.",
     "rebalance": "Change the fleet and move its keys while it serves.",
