@@ -15,6 +15,7 @@ from ..inspection.next_steps import next_step, next_steps
 from ..inspection.target import Target
 from ..rates import Rate, rates
 from . import trends
+from .resize import under_way
 from .ring_picture import ring_picture
 
 LOOK_SECONDS = 2.0
@@ -33,7 +34,7 @@ def page(request: HttpRequest, target: Target) -> dict[str, Any]:
     found = rates_of(request, target)
     # In the order of the table, so that a node has one colour everywhere.
     found = {name: found.get(name, []) for name in dict.fromkeys([*seen.topology.nodes, *found])}
-    return shown(seen, found) | _trends(request, found)
+    return shown(seen, found) | _trends(request, found) | {"resize": under_way(request, target, seen)}
 
 
 def rates_of(request: HttpRequest, target: Target) -> dict[str, list[Rate]]:

@@ -9,16 +9,17 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 
 from django_dcache.errors import ConfigurationError
 
 from ..inspection.target import Target, aliases, of_alias
-from . import overview
+from . import acts, jobs, overview
 
 Page = Callable[[HttpRequest, Target], dict[str, Any]]
 """Makes what a template of its own name shows."""
 
-TABS = {"overview": ("Overview", "change")}
+TABS = {"overview": ("Overview", "change"), "jobs": ("Jobs", "jobs")}
 """By page: what its tab says, and the end of its address's name."""
 
 
@@ -37,6 +38,8 @@ class FleetAdmin(admin.ModelAdmin):
         return [
             at("", self._index, "changelist"),
             at("<str:alias>/", self._page(overview.page), "change"),
+            at("<str:alias>/jobs/", self._page(jobs.page), "jobs"),
+            *(at(f"<str:alias>/jobs/{verb}/", self._act(verb), verb) for verb in acts.ACTS),
         ]
 
     def _index(self, request: HttpRequest) -> HttpResponse:
@@ -60,6 +63,16 @@ class FleetAdmin(admin.ModelAdmin):
             return self._render(request, name, context | {"alias": alias, "title": f"Fleet {alias}", "tabs": tabs})
 
         return update_wrapper(view, page)
+
+    def _act(self, verb: str) -> Callable[..., HttpResponse]:
+        done = acts.done(verb)
+
+        def view(request: HttpRequest, alias: str) -> HttpResponse:
+            require(request, f"{verb}_job")
+            return done(request, target_of(alias))
+
+        checked: Callable[..., HttpResponse] = require_POST(view)
+        return checked
 
     def _render(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
         everywhere = self.admin_site.each_context(request) | {"opts": self.opts}

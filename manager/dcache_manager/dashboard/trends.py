@@ -44,7 +44,7 @@ def charts(found: Mapping[str, Sequence[Rate]], begin: datetime) -> list[Chart]:
         drawn("Operations a second", lambda rate: rate.operations, _sum("operations"), per_second),
         drawn("Hit ratio", lambda rate: rate.hit_ratio, hit_ratio, share, 1.0),
         drawn("Evictions a second", lambda rate: rate.evictions, _sum("evictions"), per_second),
-        drawn("Time to answer a look", lambda rate: rate.answer_seconds, _slowest, milliseconds),
+        drawn("Time to answer a look", lambda rate: rate.answer_seconds, _slowest, seconds),
     ]
 
 
@@ -52,8 +52,8 @@ def per_second(value: float) -> str:
     return f"{count(value) if value >= 10 else f'{value:.1f}'}/s"
 
 
-def milliseconds(value: float) -> str:
-    return f"{1000 * value:.3g} ms"
+def seconds(value: float) -> str:
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _together(found: Mapping[str, Sequence[Rate]], value: Callable[[Sequence[Rate]], float | None]) -> list[Point]:

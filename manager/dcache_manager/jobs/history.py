@@ -29,6 +29,13 @@ def unfinished(fleet: str) -> list[dict[str, Any]]:
     return [last_word(job) for job in Job.objects.filter(fleet=fleet).exclude(state__in=over)]
 
 
+def latest(fleet: str, most: int) -> list[dict[str, Any]]:
+    """The newest jobs of the fleet of this name in the project's database."""
+    from ..models import Job  # Late, as above.
+
+    return [_ended(_said(job)) for job in Job.objects.filter(fleet=fleet)[:most]]
+
+
 def events(fleet: str, name: str) -> list[dict[str, Any]]:
     """What happened to the one job whose name begins with `name`. Raises ConfigurationError."""
     found = [_item(entry) for entry in entries(fleet) if str(entry.get("job")).startswith(name)]
@@ -52,6 +59,10 @@ def find_job(fleet: str, name: str) -> "Job":
 def last_word(job: "Job") -> dict[str, Any]:
     """A job as `jobs` lists it."""
     job.refresh_from_db()
+    return _said(job)
+
+
+def _said(job: "Job") -> dict[str, Any]:
     said = {"job": job.name, "kind": job.kind, "at": job.heard.isoformat(timespec="seconds")}
     if job.kind == "warm":
         said["what"] = f"warmer {job.terms.get('warmer')}"

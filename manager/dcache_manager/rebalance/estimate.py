@@ -54,3 +54,15 @@ def estimate(seen: FleetReport, made: Plan, max_rate: float | None = None) -> Es
         if limit and used * owned.get(node.name, 0.0) > FULL_RATIO * limit:
             full.append(node.name)
     return Estimate(share, keys, round(used * share), seconds, tuple(full))
+
+
+def pending(seen: FleetReport) -> list[str]:
+    """What was begun, and comes first."""
+    return [f"a resize is under way ({seen.topology.phase}) and is finished first"] if seen.topology.target else []
+
+
+def lost(seen: FleetReport, made: Plan) -> list[str]:
+    """What can't be moved."""
+    leaving = [node for node in seen.topology.nodes.values() if made.desired.node(node.name) is None]
+    silent = [node.name for node in leaving if seen.standing(node) == "down"]
+    return [f"{name} does not answer: what only it holds is lost" for name in silent]

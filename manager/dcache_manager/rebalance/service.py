@@ -111,6 +111,22 @@ def start(target: Target, made: Plan, max_rate: float | None = None, notify: Not
     return jobs.start(target, made, max_rate, notify)
 
 
+def take_over(target: Target, seen: FleetReport, back: bool = False, notify: Notify = ignore) -> "Job":
+    """Have Celery workers finish a resize that no conductor leads any more, or lead it back: what `resume` and `cancel`
+    do in their own process. `seen`: a look that was just had. Raises ConfigurationError, Conflict."""
+    topology = seen.topology
+    if topology.target is None:
+        raise Conflict("no keys are being moved", epoch=topology.epoch)
+    _require_tables()
+    from .distributed import job as jobs  # Late, as above.
+
+    made = Plan(topology.epoch, topology.layout, topology.target)
+    if not back:
+        return jobs.start(target, made, None, notify)
+    _ask(target, "cancel")  # In place of what the last conductor was asked.
+    return jobs.start(target, made, None, notify, back=topology.layout)
+
+
 def retry(job: "Job", notify: Notify = ignore) -> None:
     """Have workers continue a job that failed or was cancelled. Raises ConfigurationError, Conflict."""
     from .distributed import job as jobs  # Late, as above.

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from ... import steering
 from ...errors import NoProject
 from ...formatting import age, clock, count
 from ...inspection.target import Target
 from ...jobs import history
-from ...rebalance import service
 from ..exit_codes import Exit
 from ..options import Choices
 from ..output import Answer, Column, write
@@ -63,23 +63,13 @@ def watch(choices: Choices, target: Target, name: str, seconds: float | None) ->
 
 def cancel(choices: Choices, target: Target, name: str) -> int:
     job = history.find_job(target.name, name)
-    if job.kind == "warm":
-        from ...warming import service as warming  # Late, as above.
-
-        warming.cancel(job)
-    else:
-        service.cancel_job(target, job, choices.note)
+    steering.cancel(target, job, choices.note)
     return _answer(choices, target, job)
 
 
 def retry(choices: Choices, target: Target, name: str) -> int:
     job = history.find_job(target.name, name)
-    if job.kind == "warm":
-        from . import warming  # Late, as above.
-
-        warming.retry_by_workers(choices, job)
-    else:
-        service.retry(job, choices.note)
+    steering.retry(job, choices.note)
     return _answer(choices, target, job)
 
 

@@ -16,7 +16,7 @@ from ...inspection.target import Target
 from ...jobs.progress import Progress
 from ...messaging import publisher
 from ...rebalance import service
-from ...rebalance.estimate import estimate
+from ...rebalance.estimate import estimate, lost, pending
 from ...rebalance.layout_change import LayoutChange as LayoutChange
 from ...rebalance.plan import Plan
 from ...rebalance.service import Status
@@ -72,19 +72,11 @@ def show_plan(choices: Choices, seen: FleetReport, made: Plan, exit_code: bool =
     return Exit.PARTIAL if answer.errors else Exit.OK
 
 
-def pending(seen: FleetReport) -> list[str]:
-    """What was begun, and comes first."""
-    return [f"a resize is under way ({seen.topology.phase}) and is finished first"] if seen.topology.target else []
-
-
 def summary(seen: FleetReport, made: Plan) -> str:
     """A plan in a few lines, for the question whether to go ahead."""
     topology = seen.topology
     lines = [f"{seen.alias}: epoch {topology.epoch}, {topology.phase}"]
-    lines += [f"  {line}" for line in (*pending(seen), *made.changes, str(estimate(seen, made)))]
-    for node in topology.nodes.values():
-        if made.desired.node(node.name) is None and seen.standing(node) == "down":
-            lines.append(f"  {node.name} does not answer: what only it holds is lost")
+    lines += [f"  {line}" for line in (*pending(seen), *made.changes, str(estimate(seen, made)), *lost(seen, made))]
     return "\n".join(map(printable, lines))
 
 

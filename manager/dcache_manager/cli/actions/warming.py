@@ -170,12 +170,6 @@ def follow_run(choices: Choices, job: Job, seconds: float | None) -> None:
         raise JobIncomplete(said)
 
 
-def retry_by_workers(choices: Choices, job: Job) -> None:
-    again = service.retry(job)
-    if again.pk != job.pk:
-        choices.note(f"Job {again.name} retries what failed in {job.name}.")
-
-
 def answer(choices: Choices, done: list[Job], alias: str, **more: Any) -> int:
     """What became of runs, with the reason of every failure. Exit 3 if there are any, 1 if a warmer itself failed."""
     failed = [(job, name, reason) for job in done for name, reason in service.failures(job).items()]

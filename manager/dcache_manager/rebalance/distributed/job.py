@@ -9,6 +9,7 @@ from celery import current_app
 from django.utils.timezone import now
 
 from django_dcache.errors import ConfigurationError, Conflict
+from django_dcache.model.topology import Layout
 from django_dcache.runtime.fleet import Fleet
 
 from ...errors import NotPossible
@@ -24,8 +25,17 @@ from .leader import KIND, OVER, send, to_json
 _NO_BROKER = "The broker does not answer; job {} begins when a worker tends to it (dcache.tend)."
 
 
-def start(target: Target, made: Plan, max_rate: float | None, notify: Callable[[str], None]) -> Job:
-    """Write down what is to be done, and send for a worker. Raises ConfigurationError, Conflict."""
+def start(
+    target: Target,
+    made: Plan,
+    max_rate: float | None,
+    notify: Callable[[str], None],
+    back: Layout | None = None,
+) -> Job:
+    """Write down what is to be done, and send for a worker. Raises ConfigurationError, Conflict.
+
+    `back`: what the fleet is to be led back to, from the resize that is under way.
+    """
     _require_celery()
     fleet = target.name
     if other := leading(fleet):
@@ -37,8 +47,12 @@ def start(target: Target, made: Plan, max_rate: float | None, notify: Callable[[
         "epoch": made.epoch,
         "max_rate": max_rate,
     }
+    name, progress = secrets.token_hex(4), {}
+    if back:
+        terms["back"] = to_json(back)
+        progress = Progress(name, f"job/{name}", "cancelling", started=time.time()).to_json()
     job: Job = Job.objects.create(
-        name=secrets.token_hex(4), kind=KIND, fleet=fleet, state="waiting", terms=terms, heard=now()
+        name=name, kind=KIND, fleet=fleet, state="waiting", progress=progress, terms=terms, heard=now()
     )
     if not send(job):
         notify(_NO_BROKER.format(job.name))
