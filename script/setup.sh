@@ -3,6 +3,8 @@
 #   setup EXTRA[,EXTRA...]    a virtualenv with this checkout in it (editable), first on PATH; nearly free the second time
 #                             With `test` among them, the distribution in speed/ too, where a compiler can build it.
 #   need COMMAND...           programs, from the system's package manager where they are missing
+#   find_valkey               `valkey` is the path of valkey-server: the system's, or Debian's, unpacked in the virtualenv and
+#                             not installed; empty where there is none, which is said
 #   newer_memcached           a memcached of a later Debian, unpacked in the virtualenv and not installed; `newer` is its path,
 #                             or empty where there can be none, which is said
 #
@@ -62,17 +64,24 @@ need() {
 newer_release=trixie
 newer_packages="memcached libc6 libevent-2.1-7t64 libsasl2-2 libssl3t64 libzstd1 zlib1g"
 
-unpack_memcached() {
-  local folder=$1 package loader libraries apt
+# unpack FOLDER RELEASE PACKAGE...: those of a release of Debian, with nothing they depend on.
+unpack() {
+  local folder=$1 release=$2 package apt
+  shift 2
   mkdir -p "$folder/apt/lists/partial" "$folder/apt/cache/archives/partial"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $newer_release main" \
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $release main" \
     >"$folder/apt/sources.list"
   apt=(apt-get -q -o "APT::Sandbox::User=$(id -un)" -o Dir::Etc::sourceparts=- -o "Dir::Etc::sourcelist=$folder/apt/sources.list")
-  apt+=(-o "Dir::State::lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache")
-  # shellcheck disable=SC2086
-  "${apt[@]}" update && (cd "$folder/apt" && "${apt[@]}" download $newer_packages) || return
+  apt+=(-o "Dir::State::lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache" -o APT::Default-Release=)
+  "${apt[@]}" update && (cd "$folder/apt" && "${apt[@]}" download "$@") || return
   for package in "$folder"/apt/*.deb; do dpkg -x "$package" "$folder" || return; done
   rm -r "$folder/apt"
+}
+
+unpack_memcached() {
+  local folder=$1 loader libraries
+  # shellcheck disable=SC2086
+  unpack "$folder" "$newer_release" $newer_packages || return
   loader=$(find "$folder/usr/lib" -name 'ld-linux*.so*' | head -n 1)
   libraries=$(dirname "$(find "$folder/usr/lib" -name 'libevent-2.1.so*' | head -n 1)")
   printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$loader" "$libraries" "$folder/usr/bin/memcached" \
@@ -94,6 +103,24 @@ newer_memcached() {
     rm -rf "$folder"
     echo "skipped  a newer memcached: that of Debian $newer_release can't be had here ($venv/newer-memcached.log)"
   fi
+}
+
+# Its libraries are those that redis-server has, too.
+find_valkey() {
+  local folder=$venv/valkey release
+  valkey=$(command -v valkey-server || true)
+  [[ ! $valkey ]] || return 0
+  valkey=$folder/usr/bin/valkey-server
+  ! "$valkey" --version >/dev/null 2>&1 || return 0
+  release=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+  [[ $release != bookworm ]] || release=bookworm-backports
+  if command -v apt-get >/dev/null && command -v dpkg >/dev/null && mkdir -p "$folder" &&
+    { unpack "$folder" "$release" valkey-server valkey-tools && "$valkey" --version; } >"$venv/valkey.log" 2>&1; then
+    return 0
+  fi
+  rm -rf "$folder"
+  valkey=
+  echo "skipped  Valkey: there is no valkey-server on PATH, and none could be had from Debian ($venv/valkey.log)"
 }
 
 make_venv() {

@@ -277,6 +277,14 @@ def progress_key(fleet: str) -> bytes:
     return RESERVED + fleet.encode() + b":progress"
 
 
+_MARK = b":incarnation"
+
+
 def mark_key(fleet: str) -> bytes:
     """The reserved key on every node by which it is known whether its items are of this run of its process."""
-    return RESERVED + fleet.encode() + b":incarnation"
+    return RESERVED + fleet.encode() + _MARK
+
+
+def is_mark_key(key: bytes) -> bool:
+    """Whether it is that of any fleet."""
+    return key.startswith(RESERVED) and key.endswith(_MARK)

@@ -1,6 +1,6 @@
 """Real nodes, hostile nodes and faulty networks, for the tests of a site or of this package. Loopback only.
 
-    LocalNode, LocalRedis       real servers that can be killed, frozen and restarted
+    LocalNode, LocalRedis, LocalValkey      real servers that can be killed, frozen and restarted
     LocalMemory                 a node that is a dict in this process
     LocalFleet                  some nodes, started together
     ScriptedNode                a fake node that answers whatever a test tells it to
@@ -19,7 +19,7 @@ from .fleet import LocalFleet
 from .memory_node import LocalMemory
 from .node import LocalNode
 from .proxy import Direction, FaultProxy
-from .redis_node import LocalRedis
+from .redis_node import LocalRedis, LocalValkey
 from .scripted import Script, ScriptedNode
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "LocalMemory",
     "LocalNode",
     "LocalRedis",
+    "LocalValkey",
     "ManualClock",
     "Script",
     "ScriptedNode",

@@ -4,9 +4,14 @@ from typing import Any
 
 from .memory_node import LocalMemory
 from .node import LocalNode
-from .redis_node import LocalRedis
+from .redis_node import LocalRedis, LocalValkey
 
-ENGINES: dict[str, type[Any]] = {"memcached": LocalNode, "redis": LocalRedis, "memory": LocalMemory}
+ENGINES: dict[str, type[Any]] = {
+    "memcached": LocalNode,
+    "redis": LocalRedis,
+    "valkey": LocalValkey,
+    "memory": LocalMemory,
+}
 
 
 class LocalFleet:

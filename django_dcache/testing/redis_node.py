@@ -1,4 +1,4 @@
-"""One real Redis, or Valkey, process on loopback."""
+"""One real Redis or Valkey process on loopback."""
 
 import os
 import shutil
@@ -21,6 +21,12 @@ class LocalRedis(ServerProcess):
     """
 
     QUESTION = b"PING\r\n"
+    SCHEME = "redis"
+
+    @staticmethod
+    def server() -> str:
+        """The program that is started unless another one is given."""
+        return os.environ.get("DCACHE_REDIS") or shutil.which("redis-server") or "valkey-server"
 
     def __init__(
         self,
@@ -31,8 +37,7 @@ class LocalRedis(ServerProcess):
         unix: bool = False,
         binary: str | None = None,
     ):
-        found = binary or os.environ.get("DCACHE_REDIS") or shutil.which("redis-server") or "valkey-server"
-        self._binary = found
+        self._binary = binary or self.server()
         self._options = ["--maxmemory", f"{memory}mb", "--maxmemory-policy", "allkeys-lru"]
         self._options += ["--save", "", "--appendonly", "no", *extra]
         super().__init__(host, unix)
@@ -42,10 +47,10 @@ class LocalRedis(ServerProcess):
         own = tempfile.mkdtemp(prefix="dcache-")
         self._place.callback(shutil.rmtree, own, ignore_errors=True)
         if self._folder:
-            self.address = f"redis+unix://{self.name}?db=0"
+            self.address = f"{self.SCHEME}+unix://{self.name}?db=0"
             listen = ["--port", "0", "--unixsocket", self.name]
         else:
-            self.address = f"redis://{self.endpoint}/0"
+            self.address = f"{self.SCHEME}://{self.endpoint}/0"
             listen = ["--port", str(self._port), "--bind", self._host]
         return [self._binary, *listen, "--daemonize", "no", "--dir", own, *self._options]
 
@@ -57,6 +62,16 @@ class LocalRedis(ServerProcess):
             connection.sendall(b"".join(b"*2\r\n$4\r\nPTTL\r\n$%d\r\n%b\r\n" % (len(key), key) for key in keys))
             left = [_reply(answer) for _ in keys]
         return {key: ms / 1000 if ms > 0 else ms for key, ms in zip(keys, left, strict=True) if ms != -2}
+
+
+class LocalValkey(LocalRedis):
+    """The same of Valkey: DCACHE_VALKEY names the server, else it is valkey-server."""
+
+    SCHEME = "valkey"
+
+    @staticmethod
+    def server() -> str:
+        return os.environ.get("DCACHE_VALKEY") or "valkey-server"
 
 
 def _reply(answer: BinaryIO) -> Any:

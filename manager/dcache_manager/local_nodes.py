@@ -1,41 +1,33 @@
-"""Real memcached processes on this machine that outlive the command that started them. A file says which are ours."""
+"""Real servers on this machine that outlive the command that started them. A file says which are ours."""
 
 import fcntl
 import json
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django_dcache.errors import ConfigurationError, DCacheError
+from django_dcache.errors import ConfigurationError
 
-PROCESS_SECONDS = 5.0
-"""For a process to start, or to end."""
-POLL_SECONDS = 0.01
+from . import local_servers
 
 
-class NotStarted(DCacheError):
-    """memcached did not start."""
-
-
-def up(count: int, memory: int) -> list[dict[str, Any]]:
-    """Start nodes until `count` run; all that run: {"name", "address", "pid"}. `memory` in megabytes."""
-    binary = shutil.which("memcached")
-    if not binary:
-        raise ConfigurationError("memcached is not on PATH; install it, for instance with `apt install memcached`")
+def up(count: int, memory: int, engine: str = "memcached") -> list[dict[str, Any]]:
+    """Start nodes until `count` of an engine run; all of it that run: {"name", "address", "pid"}. `memory` in MB."""
+    local_servers.program(engine)
     with _register() as nodes:
         nodes[:] = [node for node in nodes if _is_ours(node)]
-        while len(nodes) < count:
-            nodes.append(_start(binary, memory))
-        return [{"name": node["address"], "address": node["address"], "pid": node["pid"]} for node in nodes]
+        running = [node for node in nodes if _engine(node) == engine]
+        for _ in range(count - len(running)):
+            address, pid = local_servers.start(engine, memory)
+            running.append({"address": address, "pid": pid, "born": _born(pid)})
+            nodes.append(running[-1])
+        return [{"name": node["address"], "address": node["address"], "pid": node["pid"]} for node in running]
 
 
 def down() -> list[dict[str, Any]]:
@@ -47,7 +39,7 @@ def down() -> list[dict[str, Any]]:
         outcomes = []
         for node in nodes:
             outcome = "ended" if node in ours else "was gone"
-            if node in ours and not _until(partial(_is_gone, node)):
+            if node in ours and not local_servers.until(partial(_is_gone, node)):
                 os.kill(node["pid"], signal.SIGKILL)
                 outcome = "killed"
             outcomes.append({"name": node["address"], "address": node["address"], "outcome": outcome})
@@ -75,27 +67,10 @@ def _register() -> Iterator[list[dict[str, Any]]]:
             json.dump(nodes, file)
 
 
-def _start(binary: str, memory: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as place:
-        # memcached picks the port itself and says which: between picking and binding no other process can take it.
-        told = Path(place) / "port"
-        user = pwd.getpwuid(os.geteuid()).pw_name  # it refuses to run as root unless told to
-        command = [binary, "-l", "127.0.0.1", "-p", "-1", "-U", "0", "-t", "1", "-m", str(memory), "-u", user]
-        with (Path(place) / "words").open("w+") as words:
-            process = subprocess.Popen(
-                command,
-                env=os.environ | {"MEMCACHED_PORT_FILENAME": str(told)},
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=words,
-                start_new_session=True,
-            )
-            if not _until(lambda: told.exists() or process.poll() is not None) or process.poll() is not None:
-                process.kill()
-                words.seek(0)
-                raise NotStarted(words.read().strip() or "it said nothing")
-        port = told.read_text().split(":")[1].split()[0]
-    return {"address": f"127.0.0.1:{port}", "pid": process.pid, "born": _born(process.pid)}
+def _engine(node: dict[str, Any]) -> str:
+    """As `up` is told."""
+    scheme, separator, _ = node["address"].partition("://")
+    return scheme if separator else "memcached"
 
 
 def _is_ours(node: dict[str, Any]) -> bool:
@@ -119,15 +94,6 @@ def _born(pid: int) -> str:
     found = subprocess.run(["ps", "-o", "lstart=,stat=", "-p", str(pid)], capture_output=True, text=True)
     started, _, state = found.stdout.strip().rpartition(" ")
     return "" if state.startswith("Z") else started.strip()
-
-
-def _until(true: Callable[[], bool]) -> bool:
-    give_up = time.monotonic() + PROCESS_SECONDS
-    while not true():
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
 
 
 def runtime_folder() -> Path:

@@ -1,10 +1,12 @@
 """dcache-admin on real nodes, run as a process: help, what it shows, doctor, nodes of this user."""
 
 import json
+import shutil
 
 import pytest
 
 from dcache_manager.cli.main import COMMANDS
+from dcache_manager.local_servers import PROGRAMS
 from django_dcache.testing import CLOSE, LocalNode, ScriptedNode
 from support.command_line import Console, interrupt
 
@@ -206,10 +208,13 @@ def test_doctor_looks_at_what_location_adds(console, fleet, tmp_path):
 # local
 
 
-def test_local_nodes(bare):
+@pytest.mark.parametrize("engine", ["memcached", "redis", "valkey"])
+def test_local_nodes(bare, engine):
     """`local up` starts nodes that go on without it, a second one adds what is missing, and `local down` ends them."""
-    first = bare.ask("local", "up", "-n", "2")["items"]
-    second = bare.ask("local", "up", "-n", "3")["items"]
+    if not shutil.which(PROGRAMS[engine]):
+        pytest.skip(f"there is no {PROGRAMS[engine]} on PATH")
+    first = bare.ask("local", "up", "-n", "2", "--engine", engine)["items"]
+    second = bare.ask("local", "up", "-n", "3", "--engine", engine)["items"]
     try:
         assert second[:2] == first
         nodes = ",".join(item["address"] for item in second)

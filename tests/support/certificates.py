@@ -5,12 +5,14 @@ import shutil
 import ssl
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from django_dcache.testing import LocalNode, dial
-from django_dcache.testing.process import PATIENCE
+from django_dcache.testing import LocalNode, LocalRedis, dial
+from django_dcache.testing.process import PATIENCE, ServerProcess
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
@@ -52,7 +54,7 @@ class Authority:
         return TlsNode(extra=["-Z", "-o", f"ssl_chain_cert={certificate},ssl_key={key}{options}", *extra])
 
 
-class TlsNode(LocalNode):
+class SpeaksTls(ServerProcess):
     """It is ready when it takes a connection and answers it by anything."""
 
     def await_ready(self, deadline: float = 10.0) -> None:
@@ -60,12 +62,29 @@ class TlsNode(LocalNode):
         context = ssl._create_unverified_context()
         while True:
             try:
-                with dial(self.address) as stream, context.wrap_socket(stream):
+                with dial(self.endpoint) as stream, context.wrap_socket(stream):
                     return
             except OSError:
                 if not self.running or time.monotonic() > until:
                     raise
             time.sleep(PATIENCE)  # A test that goes first on its core would not let the node start.
+
+
+class TlsNode(SpeaksTls, LocalNode):
+    pass
+
+
+class TlsRedis(SpeaksTls, LocalRedis):
+    """A Redis that speaks TLS only, by this certificate."""
+
+    def __init__(self, certificate: str, key: str, **options: Any):
+        self._files = ("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
+        super().__init__(**options)
+
+    def _command_line(self) -> Sequence[str]:
+        command = [*super()._command_line(), "--port", "0", "--tls-port", str(self._port), *self._files]
+        self.address = self.address.replace("redis:", "rediss:")
+        return [*command, "--tls-ca-cert-file", self._files[1]]
 
 
 def _openssl(*arguments: str) -> None:

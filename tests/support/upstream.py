@@ -1,7 +1,7 @@
 """Django's own cache and session tests: on a fleet that fails while they run, over TLS, with other options.
 
     python tests/support/upstream.py RUN WORKDIR [--fault none|killed|frozen|flapping] [--node N] [--replicas R]
-        [--engine memcached|redis] [--secured] [--options JSON]
+        [--engine memcached|redis|valkey] [--secured] [--options JSON]
 
 RUN is the script that runs them on given nodes (DCACHE_NODES, DCACHE_OPTIONS, DCACHE_BACKEND); its exit code is this
 program's. With --secured the nodes speak TLS and want a login.
@@ -71,7 +71,7 @@ def parse():
     parser.add_argument("--fault", choices=["none", "killed", "frozen", "flapping"], default="none")
     parser.add_argument("--node", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--engine", choices=["memcached", "redis"], default="memcached")
+    parser.add_argument("--engine", choices=["memcached", "redis", "valkey"], default="memcached")
     parser.add_argument("--secured", action="store_true")
     parser.add_argument("--options", type=json.loads, default={})
     return parser.parse_args()

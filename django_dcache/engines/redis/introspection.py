@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import ProtocolViolation
+from ...model.state import is_mark_key
 from ..inspection import Introspection, ItemFacts, NodeReply, NotListed, Raw, word
 from . import bulk_fill
 from .health import checks, round_trip, unsuitable
@@ -13,6 +14,7 @@ from .resp import Error, Reader, command
 
 MAX_DOCUMENT_BYTES = 2**22
 MAX_STATISTICS = 1000
+FEW_KEYS = 16
 PAGE_KEYS = 500
 MAX_PAGE_KEYS = 100_000
 """A server may tell more keys at once than it was asked for, when its table is small or grows."""
@@ -25,7 +27,9 @@ class RedisReply(NodeReply):
 
     @property
     def items(self) -> int | None:
-        return self.number("dbsize")
+        """Without the marks that greetings leave, where there is little else: an empty node has none."""
+        size = self.number("dbsize")
+        return None if size is None else max(0, size - (self.number("marks") or 0))
 
     @property
     def used_bytes(self) -> int | None:
@@ -70,9 +74,10 @@ class Report:
     def __init__(self, keys: Sequence[bytes]):
         self._keys = keys
         asks = [command(b"INFO"), command(b"CONFIG", b"GET", b"max*"), command(b"DBSIZE"), command(b"TIME")]
+        asks.append(command(b"SCAN", b"0", b"COUNT", b"%d" % FEW_KEYS))
         asks += [command(b"GET", key) for key in keys]
         self.request = b"".join(asks)
-        self._reader = Reader(len(asks), MAX_DOCUMENT_BYTES, 200)
+        self._reader = Reader(len(asks), MAX_DOCUMENT_BYTES, MAX_PAGE_KEYS)
         self._complete = False
 
     def feed(self, chunk: bytes) -> bool:
@@ -83,8 +88,8 @@ class Report:
     @property
     def reply(self) -> RedisReply:
         reply = RedisReply()
-        raw: list[Any] = [*self._reader.raw, None, None, None, None]
-        (info, config, size, time), documents = raw[:4], raw[4:]
+        raw: list[Any] = [*self._reader.raw, None, None, None, None, None]
+        (info, config, size, time, some), documents = raw[:5], raw[5:]
         reply.statistics = _statistics(info)
         reply.version = _version(reply.statistics)
         if isinstance(config, list):
@@ -94,6 +99,8 @@ class Report:
             reply.statistics["dbsize"] = str(size)
         if isinstance(time, list) and time and type(time[0]) is bytes:
             reply.statistics["time"] = word(time[0])
+        if marks := _marks(some):
+            reply.statistics["marks"] = str(marks)
         for key, stored in zip(self._keys, documents, strict=False):
             if type(stored) is bytes:
                 reply.documents[key] = unpack(stored)[1]
@@ -109,6 +116,14 @@ def _statistics(info: Any) -> dict[str, str]:
         return {}
     lines = [line.partition(b":") for line in info.split(b"\r\n")[:MAX_STATISTICS] if not line.startswith(b"#")]
     return {word(name): word(value) for name, colon, value in lines if colon}
+
+
+def _marks(page: Any) -> int:
+    """How many of a few keys are marks (greeting.py); 0 where the page has not all keys, which are many then."""
+    match page:
+        case [b"0", [*keys]]:
+            return sum(type(key) is bytes and is_mark_key(key) for key in keys)
+    return 0
 
 
 def _version(statistics: dict[str, str]) -> str:

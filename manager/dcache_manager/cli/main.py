@@ -36,7 +36,7 @@ COMMANDS = {
     "metrics": "Print what nodes and jobs say of themselves, as Prometheus reads it.",
     "autopilot": "Heal the fleet, give each key its copies again, and make it what a source says.",
     "doctor": "Check the fleet, its nodes and the broker for problems.",
-    "local": "Start and stop memcached processes on this machine, for trying things.",
+    "local": "Start and stop servers on this machine, for trying things.",
     "demo": "A site on three nodes, under load: a fourth one joins, one dies.",
     "completion": "Print the completion script for SHELL.",
 }

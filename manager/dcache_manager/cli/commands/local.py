@@ -8,7 +8,7 @@ from ..options import Choices, Noun, pass_choices
 
 @click.group("local", cls=Noun)
 def command() -> None:
-    """Start and stop memcached processes on this machine, for trying things.
+    """Start and stop servers on this machine, for trying things.
 
     They listen on loopback, on ports that the kernel picks, and run until `local down`.
     """
@@ -21,8 +21,15 @@ def command() -> None:
 @click.option(
     "-m", "--memory", type=click.IntRange(1), default=64, show_default=True, metavar="MB", help="For each node."
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["memcached", "redis", "valkey"]),
+    default="memcached",
+    show_default=True,
+    help="Which server to start.",
+)
 @pass_choices
-def up(choices: Choices, count: int, memory: int) -> int:
+def up(choices: Choices, count: int, memory: int, engine: str) -> int:
     """Start nodes until N run.
 
     Prints what a shell needs to find them: eval "$(dcache-admin local up)".
@@ -30,7 +37,7 @@ def up(choices: Choices, count: int, memory: int) -> int:
     from ... import local_nodes  # Late: help must not wait for it.
     from ..output import Answer, write
 
-    nodes = local_nodes.up(count, memory)
+    nodes = local_nodes.up(count, memory, engine)
     if choices.json:
         write(Answer("local", nodes), [], choices)
         return Exit.OK
