@@ -7,6 +7,10 @@ from typing import TypeVar
 from ..errors import TimedOut
 
 POLL_SECONDS = 0.25
+TEND_SECONDS = 5.0
+"""Between two looks whether a job that is watched has lost its worker."""
+NO_WORKER_SECONDS = 10.0
+"""After which the operator should know that no worker has begun."""
 Seen = TypeVar("Seen")
 
 

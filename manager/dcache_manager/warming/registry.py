@@ -6,13 +6,16 @@ def products():
         yield f"product:{pk}", partial(load, pk)
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
+from django.apps import apps
 from django.core.cache import caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
-from django.utils.module_loading import autodiscover_modules
+from django.utils.module_loading import module_has_submodule
 
 from django_dcache.backend import DistributedCache
 from django_dcache.errors import ConfigurationError
@@ -20,6 +23,8 @@ from django_dcache.errors import ConfigurationError
 from ..errors import NotFound
 from ..spelling import meant
 from .items import Entry, Item
+
+log = logging.getLogger("dcache_manager")
 
 CONCURRENCY = 4
 
@@ -115,16 +120,34 @@ def warmer(
     return register
 
 
+def broken_modules() -> dict[str, str]:
+    """Why a `warmers.py` of the project can't be imported, by module. The others' warmers are there all the same."""
+    broken = {}
+    for app in apps.get_app_configs():
+        if app.module is None or not module_has_submodule(app.module, "warmers"):
+            continue
+        module = f"{app.name}.warmers"
+        try:
+            import_module(module)
+        except Exception as error:  # Whatever the project's own code raises.
+            broken[module] = f"{type(error).__name__}: {error}"
+    return broken
+
+
 def warmers(tags: Iterable[str] = ()) -> list[Warmer]:
     """Those of the project, by name; with `tags` only those that depend on one of them."""
-    autodiscover_modules("warmers")
+    for module, why in broken_modules().items():
+        log.warning("%s can't be imported: %s", module, why, extra={"action": "warmer_failed"})
     wanted = set(tags)
     return [found for _, found in sorted(_warmers.items()) if not wanted or wanted.intersection(found.tags)]
 
 
 def find(name: str) -> Warmer:
     """The warmer of that name. Raises ConfigurationError."""
-    autodiscover_modules("warmers")
+    broken = broken_modules()
+    if name not in _warmers and broken:
+        listed = "; ".join(f"{module} can't be imported: {why}" for module, why in broken.items())
+        raise NotFound(f"no warmer {name!r}; {listed}")
     if name not in _warmers:
         raise NotFound(f"no warmer {name!r}; {meant(name, sorted(_warmers))}")
     return _warmers[name]

@@ -10,9 +10,13 @@ service.cancel(job), service.retry(job), service.run_row(job)
 
 from typing import Any
 
+from django.utils.timezone import now
+
 from django_dcache.errors import Conflict
 
 from ..errors import NotPossible
+from ..jobs.owner import dead_here
+from ..jobs.row_lease import TAKEOVER, claim
 from ..models import Job
 from . import distributed, runs
 from .counts import ItemCounts
@@ -20,7 +24,7 @@ from .registry import Warmer
 from .runs import OPEN, begin, failures
 from .worker_turn import BUSY, Report, counted
 
-__all__ = ["begin", "cancel", "counts", "failures", "is_over", "retry", "run", "run_row", "send", "warmer_row"]
+__all__ = ["begin", "cancel", "counts", "failures", "is_over", "retry", "run", "run_row", "send", "tend", "warmer_row"]
 
 
 def run(job: Job, report: Report = lambda job, counts: None) -> None:
@@ -33,6 +37,15 @@ def run(job: Job, report: Report = lambda job, counts: None) -> None:
 def send(job: Job) -> None:
     """Have Celery workers do a run. Raises BrokerAway."""
     distributed.send(job.terms["warmer"], job.name)
+
+
+def tend(job: Job) -> None:
+    """Send for a worker again if the one that was at it is gone, or the message was lost: what beat does, for a project
+    without. Raises BrokerAway."""
+    idle = (now() - job.heard) > TAKEOVER
+    if not is_over(job) and (idle or dead_here(job.holder)) and (held := claim(job)):
+        held.leave()  # Claimed and let go: heard of just now, and the worker that was at it is shut out.
+        send(job)
 
 
 def is_over(job: Job) -> bool:

@@ -26,17 +26,12 @@ from ..layout_options import LayoutOptions, RunOptions
 from ..options import Choices
 from ..output import Answer, Column, write
 from ..progress_bar import describe, reporter
-from ..watching import follow
+from ..watching import NO_WORKER_SECONDS, TEND_SECONDS, follow
 
 if TYPE_CHECKING:
     from ...models import Job
 
 Result = TypeVar("Result")
-
-TEND_SECONDS = 5.0
-"""Between two looks whether a job that is watched has lost its worker."""
-NO_WORKER_SECONDS = 10.0
-"""After which the operator should know that no worker has begun."""
 
 
 def change_of(options: LayoutOptions) -> LayoutChange:

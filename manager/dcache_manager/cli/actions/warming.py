@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import click
 
-from ...errors import JobFailed, JobIncomplete
+from ...errors import BrokerAway, JobFailed, JobIncomplete
 from ...formatting import age, count, names, printable, span
+from ...messaging import publisher
 from ...models import Job
+from ...settings import own_queue
 from ...warming import hot as hot_keys
 from ...warming import registry, runs, service
 from ...warming.counts import MAX_FAILURES, ItemCounts
@@ -18,7 +21,8 @@ from ..exit_codes import Exit
 from ..options import Choices
 from ..output import Answer, Column, write
 from ..progress_bar import LINE_SECONDS
-from ..watching import follow
+from ..runner_options import RunnerOptions
+from ..watching import NO_WORKER_SECONDS, TEND_SECONDS, follow
 
 SHOWN_FAILURES = 20
 """That are shown to people; with --json all of them are."""
@@ -46,10 +50,12 @@ warmer_columns = [
 
 
 def list_warmers(choices: Choices, alias: str, tags: Sequence[str]) -> int:
+    broken = registry.broken_modules()
     items = [service.warmer_row(warmer) for warmer in registry.warmers(tags)]
     title = "" if items else "There are no warmers: none of the installed apps has a warmers.py with one."
-    write(Answer("warmers", items, alias=alias, title=title), warmer_columns, choices)
-    return Exit.OK
+    errors = [{"error": "NotImported", "message": f"{module}: {why}"} for module, why in broken.items()]
+    write(Answer("warmers", items, errors, alias, title=title), warmer_columns, choices)
+    return Exit.PARTIAL if errors else Exit.OK
 
 
 def run(
@@ -59,14 +65,13 @@ def run(
     tags: tuple[str, ...],
     rate: float | None,
     concurrency: int | None,
-    runner: str,
-    wait: bool,
+    options: RunnerOptions,
 ) -> int:
     chosen = _chosen(names, tags) if names or tags else []
     if not chosen:
         raise click.UsageError("name a warmer, or a --tag that one has; `warm list` shows them")
     begun = [partial(service.begin, warmer, rate=rate, concurrency=concurrency) for warmer in chosen]
-    return drive(choices, begun, alias, runner, wait)
+    return drive(choices, begun, alias, options)
 
 
 def status(choices: Choices, alias: str, job: str | None, limit: int) -> int:
@@ -78,8 +83,8 @@ def status(choices: Choices, alias: str, job: str | None, limit: int) -> int:
     return Exit.OK
 
 
-def retry(choices: Choices, alias: str, job: str, runner: str, wait: bool) -> int:
-    return drive(choices, [partial(runs.retry, runs.named(job))], alias, runner, wait)
+def retry(choices: Choices, alias: str, job: str, options: RunnerOptions) -> int:
+    return drive(choices, [partial(runs.retry, runs.named(job))], alias, options)
 
 
 def hot(
@@ -89,8 +94,7 @@ def hot(
     top: int,
     version: int | None,
     prefix: str | None,
-    runner: str,
-    wait: bool,
+    options: RunnerOptions,
 ) -> int:
     chosen = {warmer.name: warmer for warmer in _chosen(names, ()) if warmer.alias == alias}
     if names and len(chosen) < len(names):
@@ -101,22 +105,22 @@ def hot(
         choices.note(f"{node} could not be asked for its keys.")
     begun = [partial(service.begin, chosen[name], only=items, hot=len(items)) for name, items in found.items.items()]
     more = {"hot": len(found.names), "unknown": found.unknown, "silent": found.silent}
-    return max(drive(choices, begun, alias, runner, wait, **more), Exit.PARTIAL if found.silent else Exit.OK)
+    return max(drive(choices, begun, alias, options, **more), Exit.PARTIAL if found.silent else Exit.OK)
 
 
-def drive(
-    choices: Choices, begun: Iterable[Callable[[], Job]], alias: str, runner: str, wait: bool, **more: Any
-) -> int:
-    """Begin runs, have them done, and answer with what became of them. Raises Conflict, BrokerAway."""
+def drive(choices: Choices, begun: Iterable[Callable[[], Job]], alias: str, options: RunnerOptions, **more: Any) -> int:
+    """Begin runs, have them done, and answer with what became of them. Raises Conflict, BrokerAway, TimedOut."""
     done: list[Job] = []
+    if options.app:
+        publisher.use_app(options.app)
     for begin in begun:
         done.append(begin())
-        if runner == "celery":
+        if options.celery:
             service.send(done[-1])
         else:
             _run_here(choices, done[-1])
-    if runner == "celery" and wait:
-        _follow_all(choices, done)
+    if options.celery and options.wait:
+        follow_all(choices, done, options.wait_timeout)
     for job in done:
         job.refresh_from_db()
     return answer(choices, done, alias, **more)
@@ -130,30 +134,38 @@ def _run_here(choices: Choices, job: Job) -> None:
         raise
 
 
-def _follow_all(choices: Choices, begun: list[Job]) -> None:
+def follow_all(choices: Choices, begun: list[Job], seconds: float | None) -> None:
+    """Until all are over. Raises TimedOut."""
     lines = {job.pk: _Lines(choices) for job in begun}
-    left = begun
+    left, tending = begun, _Tending(choices)
 
     def look() -> list[Job]:
         nonlocal left
         for job in left:
             job.refresh_from_db()
         left = [job for job in left if not service.is_over(job)]
+        tending(left)
         return left
 
     def show(jobs: list[Job]) -> None:
         for job in jobs:
             lines[job.pk](job, service.counts(job))
 
-    follow(look, lambda: not left, show)
+    names = ", ".join(f"job {job.name}" for job in begun)
+    try:
+        follow(look, lambda: not left, show, seconds, names)
+    except KeyboardInterrupt:
+        choices.note(f"Workers continue: `warm status` shows {names}, `jobs cancel` stops it.")
+        raise
 
 
 def follow_run(choices: Choices, job: Job, seconds: float | None) -> None:
     """Show a run, a line whenever there is news, until it is over. Raises JobFailed, JobIncomplete, TimedOut."""
-    said = ""
+    said, tending = "", _Tending(choices)
 
     def look() -> str:
         job.refresh_from_db()
+        tending([job])
         return describe(job, service.counts(job))
 
     def show(line: str) -> None:
@@ -210,6 +222,25 @@ def _chosen(names: tuple[str, ...], tags: tuple[str, ...]) -> list[Warmer]:
         return registry.warmers(tags)
     found = [registry.find(name) for name in dict.fromkeys(names)]
     return found + [warmer for warmer in registry.warmers(tags) if tags and warmer not in found]
+
+
+class _Tending:
+    """Sees to runs that are watched, as beat would: their worker may have been killed, or none may be there."""
+
+    def __init__(self, choices: Choices):
+        self._choices, self._told = choices, False
+        self._began = self._tended_at = time.monotonic()
+
+    def __call__(self, left: list[Job]) -> None:
+        now = time.monotonic()
+        if now - self._tended_at > TEND_SECONDS:
+            self._tended_at = now
+            for job in left:
+                with suppress(BrokerAway):  # It is tried again.
+                    service.tend(job)
+        if not self._told and now - self._began > NO_WORKER_SECONDS and any(not job.progress for job in left):
+            self._told = True
+            self._choices.note(f"No worker has begun yet; is there one for the queue {own_queue()}?")
 
 
 class _Lines:

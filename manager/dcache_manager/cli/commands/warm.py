@@ -12,6 +12,7 @@ from django_dcache.errors import ConfigurationError
 from .. import completion
 from ..options import Choices, Noun, pass_choices
 from ..project import find, find_installed
+from ..runner_options import RunnerOptions
 
 rate_option = click.option(
     "--max-rate", type=click.FloatRange(1), metavar="KEYS_PER_S", help="At most this many keys a second."
@@ -33,7 +34,7 @@ def command() -> None:
 
 
 def runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Who does the runs; the command gets `runner` and `wait`."""
+    """Who does the runs; the command gets `options`."""
 
     @click.option(
         "--runner",
@@ -42,12 +43,22 @@ def runner_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Who does it: this process, or the region's workers.",
     )
+    @click.option("-A", "--app", metavar="APP", help="With --runner celery: the application, as `celery -A` takes it.")
     @click.option("--wait/--no-wait", default=True, help="Return when it is done (default), or once it was sent.")
+    @click.option(
+        "--wait-timeout",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="With --runner celery: stop waiting after this; the run continues (exit 124).",
+    )
     @wraps(command)
-    def wrapped(*arguments: Any, runner: str, wait: bool, **rest: Any) -> Any:
-        if runner == "inline" and not wait:
-            raise click.UsageError("--no-wait needs --runner celery")
-        return command(*arguments, runner=runner, wait=wait, **rest)
+    def wrapped(
+        *arguments: Any, runner: str, app: str | None, wait: bool, wait_timeout: float | None, **rest: Any
+    ) -> Any:
+        options = RunnerOptions(runner == "celery", app, wait, wait_timeout)
+        if not options.celery and (app or not wait or wait_timeout is not None):
+            raise click.UsageError("-A, --no-wait and --wait-timeout need --runner celery")
+        return command(*arguments, options=options, **rest)
 
     return wrapped
 
@@ -78,8 +89,7 @@ def run(
     tags: tuple[str, ...],
     rate: float | None,
     concurrency: int | None,
-    runner: str,
-    wait: bool,
+    options: RunnerOptions,
 ) -> int:
     """Run warmers. A run that was interrupted continues where it was.
 
@@ -88,7 +98,7 @@ def run(
     alias = _alias(choices)
     from ..actions import warming  # Late: see actions.
 
-    return warming.run(choices, alias, names, tags, rate, concurrency, runner, wait)
+    return warming.run(choices, alias, names, tags, rate, concurrency, options)
 
 
 @command.command("status")
@@ -107,12 +117,12 @@ def status(choices: Choices, job: str | None, limit: int) -> int:
 @click.argument("job", shell_complete=completion.warming_runs)
 @runner_options
 @pass_choices
-def retry(choices: Choices, job: str, runner: str, wait: bool) -> int:
+def retry(choices: Choices, job: str, options: RunnerOptions) -> int:
     """Repeat what failed in run JOB, and nothing else. A run that was interrupted continues."""
     alias = _alias(choices)
     from ..actions import warming  # Late: see actions.
 
-    return warming.retry(choices, alias, job, runner, wait)
+    return warming.retry(choices, alias, job, options)
 
 
 @command.command("hot")
@@ -130,8 +140,7 @@ def hot(
     top: int,
     version: int | None,
     prefix: str | None,
-    runner: str,
-    wait: bool,
+    options: RunnerOptions,
 ) -> int:
     """After a deploy, load the keys that were read last, as far as a warmer yields them.
 
@@ -141,7 +150,7 @@ def hot(
     alias = _alias(choices)
     from ..actions import warming  # Late: see actions.
 
-    return warming.hot(choices, alias, names, top, version, prefix, runner, wait)
+    return warming.hot(choices, alias, names, top, version, prefix, options)
 
 
 @command.command("dump")
