@@ -48,15 +48,15 @@ class DistributedCache(SyncMethods, AsyncMethods):
 
         Nodes that fail are no error here: what they did not tell is asked for when it is read.
         """
-        self._begin_prefetching()
+        self.begin_prefetching()
         self.prefetch(keys, version)
 
     async def aprefetch(self, keys: Iterable[Any], version: int | None = None) -> None:
         """`prefetch` for event loops."""
-        self._begin_prefetching()
+        self.begin_prefetching()
         await self.aprefetch(keys, version)
 
-    def _begin_prefetching(self) -> None:
+    def begin_prefetching(self) -> None:
         """From now on this cache, and those that this process makes later, look into the memory of their request."""
         self.fleet.prefetches = True
         self._have_in_front(PrefetchMethods)

@@ -25,10 +25,12 @@ class PrefetchMethods(DroppingMethods):
     """Those that read look into the memory of their request; without one they cost no more than that look."""
 
     def prefetch(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self._prefetch(self._begin_memory(), self._made_keys(keys, version))
+        memory = self._begin_memory()
+        self._prefetch(memory, [*memory.begin(()), *self._made_keys(keys, version)])
 
     async def aprefetch(self, keys: Iterable[Any], version: int | None = None) -> None:
-        await self._aprefetch(self._begin_memory(), self._made_keys(keys, version))
+        memory = self._begin_memory()
+        await self._aprefetch(memory, [*memory.begin(()), *self._made_keys(keys, version)])
 
     def _begin_memory(self) -> Prefetched:
         return prefetched.here(self.fleet, self.fleet.options.freshness, self.fleet.clock)

@@ -72,6 +72,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, so that sessions and whole pages come in the one round as well.
+    "django_dcache.prefetch.PrefetchMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "shop.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
