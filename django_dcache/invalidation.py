@@ -75,7 +75,7 @@ def invalidate(
 
 def of_keys(alias: str, keys: Iterable[Any], version: int | None = None) -> Order:
     """The order for some keys. Raises InvalidKey, ConfigurationError."""
-    cache = _cache(alias)
+    cache = find_cache(alias)
     made = [str(cache.make_key(key, version)) for key in keys]
     for key in made:
         names.name(key)
@@ -86,12 +86,12 @@ def of_tags(alias: str, tags: Iterable[str]) -> Order:
     """The order for what has any of these tags. Raises InvalidCacheKey, ConfigurationError."""
     if isinstance(tags, str):
         raise ConfigurationError(f"tags is {tags!r}, want a list of them")
-    return Order(alias, "tags", list(map(_cache(alias).made_tag, tags)))
+    return Order(alias, "tags", list(map(find_cache(alias).made_tag, tags)))
 
 
 def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
     """The order for all keys that begin with `prefix`. Raises InvalidKey, ConfigurationError."""
-    cache = _cache(alias)
+    cache = find_cache(alias)
     made = str(cache.make_key(prefix, version))
     if not str(cache.make_key(prefix + "-", version)).startswith(made):
         raise ConfigurationError(f"the KEY_FUNCTION of cache {alias!r} does not keep prefixes")
@@ -102,7 +102,7 @@ def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
 def delete(order: Order) -> list[str]:
     """Delete the keys or tags of `order` on the local fleet; those that a process may still read, because too few nodes
     and keepers could be told."""
-    cache, made = _cache(order.alias), order.made
+    cache, made = find_cache(order.alias), order.made
     fleet = cache.fleet
     failed: list[str] = []
     with cache.dropping(made), fleet.tag_versions.writing(made):
@@ -128,7 +128,7 @@ def _remove(view: View, made_keys: list[str]) -> Flow[dict[str, Outcome]]:
 def immediate(order: Order) -> bool:
     """Whether carrying it out takes no longer than a few deletes: keys, tags, or a prefix in OPTIONS["prefixes"]."""
     # A made key ends with the key. Another prefix that happens to end so is none the worse for it.
-    return order.kind in SINGLE or order.made[0].endswith(_cache(order.alias).fleet.options.prefixes)
+    return order.kind in SINGLE or order.made[0].endswith(find_cache(order.alias).fleet.options.prefixes)
 
 
 def carry_out(order: Order) -> bool:
@@ -138,7 +138,7 @@ def carry_out(order: Order) -> bool:
     """
     if order.kind in SINGLE:
         return not delete(order)
-    (made_prefix,), fleet = order.made, _cache(order.alias).fleet
+    (made_prefix,), fleet = order.made, find_cache(order.alias).fleet
     told: bool = fleet.run(bump_prefix, made_prefix)
     if not told:
         fleet.counters["invalidations_failed"] += 1
@@ -171,7 +171,8 @@ def record_with(recorder: Recorder) -> None:
     _recorder = recorder
 
 
-def _cache(alias: str) -> DistributedCache:
+def find_cache(alias: str) -> DistributedCache:
+    """The cache of this alias. Raises ConfigurationError if it is another backend's."""
     cache = caches[alias]
     if not isinstance(cache, DistributedCache):
         raise ConfigurationError(f"cache {alias!r} is not a django_dcache.backend.DistributedCache")

@@ -8,7 +8,7 @@ have its token, which is as good in their hands: of two that store by one token 
 from collections.abc import Callable, Container, Mapping
 from typing import NamedTuple
 
-from ..commands import Answer, Command, Token, Value
+from ..commands import Answer, Command, Token, Value, is_item
 from ..errors import NodeFailure, NoReplica
 from ..model.view import View
 from . import Flow, Item, Load, Wait
@@ -72,6 +72,22 @@ def fetch_or_load(
     else:
         yield from _store(view, name, item, lease)
     return None
+
+
+def reload(view: View, name: bytes, seen: bytes | None, load: Callable[[], Item | None]) -> Flow[None]:
+    """Run `load`, and store what it returns where the item with these bytes still is: by the token of just that item,
+    seen before, so that whatever is written or deleted meanwhile voids it. If it is there no more nothing is loaded."""
+    copies = Copies(view, name)
+    nodes = _deciding(copies)
+    replies = (yield {node: [copies.get(node, token=True)] for node in nodes}) if nodes else {}
+    there = {node: reply for node, (reply,) in replies.items() if is_item(reply) and reply.data == seen}
+    tokens = {node: reply.token for node, reply in there.items() if reply.token}
+    silent = {node for node, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
+    if not tokens:
+        return
+    item, view = yield Load(load)
+    if item is not None:
+        yield from _store(view, name, item, _Lease(tokens, silent=silent))
 
 
 def _deciding(copies: Copies) -> list[str]:

@@ -71,6 +71,7 @@ class AsyncMethods(ManyKeys):
         version: int | None = None,
         *,
         tags: Tags | None = None,
+        stale: float = 0,
     ) -> Any:
         """`get_or_set`; what `default` returns may also be awaitable."""
         made_key, needs = self.make_key(key, version), None
@@ -80,7 +81,7 @@ class AsyncMethods(ManyKeys):
                 return value
         except (AsyncNeedsFlow, InChunks) as more:
             needs = more.with_traceback(None)
-        return await self._aload(made_key, default, timeout, needs, tags=tags)
+        return await self._aload(made_key, default, timeout, needs, tags=tags, stale=stale)
 
     async def _apresent(self, made_key: str, flags: int, data: bytes) -> Any:
         """The value, or ABSENT. Raises InChunks."""
@@ -96,11 +97,12 @@ class AsyncMethods(ManyKeys):
         timeout: Any,
         needs: AsyncNeedsFlow | InChunks | None,
         tags: Tags | None = None,
+        stale: float = 0,
     ) -> Any:
         ttl = self._ttl(timeout)
-        if tags is None:
+        if tags is None and not stale:
             return await self._arun(self._get_or_set(made_key, default, ttl, self._arun, may_await=True), needs)
-        return await self._arun(self._get_or_set_tagged(made_key, default, ttl, self._arun, True, tags), needs)
+        return await self._arun(self._get_or_set_on_terms(made_key, default, ttl, self._arun, True, tags, stale), needs)
 
     async def atag_versions(self, tags: Iterable[str]) -> Mapping[str, bytes]:
         """`tag_versions`."""
@@ -115,12 +117,13 @@ class AsyncMethods(ManyKeys):
         version: int | None = None,
         *,
         tags: Tags | None = None,
+        stale: float = 0,
     ) -> bool:
         made_key, ttl = self.make_key(key, version), self._ttl(timeout)
         if ttl == OVER:
             return not await self._arun(self._remove_many((made_key,)))
         if tags is not None:
-            return not await self._arun(self._set_many_tagged({made_key: value}, ttl, tags, self._arun))
+            return not await self._arun(self._set_many_on_terms({made_key: value}, ttl, tags, self._arun, stale))
         return bool(await self._arun(self._set(made_key, self._item(made_key, value, ttl))))
 
     async def aset_many(
@@ -138,7 +141,7 @@ class AsyncMethods(ManyKeys):
         elif tags is not None:
             versions = await self.atag_versions(tags)
             for values in self._parts({made_key: data[key] for made_key, key in made_keys.items()}):
-                failed += await self._arun(self._set_many_tagged(values, ttl, versions, self._arun))
+                failed += await self._arun(self._set_many_on_terms(values, ttl, versions, self._arun))
         else:
             for items in self._parts(self._items(data, made_keys, ttl)):
                 failed += await self._arun(self._set_many(items))

@@ -77,8 +77,12 @@ class SyncMethods(ManyKeys):
         version: int | None = None,
         *,
         tags: Tags | None = None,
+        stale: float = 0,
     ) -> Any:
         """The value, or what `default` is or returns, stored for next time, with `tags`.
+
+        With `stale`, seconds, one caller loads anew what has passed its timeout; the others get the old value, for so
+        long, without waiting.
 
         The right to store is leased before `default` is called and lost to any write meanwhile: a slow loader never
         overwrites something newer. While one caller loads, others wait briefly instead of loading too.
@@ -90,7 +94,7 @@ class SyncMethods(ManyKeys):
                 return value
         except (NeedsFlow, InChunks) as more:
             needs = more.with_traceback(None)  # A cycle would keep its connections open until it is collected.
-        return self._load(made_key, default, timeout, needs, tags=tags)
+        return self._load(made_key, default, timeout, needs, tags=tags, stale=stale)
 
     def _present(self, made_key: str, flags: int, data: bytes) -> Any:
         """The value, or ABSENT. Raises InChunks."""
@@ -100,12 +104,18 @@ class SyncMethods(ManyKeys):
             return self._run(self._open(made_key, conditional))
 
     def _load(
-        self, made_key: str, default: Any, timeout: Any, needs: NeedsFlow | InChunks | None, tags: Tags | None = None
+        self,
+        made_key: str,
+        default: Any,
+        timeout: Any,
+        needs: NeedsFlow | InChunks | None,
+        tags: Tags | None = None,
+        stale: float = 0,
     ) -> Any:
         ttl = self._ttl(timeout)
-        if tags is None:
+        if tags is None and not stale:
             return self._run(self._get_or_set(made_key, default, ttl, self._run), needs)
-        return self._run(self._get_or_set_tagged(made_key, default, ttl, self._run, False, tags), needs)
+        return self._run(self._get_or_set_on_terms(made_key, default, ttl, self._run, False, tags, stale), needs)
 
     def set(
         self,
@@ -115,13 +125,14 @@ class SyncMethods(ManyKeys):
         version: int | None = None,
         *,
         tags: Tags | None = None,
+        stale: float = 0,
     ) -> bool:
         """True if the value can be read now; False if it could not be stored (the old one is gone then).
 
-        `tags`: best what `tag_versions` returned before the value was loaded."""
+        `tags`: best what `tag_versions` returned before the value was loaded. `stale` means something with tags."""
         made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
         if ttl == OVER or tags is not None:
-            return self._set_specially(made_key, value, ttl, tags)
+            return not self._set_many_specially({made_key: value}, ttl, tags, stale)
         item = self._item(made_key, value, ttl)
         if type(item) is Item:
             try:
@@ -130,9 +141,6 @@ class SyncMethods(ManyKeys):
             except NeedsFlow as more:
                 needs = more.with_traceback(None)
         return bool(self._run(self._set(made_key, item), needs))
-
-    def _set_specially(self, made_key: str, value: Any, ttl: float | None, tags: Tags | None) -> bool:
-        return not self._set_many_specially({made_key: value}, ttl, tags)
 
     def tag_versions(self, tags: Iterable[str]) -> Mapping[str, bytes]:
         """The versions that these tags have now, for `tags=`: what is loaded after this call is not read once one of
@@ -164,13 +172,15 @@ class SyncMethods(ManyKeys):
                     failed += self._run(self._set_many(items), needs)
         return [made_keys[made_key] for made_key in failed]
 
-    def _set_many_specially(self, values: Mapping[str, Any], ttl: float | None, tags: Tags | None) -> list[str]:
+    def _set_many_specially(
+        self, values: Mapping[str, Any], ttl: float | None, tags: Tags | None, stale: float = 0
+    ) -> list[str]:
         if tags is None or ttl == OVER:
             return self._delete_many(values)
         failed: list[str] = []
         versions = self.tag_versions(tags)
         for part in self._parts(values):
-            failed += self._run(self._set_many_tagged(part, ttl, versions, self._run))
+            failed += self._run(self._set_many_on_terms(part, ttl, versions, self._run, stale))
         return failed
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:

@@ -1,34 +1,39 @@
 """get_or_set, and the versions of tags that a value is stored with."""
 
+import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
 from inspect import isawaitable
 from typing import Any
 
-from .. import large_values
+from ..commands import Value
 from ..flows import Flow, Item, Load, Operation, Run
-from ..flows.load import fetch_or_load
-from ..large_values import Large
+from ..flows.load import fetch_or_load, reload
 from ..model.view import View
-from ..values.conditions import CONDITIONAL, VERSION_BYTES, Conditions
-from .common import ABSENT, OVER, name
+from ..values.conditions import CONDITIONAL, VERSION_BYTES, Conditional
+from .common import ABSENT, name
+from .loader import Loader, Terms
+from .used_tags import use
 from .writing import Writing
+
+log = logging.getLogger("django_dcache")
 
 TAG_SECONDS = 30 * 24 * 3600.0
 """How long a tag lives that is not invalidated: with it end the values that have it."""
 DROPS = 3
 """How often one call makes room where it finds a value whose conditions do not hold."""
-
-_loading: ContextVar[frozenset[str]] = ContextVar("dcache_loading", default=frozenset())
-"""The made keys whose loaders this code runs in."""
-
+LEAST_CLAIM_SECONDS = 1.0
+"""For how long the right to load a stale value anew is one caller's, at least; it gives the right back before."""
+RECENT_SECONDS = 0.1
+"""For how long a process does not ask again who has that right."""
 
 Versions = Mapping[str, bytes]
+TagsGiven = Iterable[str] | Versions | None
 
 
 class Loading(Writing):
-    """The operation that reads, has the application load what is missing, and stores that."""
+    """Operations that have the application load what is missing, or stale, and store that."""
 
     def _get_or_set(
         self,
@@ -37,37 +42,18 @@ class Loading(Writing):
         ttl: float | None,
         run: Callable[[Operation], Any],
         may_await: bool = False,
-        versions: Versions | None = None,
+        terms: Terms | None = None,
     ) -> Operation:
-        """`run`: how the caller runs operations. `versions`: those that the value is to be stored with."""
-        loaded, young = ABSENT, False
-        conditions = None if versions is None else Conditions(versions)
-
-        def keep(value: Any) -> Any:
-            nonlocal loaded
-            loaded = value
-            item = None if ttl == OVER or young else self._item_on(conditions, made_key, value, ttl)
-            return run(large_values.store(self.fleet, made_key, item)) if isinstance(item, Large) else item
-
-        def load() -> Any:
-            before = _loading.set(_loading.get() | {made_key})
-            try:
-                made = default() if callable(default) else default
-            finally:
-                _loading.reset(before)
-            return _then(made, keep, made_key) if may_await and isawaitable(made) else keep(made)
+        loader = Loader(self, made_key, default, ttl, run, may_await, terms)
 
         def named(view: View) -> Any:
-            nonlocal young
-            young = view.young(made_key)
-            # A loader that asks for its own key must not wait for itself.
-            wait = 0.0 if made_key in _loading.get() else self.fleet.options.load_wait
-            return fetch_or_load(view, name(view, made_key), load, wait)
+            loader.young = view.young(made_key)
+            return fetch_or_load(view, name(view, made_key), loader, loader.wait_seconds)
 
         for _ in range(DROPS):
             found = yield from self._settled(Run(named), None)
-            if loaded is not ABSENT:
-                return loaded
+            if loader.value is not ABSENT:
+                return loader.value
             doubted = found is None or self._doubted(1)
             value = ABSENT if doubted else (yield from self._decode(made_key, found))
             if value is not ABSENT:
@@ -75,10 +61,94 @@ class Loading(Writing):
             if doubted or not found.flags & CONDITIONAL:
                 break
             yield from self._drop(made_key, found)  # Then all who find it gone ask for one lease.
-        item = yield Run(_ask_application, (load,))
+        item = yield Run(_ask_application, (loader,))
         if not doubted and not found.flags & CONDITIONAL:  # There is something, but it can't be read: replace it.
             yield from self._write({made_key: item})
-        return loaded
+        return loader.value
+
+    def _get_or_set_on_terms(
+        self,
+        made_key: str,
+        default: Any,
+        ttl: float | None,
+        run: Callable[[Operation], Any],
+        may_await: bool,
+        tags: TagsGiven,
+        stale: float,
+    ) -> Operation:
+        """The versions are read before anything is loaded, and only where something is missing or stale."""
+        found = (yield from self._fetch((made_key,))).get(made_key)
+        value, due = (yield from self._decode_stale(made_key, found, stale)) if found else (ABSENT, False)
+        if value is not ABSENT and not (due and (yield from self._claim(made_key))):
+            return value
+        terms = Terms((yield from self._made_versions(tags or (), run)), stale)
+        if found is not None and value is not ABSENT:
+            loader = Loader(self, made_key, default, ttl, run, may_await, terms)
+            try:
+                yield from self._renew(made_key, found, loader, may_await)
+            finally:
+                yield from self._give_claim_back(made_key)
+            if loader.called:
+                return value if loader.value is ABSENT else loader.value
+        return (yield from self._get_or_set(made_key, default, ttl, run, may_await, terms))
+
+    # Stale values
+
+    def _decode_stale(self, made_key: str, found: Value, stale: float) -> Operation:
+        """The value, or ABSENT; and whether it is due to be loaded anew."""
+        try:
+            return (yield from self._whole(made_key, found)), False
+        except Conditional as conditional:
+            opened = yield from self._open_many({made_key: conditional}, stale=stale > 0)
+            return opened[made_key], self.fleet.view.wall_clock() >= conditional.conditions.renew_at
+
+    def _renew(self, made_key: str, found: Value, loader: Loader, may_await: bool) -> Operation:
+        """Load anew, and store that where the stale value still is. A loader that fails leaves it there."""
+
+        def load() -> Any:
+            try:
+                made = loader()
+            except Exception:
+                return failed()
+            return then(made) if may_await and isawaitable(made) else made
+
+        async def then(made: Any) -> Any:
+            try:
+                return await made
+            except Exception:
+                return failed()
+
+        def failed() -> None:
+            log.exception("A stale value could not be loaded anew; it is served.", extra={"action": "renewal_failed"})
+
+        def named(view: View) -> Any:
+            loader.young = view.young(made_key)
+            return reload(view, name(view, made_key), found.data, load)
+
+        yield Run(named)
+
+    def _claim(self, made_key: str) -> Operation:
+        """Whether this caller is the one to load it anew."""
+        claims, now = self.fleet.claims, self.fleet.clock()
+        if claims.get(made_key, now) > now:
+            return False
+        if len(claims) > 10_000:
+            claims.clear()
+        seconds = max(self.fleet.options.load_wait, LEAST_CLAIM_SECONDS)
+        claims[made_key] = now + RECENT_SECONDS
+        claim = self._made_claim(made_key)
+        claimed = yield from self._add(claim, self._item(claim, 1, seconds))
+        if claimed:
+            claims[made_key] = now + seconds
+        return claimed
+
+    def _give_claim_back(self, made_key: str) -> Operation:
+        self.fleet.claims.pop(made_key, None)
+        yield from self._write({self._made_claim(made_key): None})
+
+    def _made_claim(self, made_key: str) -> str:
+        digest = blake2b(made_key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        return str(self.key_func(digest, self.key_prefix, "renewal"))
 
     # Tags
 
@@ -89,7 +159,7 @@ class Loading(Writing):
         if isinstance(tags, str):
             raise TypeError(f"tags is {tags!r}, want a list of them")
         wanted = list(dict.fromkeys(tags))
-        versions = yield from self._versions(wanted)
+        versions = (yield from self._versions(wanted)) if wanted else {}
         for tag in wanted:
             if tag not in versions:
                 made_tag, new = self.made_tag(tag), os.urandom(VERSION_BYTES)
@@ -99,41 +169,24 @@ class Loading(Writing):
                 versions[tag] = version
         return versions
 
-    def _set_many_tagged(
-        self, values: Mapping[str, Any], ttl: float | None, tags: Iterable[str] | Versions, run: Callable[..., Any]
+    def _set_many_on_terms(
+        self,
+        values: Mapping[str, Any],
+        ttl: float | None,
+        tags: Iterable[str] | Versions,
+        run: Callable[..., Any],
+        stale: float = 0,
     ) -> Operation:
         """The made keys of those that could not be stored."""
-        conditions = Conditions((yield from self._made_versions(tags, run)))
-        items = {made_key: self._item_on(conditions, made_key, value, ttl) for made_key, value in values.items()}
+        terms = Terms((yield from self._made_versions(tags, run)), stale)
+        conditions = terms.conditions({}, self.fleet.view.wall_clock(), ttl)
+        use(self.namespace, conditions.versions)
+        stored = terms.ttl(ttl)
+        items = {made_key: self._item_on(conditions, made_key, value, stored) for made_key, value in values.items()}
         return (yield from self._set_many(items))
-
-    def _get_or_set_tagged(
-        self,
-        made_key: str,
-        default: Any,
-        ttl: float | None,
-        run: Callable[[Operation], Any],
-        may_await: bool,
-        tags: Iterable[str] | Versions,
-    ) -> Operation:
-        """The versions are read before anything is loaded, and only where something is missing."""
-        value = yield from self._get(made_key, ABSENT)
-        if value is not ABSENT:
-            return value
-        versions = yield from self._made_versions(tags, run)
-        return (yield from self._get_or_set(made_key, default, ttl, run, may_await, versions))
 
 
 def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:
     item: Item | None
     item, _ = yield Load(load)
     return item
-
-
-async def _then(made: Awaitable[Any], keep: Callable[[Any], Any], made_key: str) -> Any:
-    before = _loading.set(_loading.get() | {made_key})
-    try:
-        kept = keep(await made)
-        return await kept if isawaitable(kept) else kept
-    finally:
-        _loading.reset(before)

@@ -13,6 +13,7 @@ from ..flows import Operation, Run
 from ..values.chunks import InChunks
 from ..values.conditions import CONDITIONAL, VERSION_BYTES, Conditional
 from .common import ABSENT, Common
+from .used_tags import use
 
 NAMESPACE = "tag"
 """What stands in a made key of a tag where others have a version: a tag is the same for all versions of a key."""
@@ -23,6 +24,11 @@ class Tags(Common):
 
     def _fetch(self, made_keys: Collection[str]) -> Generator[Run, Any, dict[str, Value | None]]:
         raise NotImplementedError
+
+    @property
+    def namespace(self) -> tuple[Any, str]:
+        """Tags of caches with the same one are the same."""
+        return self.fleet, self.key_prefix
 
     def made_tag(self, tag: str) -> str:
         """The made key of a tag. Raises InvalidCacheKey."""
@@ -99,6 +105,7 @@ class Tags(Common):
         return stale or self.fleet.view.wall_clock() < renew_at
 
     def _opened(self, conditional: Conditional) -> Any:
+        use(self.namespace, conditional.conditions.versions)
         try:
             return conditional.open()
         except UnreadableValue as error:

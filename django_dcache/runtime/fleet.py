@@ -46,6 +46,8 @@ class Fleet(Knowledge):
         """Whether a request of this process has asked for keys before it read them."""
         self.tag_versions = Near(TAG_VERSIONS_BYTES, options.freshness, clock)
         """The versions of tags that this process has read within `freshness`, by made key of the tag."""
+        self.claims: dict[str, float] = {}
+        """By made key: until when no other caller of this process asks for the right to load a stale value anew."""
         self.heads: set[str] = set()
         """What the made keys of the caches that this process has had on it begin with."""
         self._proving = threading.Lock()  # held by the one caller that asks the keepers

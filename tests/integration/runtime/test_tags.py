@@ -47,7 +47,7 @@ def make(nodes, options):
 def cache(make, monkeypatch):
     """The process that `invalidate` below runs in."""
     cache = make()
-    monkeypatch.setattr(invalidation, "_cache", lambda alias: cache)
+    monkeypatch.setattr(invalidation, "find_cache", lambda alias: cache)
     return cache
 
 
@@ -187,7 +187,7 @@ def test_a_large_value(make, monkeypatch):
     large = make(fleet="large", chunk_bytes=1000, sign_values=True, secret="s3cret", compress="zlib")
     value = [str(number) for number in range(5000)]
     assert large.set("k", value, tags=[TAG]) and large.get("k") == value
-    monkeypatch.setattr(invalidation, "_cache", lambda alias: large)
+    monkeypatch.setattr(invalidation, "find_cache", lambda alias: large)
     invalidate(TAG)
     assert large.get("k") is None
     assert large.get_or_set("k", lambda: value, tags=[TAG]) == value == large.get("k")
