@@ -15,6 +15,7 @@ from .acceptance import acceptance
 from .asynchronous import asynchronous
 from .backends import PEERS, ours
 from .mover import mover
+from .round_trips import near, prefetch
 from .scale import scale
 from .servers import go_first, pin
 from .site import site
@@ -34,6 +35,8 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "threads": threads,
     "async": asynchronous,
     "page": site,
+    "prefetch": prefetch,
+    "near": near,
     "mover": mover,
     "snapshot": snapshot,
     "scale": scale,
@@ -42,7 +45,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
 
 def main() -> None:
     options = parse(sys.argv[1:])
-    settings.configure(CACHES={})
+    settings.configure(CACHES={}, SECRET_KEY="benchmarks")
     rivals = [*PEERS, ours(speed=True)]
     skipped = install.available(rivals)
     if options.first:

@@ -1,7 +1,7 @@
 """The near cache: values that this process read a moment ago, for all of its threads and loops.
 
-An entry of half its age is read again by one caller, while the others are served. A key comes in when it is read the
-second time.
+In the last tenth of an entry's life one caller reads it again, while the others are served. A key comes in when it is
+read the second time; where nodes are far away, the first time: keeping a value costs next to nothing beside reading it.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +17,10 @@ _PLACES = 2**17
 """Where it is marked that a key was read. A key that shares its place comes in at its first reading: no harm."""
 LARGEST_PART = 8
 """A value takes this part of the cache at most."""
+RENEWED_PART = 0.9
+"""Of its life, after which an entry is read again."""
+FAR_SECONDS = 0.0001
+"""A read that takes longer than this took a hundred times as long as to keep what it found."""
 _immutable = frozenset({str, bytes, int, float, bool, type(None)})
 
 
@@ -36,6 +40,7 @@ class Near(Entries):
         self._seen, self._seen_before = bytearray(_PLACES), bytearray(_PLACES)
         self._bytes = self._bytes_before = 0
         self._turn_at = float("-inf")
+        self._seconds = 0.0
 
     after_fork = _begin
     """A child begins anew: a thread of its parent may have held the lock."""
@@ -46,15 +51,18 @@ class Near(Entries):
         return self._bytes + self._bytes_before
 
     def read_before(self, made_key: str) -> bool:
-        """Whether this key was read within `freshness`, and may be here. What was not costs no more than this look."""
+        """Whether this key was read a moment ago and may be here, or is to come in at once. What was not costs no more
+        than this look."""
         place = hash(made_key) & _PLACES - 1
-        if self._seen[place]:
+        if self._seen[place] or self._seconds > FAR_SECONDS:
             return True
         self._seen[place] = 1
         return bool(self._seen_before[place])
 
     def all_read_before(self, made_keys: Iterable[str]) -> list[str]:
         """Those that were."""
+        if self._seconds > FAR_SECONDS:
+            return list(made_keys)
         seen, before, places = self._seen, self._seen_before, _PLACES - 1
         found = []
         for made_key in made_keys:
@@ -65,7 +73,7 @@ class Near(Entries):
         return found
 
     def find(self, made_key: str, now: float, plans: Plans, proven_until: float) -> Entry | None:
-        """What may be served now. Of those who come in the second half of its life the first finds nothing."""
+        """What may be served now. Of those who come in the last tenth of its life the first finds nothing."""
         entry = self.young.get(made_key) or self.old.get(made_key)
         if entry is None or not entry.proven(now, plans, proven_until):
             return None
@@ -81,12 +89,13 @@ class Near(Entries):
         if began >= self._turn_at or self._bytes > self._half:
             self._turn()
         size = len(data) + len(made_key) + ENTRY_BYTES
+        self._seconds += (self._clock() - began - self._seconds) / 8
         if size * LARGEST_PART > 2 * self._half or self._late(began, plans):
             self.refused += 1
             return
         # What holds on conditions is looked at each time.
         decoded = type(value) in _immutable and not flags & CONDITIONAL
-        ends, renew_at = began + self._freshness, began + self._freshness / 2
+        ends, renew_at = began + self._freshness, began + self._freshness * RENEWED_PART
         entry = Entry(value if decoded else data, flags, decoded, plans, ends, renew_at)
         with self._lock:
             if self._overwritten(made_key, began):
@@ -113,4 +122,4 @@ class Near(Entries):
             self._seen_before, self._seen = self._seen, bytearray(_PLACES)
             self._bytes_before, self._bytes = self._bytes, 0
             if due:
-                self._turn_at = now + self._freshness / 2
+                self._turn_at = now + self._freshness
