@@ -5,6 +5,7 @@
 #   need COMMAND...           programs, from the system's package manager where they are missing
 #   find_valkey               `valkey` is the path of valkey-server: the system's, or Debian's, unpacked in the virtualenv and
 #                             not installed; empty where there is none, which is said
+#   browser                   a browser for the tests of the dashboard, and axe-core
 #   newer_memcached           a memcached of a later Debian, unpacked in the virtualenv and not installed; `newer` is its path,
 #                             or empty where there can be none, which is said
 #
@@ -121,6 +122,23 @@ find_valkey() {
   rm -rf "$folder"
   valkey=
   echo "skipped  Valkey: there is no valkey-server on PATH, and none could be had from Debian ($venv/valkey.log)"
+}
+
+# The system's Chromium, its driver, and axe-core below the virtualenv; what can't be had is said, and its tests are skipped.
+browser() {
+  if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
+    if command -v apt-get >/dev/null; then
+      echo "installing chromium, chromium-driver"
+      { apt_install chromium && apt_install chromium-driver; } >"$venv/browser.log" 2>&1 </dev/null || true
+    fi
+    command -v chromedriver >/dev/null || {
+      echo "skipped  the dashboard in a browser: there is no chromium with its chromedriver here, and none can be installed"
+      return
+    }
+  fi
+  [[ -f $venv/axe/node_modules/axe-core/axe.min.js ]] ||
+    npm install --silent --no-audit --no-fund --prefix "$venv/axe" axe-core@4 >"$venv/axe.log" 2>&1 </dev/null ||
+    echo "skipped  the dashboard's accessibility: npm can't fetch axe-core here"
 }
 
 make_venv() {

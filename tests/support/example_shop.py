@@ -80,12 +80,12 @@ class Visitor:
 
 
 @contextmanager
-def serve(nodes, folder, server="gunicorn", options="{}"):
+def serve(nodes, folder, server="gunicorn", options="{}", settings="shop.settings"):
     """Seed a shop in `folder` and serve it on a port the kernel picked. The socket listens before the server does."""
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'manager'}",
-        "DJANGO_SETTINGS_MODULE": "shop.settings",
+        "PYTHONPATH": os.pathsep.join(str(CHECKOUT / folder) for folder in ("", "manager", "tests", "example_project")),
+        "DJANGO_SETTINGS_MODULE": settings,
         "DCACHE_NODES": ",".join(nodes),
         "DCACHE_OPTIONS": options,
         "SHOP_DATABASE": str(folder / "shop.sqlite3"),

@@ -14,13 +14,20 @@ from django.views.decorators.http import require_POST
 from django_dcache.errors import ConfigurationError
 
 from ..inspection.target import Target, aliases, of_alias
-from . import acts, jobs, overview
+from . import acts, epochs, invalidations, jobs, keys, overview
 
 Page = Callable[[HttpRequest, Target], dict[str, Any]]
 """Makes what a template of its own name shows."""
 
-TABS = {"overview": ("Overview", "change"), "jobs": ("Jobs", "jobs")}
-"""By page: what its tab says, and the end of its address's name."""
+SEE, SEE_KEYS = "view_fleet", "view_key"
+TABS = {
+    "overview": ("change", SEE),
+    "keys": ("keys", SEE_KEYS),
+    "jobs": ("jobs", SEE),
+    "epochs": ("epochs", SEE),
+    "invalidations": ("invalidations", SEE),
+}
+"""By page: the end of its address's name, and the permission that opens it."""
 
 
 class FleetAdmin(admin.ModelAdmin):
@@ -38,27 +45,31 @@ class FleetAdmin(admin.ModelAdmin):
         return [
             at("", self._index, "changelist"),
             at("<str:alias>/", self._page(overview.page), "change"),
+            at("<str:alias>/keys/", self._page(keys.page), "keys"),
             at("<str:alias>/jobs/", self._page(jobs.page), "jobs"),
+            at("<str:alias>/epochs/", self._page(epochs.page), "epochs"),
+            at("<str:alias>/invalidations/", self._page(invalidations.page), "invalidations"),
             *(at(f"<str:alias>/jobs/{verb}/", self._act(verb), verb) for verb in acts.ACTS),
         ]
 
     def _index(self, request: HttpRequest) -> HttpResponse:
         """The one fleet, or a choice."""
-        require(request, "view_fleet")
+        require(request, SEE)
         found = aliases()
         if len(found) == 1:
             return HttpResponseRedirect(reverse("admin:dcache_manager_fleet_change", args=found))
         return self._render(request, "fleets", {"title": "Fleets", "aliases": found})
 
-    def _page(self, page: Page, permission: str = "view_fleet") -> Callable[..., HttpResponse]:
+    def _page(self, page: Page) -> Callable[..., HttpResponse]:
         name = page.__module__.rpartition(".")[2]
 
         def view(request: HttpRequest, alias: str) -> HttpResponse:
-            require(request, permission)
+            require(request, TABS[name][1])
             context = page(request, target_of(alias))
             tabs = [
-                (text, reverse(f"admin:dcache_manager_fleet_{end}", args=[alias]), name == tab)
-                for tab, (text, end) in TABS.items()
+                (tab.capitalize(), reverse(f"admin:dcache_manager_fleet_{end}", args=[alias]), name == tab)
+                for tab, (end, permission) in TABS.items()
+                if may(request, permission)
             ]
             return self._render(request, name, context | {"alias": alias, "title": f"Fleet {alias}", "tabs": tabs})
 
@@ -81,8 +92,12 @@ class FleetAdmin(admin.ModelAdmin):
 
 def require(request: HttpRequest, permission: str) -> None:
     """Raises PermissionDenied."""
-    if not request.user.has_perm(f"dcache_manager.{permission}"):
+    if not may(request, permission):
         raise PermissionDenied
+
+
+def may(request: HttpRequest, permission: str) -> bool:
+    return bool(request.user.has_perm(f"dcache_manager.{permission}"))
 
 
 def target_of(alias: str) -> Target:

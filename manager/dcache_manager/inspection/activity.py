@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from django_dcache.conf import Configuration
 from django_dcache.engines.inspection import NodeReply
 
 from .fleet_report import FleetReport, limits, look
@@ -50,7 +51,12 @@ class Activity:
         ]
         found.sort(key=lambda key: (-key[0], key[3]))
         return [
-            {"key": self._shown(name), "node": node, "rate": round(rate, 1), "share": round(share, 4)}
+            {
+                "key": shown(self.after.configuration, name),
+                "node": node,
+                "rate": round(rate, 1),
+                "share": round(share, 4),
+            }
             for rate, share, node, name in found[:most]
         ]
 
@@ -60,11 +66,6 @@ class Activity:
 
     def _rate(self, count: int | None) -> float | None:
         return None if count is None else round(count / self.seconds, 1)
-
-    def _shown(self, name: bytes) -> str:
-        if name.startswith(b"\xff"):
-            return LONG_KEY + name[:18].decode("latin-1")[2:]
-        return self.after.configuration.shown(name.decode(errors="backslashreplace"))
 
 
 def observe(target: Target, seconds: float, look_seconds: float, hot: bool) -> Activity:
@@ -83,3 +84,10 @@ def observe(target: Target, seconds: float, look_seconds: float, hot: bool) -> A
 def _grown(before: int | None, after: int | None) -> int | None:
     """How far a counter has come; None if that is not known, or the node began anew."""
     return after - before if before is not None and after is not None and after >= before else None
+
+
+def shown(configuration: Configuration, name: bytes) -> str:
+    """A name that a node lists or logs, as it may be shown: the made key, or a mark of it."""
+    if name.startswith(b"\xff"):
+        return LONG_KEY + name[:18].decode("latin-1")[2:]
+    return configuration.shown(name.decode(errors="backslashreplace"))

@@ -1,7 +1,7 @@
 """The keys a node holds, from its own listing: a live walk, so some may be missing and some come twice."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from django_dcache.engines import introspection_of
 from django_dcache.engines.inspection import Listing, NotListed, Raw
@@ -28,7 +28,7 @@ class ListingRefused(NodeFailure):
 
 def pages(
     node: Node, limits: Limits, silence: float = SILENCE_SECONDS, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[list[Raw]]:
+) -> Generator[list[Raw], None, None]:
     """Every item of `node`, some hundreds at a time; an empty page for each second of silence.
 
     Raises ListingRefused, or another NodeFailure.

@@ -10,7 +10,17 @@ import pytest
 from support.admin_project import SETTINGS
 
 USERS = ["anonymous", "user", "staff", "viewer", "pauser", "editor", "superuser"]
-PAGES = {"index": "", "overview": "default/", "jobs": "default/jobs/", "plan": "default/jobs/?plan=1&add=10.0.0.1"}
+PAGES = {
+    "index": "",
+    "overview": "default/",
+    "jobs": "default/jobs/",
+    "plan": "default/jobs/?plan=1&add=10.0.0.1",
+    "keys": "default/keys/",
+    "key": "default/keys/?key=k",
+    "sample": "default/keys/?sample=1",
+    "epochs": "default/epochs/",
+    "invalidations": "default/invalidations/",
+}
 VERBS = ["start", "pause", "resume", "cancel", "retry"]
 LOOK = """
 import django, json; django.setup()
@@ -73,6 +83,8 @@ def test_reading(seen: dict, user: str, page: str) -> None:
     """Users with the permission see the page, other staff is refused, and the rest must log in."""
     welcome = 302 if page == "index" else 200  # There is one fleet: the index leads to it.
     refused = {"anonymous": 302, "user": 302, "staff": 403}
+    if page in ("keys", "key", "sample"):  # Keys may be names of people.
+        refused |= {"viewer": 403, "pauser": 403}
     assert seen[user][page] == refused.get(user, welcome)
 
 
