@@ -26,7 +26,7 @@ COMMANDS = {
     "status": "Show one row per node: state, share, memory, hits.",
     "top": "Show what the nodes do now, and the keys that are asked for most.",
     "ring": "Show where keys live, and which node owns how much.",
-    "node": "List, add, remove, drain and weigh nodes, and take them out of service.",
+    "node": "List, add, remove, drain, weigh and readdress nodes, and take them out of service.",
     "rebalance": "Change the fleet and move its keys while it serves.",
     "state": "Mend keepers whose copy of the fleet's state is not to be believed.",
     "verify": "Compare what the replicas of each key hold.",

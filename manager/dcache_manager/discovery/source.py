@@ -18,7 +18,7 @@ from ..spelling import meant
 from .answer import Found
 
 GROUP = "dcache_manager.discovery"
-_ours = {
+KINDS = {
     "file": ("file", "FileSource"),
     "dns": ("dns", "AddressRecords"),
     "srv": ("dns", "ServiceRecords"),
@@ -54,8 +54,8 @@ def split_options(text: str, *known: str) -> tuple[str, dict[str, str]]:
 
 def _maker(kind: str) -> Callable[[str], Source]:
     made: Callable[[str], Source]
-    if kind in _ours:
-        module, name = _ours[kind]
+    if kind in KINDS:
+        module, name = KINDS[kind]
         try:
             made = getattr(import_module(f".{module}", __package__), name)
         except ImportError as error:
@@ -63,7 +63,7 @@ def _maker(kind: str) -> Callable[[str], Source]:
         return made
     theirs = {entry.name: entry for entry in entry_points(group=GROUP)}
     if kind not in theirs:
-        known = sorted(_ours.keys() | theirs.keys())
+        known = sorted(KINDS.keys() | theirs.keys())
         raise ConfigurationError(f"there is no source {kind!r}; {meant(kind, known)}")
     try:
         made = theirs[kind].load()

@@ -183,13 +183,14 @@ def check_location(target: Target, seen: FleetReport) -> Iterator[Finding]:
         return
     if changes:
         detail = "; ".join(changes)
-        removes = any(change.startswith("remove ") for change in changes)
+        running, wanted = seen.topology.nodes, {node.name: node.address for node in target.wanted.nodes}
+        # Those that joined or moved since by hand, or as a source said: the fleet is right, and LOCATION is old.
+        removes = any(wanted.get(name) != node.address for name, node in running.items())
         fix = "`rebalance` makes the fleet what LOCATION says"
         yield Finding("LOCATION", None, "warn", detail, f"write these nodes into LOCATION; {fix}" if removes else fix)
     else:
         yield Finding("LOCATION", None, "ok", "the fleet is what it says")
-    running = seen.topology.nodes
     for node in target.wanted.nodes:
         report = seen.reports.get(node.address)
-        if node.name not in running and report and report.failure:
+        if node.name not in seen.topology.nodes and report and report.failure:
             yield Finding("LOCATION", node.name, "fail", f"to be added, but: {report.failure}", "start it first")

@@ -20,6 +20,8 @@ from .conductor import Conductor
 from .preflight import greet
 from .reconcile import Reconciler
 
+INTERRUPTED_SECONDS = 60.0
+"""For which a resize has no conductor before it is finished here: an operator may want to go back instead."""
 FULL_WINDOW_RATIO = 0.8
 """The part of a window that probes must span to count as all of it."""
 
@@ -57,11 +59,15 @@ class Autopilot:
         conductor: Callable[[Fleet], Conductor] = Conductor,
         reconciler: Reconciler | None = None,
         dry_run: bool = False,
+        led: Callable[[], object] = lambda: None,
     ):
-        """Times in seconds. With `dry_run` it says what it would do, and does nothing."""
+        """Times in seconds. With `dry_run` it says what it would do, and does nothing. `led`: whether a conductor or a
+        job leads the fleet at the moment."""
         self._fleet, self._window, self._patience = fleet, eject_after, max(eject_after, replace_after)
         self._probe, self._conductor = probe or answers, conductor
-        self._reconciler, self._dry_run = reconciler, dry_run
+        self._reconciler, self._dry_run, self._led = reconciler, dry_run, led
+        self._moving: tuple[int, float] = (-1, 0.0)
+        """The epoch of a resize, and when it was seen first."""
         self._histories: dict[str, ProbeHistory] = {}
         self._taken_out: set[str] = set()
         self._replaced: dict[str, Node] = {}
@@ -77,13 +83,24 @@ class Autopilot:
             up[node.name] = self._probe(self._fleet, node)
             self._histories.setdefault(node.name, ProbeHistory()).add(now, up[node.name], self._patience)
         if state.topology.phase is not Phase.STABLE:
-            return []
+            return self._finish(state, now)
         done: list[str] = []
         # With most of a fleet away it is rather we who are cut off: then no node is taken out for it.
         if sum(up.values()) * 2 > len(up):
             done = [line for node in layout.nodes for line in self._attend(state, node, now)]
             done = done or self._keep_copies(layout, now)
         return done or self._reconcile(state)
+
+    def _finish(self, state: FleetState, now: float) -> list[str]:
+        """Finish a resize that a conductor began and none leads, unless an operator asked for a pause or to go back."""
+        topology = state.topology
+        if self._moving[0] != topology.epoch:
+            self._moving = topology.epoch, now
+        left = topology.target if topology.fence and state.control.wish == "run" else None
+        if left is None or now - self._moving[1] < INTERRUPTED_SECONDS or self._led():
+            return []
+        said = f"a resize that was interrupted in epoch {topology.epoch}, phase {topology.phase}: finished"
+        return self._act("the resize", said, lambda conductor: conductor.run(left))
 
     def _attend(self, state: FleetState, node: Node, now: float) -> list[str]:
         """Take a node out, or let one in again that no operator took out."""

@@ -65,4 +65,7 @@ def lost(seen: FleetReport, made: Plan) -> list[str]:
     """What can't be moved."""
     leaving = [node for node in seen.topology.nodes.values() if made.desired.node(node.name) is None]
     silent = [node.name for node in leaving if seen.standing(node) == "down"]
-    return [f"{name} does not answer: what only it holds is lost" for name in silent]
+    moved = [node.name for node in seen.topology.moved(made.desired)]
+    return [f"{name} does not answer: what only it holds is lost" for name in silent] + [
+        f"{name} gets another address: what only the old one holds is lost" for name in moved
+    ]

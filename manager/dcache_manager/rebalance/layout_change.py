@@ -22,6 +22,8 @@ class LayoutChange:
     weights: Mapping[str, int] = field(default_factory=dict)
     """Of nodes that are there, 1 to 100."""
     replicas: int | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Where nodes that are there are from now on, HOST:PORT."""
     zone: str = ""
     """Of what is added."""
     weight: int = 1
@@ -32,7 +34,7 @@ class LayoutChange:
     """A node to be removed must answer: its keys are to be moved, not lost."""
 
     def __bool__(self) -> bool:
-        return bool(self.add or self.remove or self.weights or self.replicas)
+        return bool(self.add or self.remove or self.weights or self.replicas or self.addresses)
 
 
 def desired_layout(target: Target, topology: Topology, change: LayoutChange, notify: Callable[[str], None]) -> Layout:
@@ -41,7 +43,8 @@ def desired_layout(target: Target, topology: Topology, change: LayoutChange, not
         base = topology.layouts[-1]
         leaving = [name for node in change.remove if (name := _leaving(topology, node, change.strict, notify))]
         weights = {name_of(base, node) or node: weight for node, weight in change.weights.items()}
-        return edit(base, [_node(entry, change) for entry in change.add], leaving, weights, change.replicas)
+        elsewhere = {name_of(base, node) or node: Node.at(to).address for node, to in change.addresses.items()}
+        return edit(base, [_node(entry, change) for entry in change.add], leaving, weights, change.replicas, elsewhere)
     if target.wanted is None:
         raise NoProject("without LOCATION there is nothing to compare with; or say what to change (--add, --remove, …)")
     running = {node.address: node.name for node in topology.layouts[-1].nodes}

@@ -99,15 +99,20 @@ def edit(
     remove: Iterable[str] = (),
     weights: Mapping[str, int] | None = None,
     replicas: int | None = None,
+    addresses: Mapping[str, str] | None = None,
 ) -> Layout:
-    """`layout` with these changes. What is already so stays so; an unknown node is an InvalidTopology."""
+    """`layout` with these changes. What is already so stays so; an unknown node is an InvalidTopology. A node that gets
+    another address is in service there."""
     nodes = {node.name: node for node in layout.nodes}
-    for name in sorted({*remove, *(weights or {})} - nodes.keys()):
+    for name in sorted({*remove, *(weights or {}), *(addresses or {})} - nodes.keys()):
         raise NoSuchNode(f"{name!r}; {meant(name, nodes)}")
     for node in add:
         known = nodes.setdefault(node.name, node)
         if known.address != node.address:
-            raise InvalidTopology(f"node {node.name!r} exists with the address {known.address}; choose another name")
+            raise InvalidTopology(f"node {node.name!r} has the address {known.address}; `node address` changes it")
+    for name, address in (addresses or {}).items():
+        if nodes[name].address != address:
+            nodes[name] = replace(nodes[name], address=address, out=False)
     for name, weight in (weights or {}).items():
         nodes[name] = replace(nodes[name], weight=weight)
     for name in remove:

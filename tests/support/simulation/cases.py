@@ -1,7 +1,7 @@
 """Fleets before and after a resize, a key whose copies move as the case wants, and the faults that strike meanwhile."""
 
 import itertools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -61,6 +61,13 @@ class Case(NamedTuple):
     replicas: tuple[int, int]
     staying: int
     path: tuple[Phase, ...] = FORWARD
+    address: bool = False
+    """The first node, the owner of the keys, gets another address."""
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether what only the old address held is gone."""
+        return self.address and self.replicas[0] == 1
 
     def topology(self) -> Topology:
         return Topology(0, self.layouts()[0])
@@ -71,6 +78,9 @@ class Case(NamedTuple):
             Layout(tuple(Node.at(f"10.0.0.{i}", name=chr(64 + i)) for i in range(1, count + 1)), copies)
             for count, copies in zip(self.nodes, self.replicas, strict=True)
         )
+        if self.address:
+            moved = replace(after.nodes[0], address=Node.at("10.0.0.99").address)
+            after = replace(after, nodes=(moved, *after.nodes[1:]))
         return before, after
 
     @lru_cache  # noqa: B019
@@ -82,7 +92,7 @@ class Case(NamedTuple):
             name = b"k%d" % number
             point = position(name).point
             both = set(old.of(point)) & set(new.of(point))
-            if len(both) == self.staying:
+            if len(both) == self.staying and (not self.address or old.of(point)[0] == "A"):
                 found.append(name)
             if len(found) == how_many:
                 return found
@@ -104,5 +114,8 @@ CASES = {
     "r3add": Case((4, 5), (3, 3), 2),
     "rollback": Case((3, 4), (1, 1), 0, ROLLBACK),
     "rollback2": Case((3, 4), (2, 2), 1, ROLLBACK),
+    "elsewhere": Case((3, 3), (1, 1), 1, address=True),
+    "elsewhere2": Case((3, 3), (2, 2), 2, address=True),
+    "elsewhere-back": Case((3, 3), (2, 2), 2, ROLLBACK, address=True),
     "onetotwo": Case((1, 2), (1, 1), 0),
 }

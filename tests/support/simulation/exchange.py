@@ -33,8 +33,10 @@ class Exchange:
         self._open = set(batches)
         # Sorted: flows make some batches from sets, and a seed has to mean the same every time.
         for name, commands in sorted(batches.items()):
-            node = world.nodes.get(server_of(name))
-            if node is None or node.name not in task.process.view.state.topology.nodes:
+            topology = self._demand.topology or task.process.view.state.topology
+            known = topology.nodes.get(server_of(name))
+            node = world.servers.get(known.address) if known else None
+            if node is None:
                 self.close(name, [], NotServed(node=name))
             elif world.now >= self._demand.deadline:
                 self.close(name, [], TOO_LATE)

@@ -66,8 +66,7 @@ class Stage:
         self.taken: list[tuple[int, int]] = []
         """What was chosen, of how many."""
         before, after = CASES[play.case].layouts()
-        names = sorted({node.name for node in before.nodes + after.nodes})
-        self.world = World(chance, FAULTS["calm"], names, delays=False)
+        self.world = World(chance, FAULTS["calm"], (before, after), delays=False)
         self.name = CASES[play.case].names(play.key + 1)[play.key]
         self.history = History(0.0)
         self._ticks = 0

@@ -30,6 +30,8 @@ class Round:
 
     batches: Mapping[str, Sequence[Command]]
     deadline: float
+    topology: Topology | None = None
+    """By which nodes have addresses; None: that of the task's process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,9 @@ class Process:
                 step = flow.send(answer)
                 answer = None
                 if isinstance(step, Urgent):
-                    answer = yield Round(step, self.clock() + TIMEOUT)
+                    answer = yield Round(step, self.clock() + TIMEOUT, self.view.state.topology)
                 elif isinstance(step, dict):
-                    answer = yield Round(step, deadline)
+                    answer = yield Round(step, deadline, self.view.state.topology)
                 elif isinstance(step, Learn):
                     self.learn(step)
                 elif isinstance(step, Owe):

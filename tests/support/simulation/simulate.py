@@ -44,12 +44,13 @@ def simulate(
     """Its `history.wrong` lists what should not have been."""
     chance, case, faults = random.Random(seed), CASES[case_name], FAULTS[faults_name]
     before, after = case.layouts()
-    names = sorted({node.name for node in before.nodes + after.nodes})
-    world = World(chance, faults, names, tell)
+    names = {node.name for node in before.nodes + after.nodes}
+    world = World(chance, faults, (before, after), tell)
     world.tokens_travel = rule.tokens_travel
     value, still, number, lock = chance.sample(case.names(12), 4)
-    history = History(0.0 if faults.none else FRESHNESS)
-    lossless = faults.none and not faults.evict
+    # A node that leaves its address alive is read there by processes that have not learned of it yet.
+    history = History(0.0 if faults.none and not case.address else FRESHNESS)
+    lossless = faults.none and not faults.evict and not case.forgetful
     counter = Counter(history, lossless, split=len(names) == 2 and bool(faults.hang or faults.away))
     locks = Lock(history, lossless)
     scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, lossless)

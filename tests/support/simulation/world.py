@@ -3,12 +3,13 @@
 import heapq
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django_dcache.commands import CONDITIONAL, Command
 from django_dcache.errors import LeaseLost
 from django_dcache.model.state import Note
+from django_dcache.model.topology import Layout
 
 from .cases import Faults
 from .exchange import Delivery, Exchange, Replies
@@ -35,13 +36,18 @@ class World:
         self,
         chance: random.Random,
         faults: Faults,
-        names: list[str],
+        layouts: Iterable[Layout],
         tell: Callable[[str], None] | None = None,
         delays: bool = True,
     ):
         self.chance, self.faults, self.tell = chance, faults, tell
         self.now = 0.0
-        self.nodes = {name: Node(name, lambda: self.now) for name in names}
+        self.nodes: dict[str, Node] = {}
+        self.servers: dict[str, Node] = {}
+        """By address. Of a node that changes its address, the later server is called by its name and a stroke."""
+        for name, address in sorted({(node.name, node.address) for layout in layouts for node in layout.nodes}):
+            known = f"{name}'" if name in self.nodes else name
+            self.nodes[known] = self.servers[address] = Node(known, lambda: self.now)
         self.severed: dict[tuple[str, str], float] = {}
         """(process, node): until when the one can't reach the other."""
         self.victim = ""

@@ -92,11 +92,20 @@ def command(
     With --discover, nodes join, move and leave as the source says, a resize at a time. An empty answer changes nothing.
     """
     target = find(choices)
-    from ...rebalance.autopilot import Autopilot  # Late: help must not wait for it.
+    from ...jobs.journal import journal  # Late: help must not wait for it.
+    from ...rebalance import service
+    from ...rebalance.autopilot import Autopilot
+    from ...rebalance.conductor import Conductor
 
     reconciler = _reconciler(target.name, **source)
     with target.connected() as fleet:
-        autopilot = Autopilot(fleet, eject_after, replace_after, reconciler=reconciler, dry_run=dry_run)
+        autopilot = Autopilot(
+            *(fleet, eject_after, replace_after),
+            conductor=lambda fleet: Conductor(fleet, journal(fleet)),
+            reconciler=reconciler,
+            dry_run=dry_run,
+            led=lambda: service.status(target).conductor,
+        )
         before: Sequence[str] = ()
         while True:
             said = autopilot.look()

@@ -13,7 +13,7 @@ from ..project import find
 
 @click.group("node", cls=Noun)
 def command() -> None:
-    """List, add, remove, drain and weigh nodes, and take them out of service."""
+    """List, add, remove, drain, weigh and readdress nodes, and take them out of service."""
 
 
 @command.command("list")
@@ -63,6 +63,20 @@ def drain(choices: Choices, leaving: Sequence[str], options: RunOptions) -> int:
 def weigh(choices: Choices, node: str, weight: int, options: RunOptions) -> int:
     """Give a node another weight, from 1 to 100."""
     return _run(choices, options, weights={node: weight})
+
+
+@command.command("address")
+@click.argument("node", shell_complete=completion.nodes)
+@click.argument("address", metavar="HOST:PORT")
+@run_options
+@pass_choices
+def readdress(choices: Choices, node: str, address: str, options: RunOptions) -> int:
+    """Give a node another address, also while the old one is dead.
+
+    It is out of service at the old address from that moment on, joins at the new one, and keeps its share. What only
+    the old address holds is lost.
+    """
+    return _run(choices, options, addresses={node: address})
 
 
 @command.command("down")

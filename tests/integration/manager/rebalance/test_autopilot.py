@@ -14,7 +14,7 @@ from django_dcache.flows import Item
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
 from django_dcache.model import keys
-from django_dcache.model.state import FleetState
+from django_dcache.model.state import Control, FleetState
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import ManualClock
@@ -120,7 +120,7 @@ class Recorded:
     """Stands in for a Conductor: says what it was asked to do."""
 
     def __init__(self, refuse=False):
-        self.acts, self._refuse = [], refuse
+        self.acts, self._refuse, self.hindered = [], refuse, False
 
     def __call__(self, fleet):
         return self
@@ -131,16 +131,18 @@ class Recorded:
         self.acts.append(("out", name))
 
     def bring_back(self, name):
+        if self.hindered:
+            raise Conflict
         self.acts.append(("back", name))
 
     def run(self, layout):
         self.acts.append(("run", [node.name for node in layout.nodes]))
 
 
-def watched(seen, answers, conductor):
+def watched(seen, answers, conductor, **options):
     """An autopilot with scripted probes and a clock of its own: each look is 10 s after the one before."""
     clock = seen.clock = ManualClock(seen.clock())
-    autopilot = Autopilot(seen, 60, 300, lambda fleet, node: answers[node.address].popleft(), conductor)
+    autopilot = Autopilot(seen, 60, 300, lambda fleet, node: answers[node.address].popleft(), conductor, **options)
 
     def look():
         clock.advance(10)
@@ -226,3 +228,48 @@ def test_a_watcher_leaves_a_fleet_alone_that_somebody_leads(pair):
     a, b, c = local.addresses
     look = watched(seen, {a: deque([True] * 9), b: deque([False] * 9), c: deque([True] * 9)}, Recorded(refuse=True))
     assert [] == [line for _ in range(9) for line in look()]
+
+
+@pytest.mark.parametrize("hindrance", ["none", "led", "paused", "no conductor's"])
+def test_a_resize_that_was_interrupted(pair, hindrance):
+    """A resize that no conductor has led for a minute is finished; one that is led, that an operator paused, or that
+    the processes make by themselves, is left alone."""
+    seen, local = pair
+    state = seen.proven_view().state
+    goal = replace(state.topology.layout, nodes=state.topology.layout.nodes[:2])
+    state = replace(state, topology=state.topology.begin(goal, 0 if hindrance == "no conductor's" else 7))
+    state = replace(state, control=Control(9, "pause")) if hindrance == "paused" else state
+    seen.view = replace(seen.view, state=state)
+    seen.proven_view = lambda: seen.view
+    acts, answers = Recorded(), {address: deque([True] * 9) for address in local.addresses}
+    look = watched(seen, answers, acts, led=lambda: hindrance == "led")
+    said = [line for _ in range(7) for line in look()]
+    finished = f"a resize that was interrupted in epoch {state.topology.epoch}, phase prepare: finished"
+    assert said == ([finished] if hindrance == "none" else [])
+    assert acts.acts == ([("run", local.addresses[:2])] if hindrance == "none" else [])
+
+
+def test_a_dry_run(pair):
+    """It says what it would do, again and again, and does nothing."""
+    seen, local = pair
+    a, b, c = local.addresses
+    acts, answers = Recorded(), {a: deque([True] * 9), b: deque([False] * 9), c: deque([True] * 9)}
+    look = watched(seen, answers, acts, dry_run=True)
+    said = [line for _ in range(9) for line in look()]
+    assert set(said) == {f"would do: {b} has been away for 60 s: taken out of service"} and not acts.acts
+
+
+def test_a_node_whose_return_was_hindered(pair):
+    """A node that the autopilot took out, and that is back while another conductor is at work, is let in afterwards."""
+    seen, local = pair
+    a, b, c = local.addresses
+    acts = Recorded()
+    answers = {a: deque([True] * 40), b: deque([False] * 9 + [True] * 31), c: deque([True] * 40)}
+    look = watched(seen, answers, acts)
+    while not look():
+        pass
+    out(seen, b)
+    acts.hindered = True
+    assert not any(look() for _ in range(15))
+    acts.hindered = False
+    assert look() == [f"{b} is back: filled, and in service again"]

@@ -90,7 +90,7 @@ def test_edits_can_be_repeated() -> None:
     [
         ({"remove": ["x", "b"]}, "no node by this name .*: 'x'; there are a, b, c"),
         ({"weights": {"y": 2}}, "no node by this name .*: 'y'"),
-        ({"add": [Node("a", "10.0.0.9:11211")]}, "'a' exists with the address 10.0.0.1:11211"),
+        ({"add": [Node("a", "10.0.0.9:11211")]}, "'a' has the address 10.0.0.1:11211"),
         ({"remove": ["a", "b", "c"]}, "at least one node"),
         ({"weights": {"a": 0}}, "weight 0"),
     ],
