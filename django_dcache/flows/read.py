@@ -17,8 +17,9 @@ class Found(dict[bytes, Value]):
     """How many of the others are failures, not misses: none of their replicas gave an answer."""
 
 
-def fetch(view: View, names: Iterable[bytes], value: bool = True) -> Flow[Found]:
-    """The value of each name that has one. One round; another for what a node missed or did not answer."""
+def fetch(view: View, names: Iterable[bytes], value: bool = True, ttl: bool = False) -> Flow[Found]:
+    """The value of each name that has one, with its TTL if `ttl`. One round; another for what a node missed or did not
+    answer."""
     found = Found()
     pending = {name: view.place(name) for name in names}
     silent: set[bytes] = set()
@@ -39,7 +40,7 @@ def fetch(view: View, names: Iterable[bytes], value: bool = True) -> Flow[Found]
             elif view.standing(node, slot) in (Standing.OPEN, Standing.CLOSED):
                 plain[node].append(name)
         if plain:
-            yield from _ask(view, pending, plain, rank, value, found, silent, answered)
+            yield from _ask(view, pending, plain, rank, (value, ttl), found, silent, answered)
         for target, places in joining.items():
             filled = yield from fill(view, places, target)
             found |= filled
@@ -56,14 +57,14 @@ def _ask(
     places: dict[bytes, Place],
     plan: dict[str, list[bytes]],
     rank: int,
-    value: bool,
+    wanted: tuple[bool, bool],
     found: dict[bytes, Value],
     silent: set[bytes],
     answered: set[bytes],
 ) -> Flow[None]:
     """Ask each node for its names; a name that any node answered for, if only with a miss, is no failure."""
     batches = {
-        node: [Get(name, view.generation(node, places[name].slot), value) for name in names]
+        node: [Get(name, view.generation(node, places[name].slot), *wanted) for name in names]
         for node, names in plan.items()
     }
     more = any(len(places[name].route.read) > rank + 1 for names in plan.values() for name in names)

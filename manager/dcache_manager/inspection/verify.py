@@ -18,8 +18,7 @@ from django_dcache.model.keys import RESERVED, parse_wire_key
 from django_dcache.model.topology import Node, Phase
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
-
-from .key_listing import pages
+from django_dcache.transport.key_listing import pages
 
 BATCH_KEYS = 256
 MAX_EXAMPLES = 20

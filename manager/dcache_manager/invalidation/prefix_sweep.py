@@ -8,8 +8,7 @@ from django_dcache.flows.write import write
 from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.topology import Phase
 from django_dcache.runtime.fleet import Fleet
-
-from ..inspection.key_listing import pages
+from django_dcache.transport.key_listing import pages
 
 BATCH_KEYS = 512
 

@@ -11,8 +11,8 @@ from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
 from django_dcache.flows.resize import Key, Moved, carry, discard
 from django_dcache.runtime.fleet import Fleet
+from django_dcache.transport.key_listing import ListingRefused, pages
 
-from ..inspection.key_listing import ListingRefused, pages
 from ..jobs.progress import Progress
 from ..throttle import Throttle
 from .key_filter import ALL_SLOTS, KeyFilter, Wanted, fills

@@ -13,9 +13,9 @@ from django_dcache.model.stamps import unstamped
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
+from django_dcache.transport.key_listing import ListingRefused, pages
 
 from ..errors import NothingReachable
-from ..inspection.key_listing import ListingRefused, pages
 from ..jobs.progress import Progress
 from ..rebalance.key_filter import KeyFilter
 from ..throttle import Throttle

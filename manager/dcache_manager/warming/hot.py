@@ -17,8 +17,8 @@ from django_dcache.errors import InvalidKey, NodeFailure
 from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
+from django_dcache.transport.key_listing import pages
 
-from ..inspection.key_listing import pages
 from .registry import Warmer
 
 

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Generator, Iterator
 
-from django_dcache.engines import introspection_of
-from django_dcache.engines.inspection import Listing, NotListed, Raw
-from django_dcache.errors import NodeFailure, NodeTimeout
-from django_dcache.model.topology import Node
-from django_dcache.transport.connection import Connection
-from django_dcache.transport.limits import Limits
+from ..engines import introspection_of
+from ..engines.inspection import Listing, NotListed, Raw
+from ..errors import NodeFailure, NodeTimeout
+from ..model.topology import Node
+from .connection import Connection
+from .limits import Limits
 
 SILENCE_SECONDS = 15.0
 """After this long without a word a listing node counts as hung."""

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcache_manager.inspection.key_listing import ListingRefused, listed, pages
 from django_dcache.engines.inspection import ItemFacts
 from django_dcache.engines.memcached.introspection import Listing, item_facts
 from django_dcache.errors import ConnectionLost, NodeFailure, NodeTimeout, NodeUnreachable, ProtocolViolation
 from django_dcache.model.topology import Node
 from django_dcache.testing import CLOSE, SILENCE, ManualClock, ScriptedNode
 from django_dcache.transport.connection import Connection
+from django_dcache.transport.key_listing import ListingRefused, listed, pages
 from django_dcache.transport.limits import Limits
 
 LIMITS = Limits(connect_timeout=5.0)
