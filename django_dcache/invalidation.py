@@ -35,7 +35,7 @@ class Order(NamedTuple):
     kind: str
     """keys, tags or prefix"""
     made: list[str]
-    """Made keys, those of tags too; or one made prefix."""
+    """Made keys; or tags; or one made prefix."""
 
 
 Recorder = Callable[[Order], Callable[[], None]]
@@ -86,7 +86,14 @@ def of_tags(alias: str, tags: Iterable[str]) -> Order:
     """The order for what has any of these tags. Raises InvalidCacheKey, ConfigurationError."""
     if isinstance(tags, str):
         raise ConfigurationError(f"tags is {tags!r}, want a list of them")
-    return Order(alias, "tags", list(map(find_cache(alias).made_tag, tags)))
+    order = Order(alias, "tags", list(tags))
+    made_keys(order)
+    return order
+
+
+def made_keys(order: Order) -> list[str]:
+    """The made keys of an order for keys or tags. Raises InvalidCacheKey."""
+    return list(map(find_cache(order.alias).made_tag, order.made)) if order.kind == "tags" else order.made
 
 
 def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
@@ -102,7 +109,7 @@ def of_prefix(alias: str, prefix: str, version: int | None = None) -> Order:
 def delete(order: Order) -> list[str]:
     """Delete the keys or tags of `order` on the local fleet; those that a process may still read, because too few nodes
     and keepers could be told."""
-    cache, made = find_cache(order.alias), order.made
+    cache, made = find_cache(order.alias), made_keys(order)
     fleet = cache.fleet
     failed: list[str] = []
     with cache.dropping(made), fleet.tag_versions.writing(made):

@@ -2,6 +2,7 @@
 #
 #   setup EXTRA[,EXTRA...]    a virtualenv with this checkout in it (editable), first on PATH; nearly free the second time
 #                             With `test` among them, the distribution in speed/ too, where a compiler can build it.
+#   want COMMAND...           the same for programs that tests can do without
 #   need COMMAND...           programs, from the system's package manager where they are missing
 #   find_valkey               `valkey` is the path of valkey-server: the system's, or Debian's, unpacked in the virtualenv and
 #                             not installed; empty where there is none, which is said
@@ -49,7 +50,7 @@ need() {
     command -v "$command" >/dev/null && continue
     echo "installing $command"
     if command -v apt-get >/dev/null; then
-      quietly apt_install "$command"
+      quietly apt_install "${command/#varnishd/varnish}"
     elif command -v dnf >/dev/null; then
       quietly as_root dnf install -y "/usr/bin/$command" # by file: which package provides it depends on the release
     elif command -v brew >/dev/null; then
@@ -57,6 +58,13 @@ need() {
     else
       false
     fi || die "$command is missing and can't be installed from here: install it, then try again"
+  done
+}
+
+want() {
+  local command
+  for command in "$@"; do
+    (need "$command") || echo "skipped  the tests that need $command"
   done
 }
 

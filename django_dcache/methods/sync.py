@@ -1,6 +1,6 @@
 """Django's cache API for threads: each method by the short cut, and by its operation where that needs the flow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -147,6 +147,10 @@ class SyncMethods(ManyKeys):
         them has been invalidated."""
         versions: Mapping[str, bytes] = self._run(self._made_versions(tags, self._run))
         return versions
+
+    def changed_tags(self, versions: Mapping[str, bytes]) -> Collection[str]:
+        """The tags that do not have these versions any more, as the nodes say now."""
+        return {tag for tag, _ in self._run(self._changed(versions.items(), fresh=True))}
 
     def set_many(
         self,

@@ -121,7 +121,7 @@ class Invalidation(models.Model):
     kind = models.CharField(max_length=12)
     """keys, tags or prefix"""
     made = models.JSONField()
-    """Made keys, those of tags too, or the one made prefix."""
+    """Made keys, or tags, or the one made prefix."""
     created = models.DateTimeField(auto_now_add=True, db_index=True)
     settled = models.BooleanField(default=False, db_index=True)
     """Every region is known to have applied it."""
@@ -134,7 +134,7 @@ class Invalidation(models.Model):
 
 
 class Acknowledgement(models.Model):
-    """What a region makes of an entry."""
+    """What a region, or an edge, makes of an entry."""
 
     invalidation = models.ForeignKey(Invalidation, models.CASCADE, related_name="acknowledgements")
     region = models.CharField(max_length=60)

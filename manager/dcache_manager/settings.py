@@ -2,7 +2,8 @@
 
     DCACHE = {"REGION": "eu", "REGIONS": ["eu", "us"]}
 
-A region is one fleet with its sites and workers. Without DCACHE nothing is logged, and no other region is told.
+A region is one fleet with its sites and workers. Without DCACHE nothing is logged, and no other region is told. EDGES
+are what is purged by tag (docs/howto/edge.md); those of all regions, in the settings of each.
 """
 
 import re
@@ -16,9 +17,11 @@ from django.dispatch import receiver
 
 from django_dcache.errors import ConfigurationError
 
+from . import edges
+from .edges import Edge
 from .spelling import meant
 
-_known = ("REGION", "REGIONS")
+_known = ("REGION", "REGIONS", "EDGES")
 _legal = re.compile(r"[A-Za-z0-9_-]{1,60}").fullmatch
 
 
@@ -26,6 +29,11 @@ _legal = re.compile(r"[A-Za-z0-9_-]{1,60}").fullmatch
 class Regions:
     here: str
     everywhere: tuple[str, ...]
+    edges: tuple[Edge, ...] = ()
+
+    def expected(self, kind: str) -> tuple[str, ...]:
+        """Who acknowledges an entry of this kind."""
+        return (*self.everywhere, *(edge.region for edge in self.edges)) if kind == "tags" else self.everywhere
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -64,7 +72,7 @@ def parse(entry: Any) -> Regions | None:
         raise ConfigurationError(f"DCACHE['REGIONS'] lacks {here!r}, the REGION of this process")
     if len(set(everywhere)) < len(everywhere):
         raise ConfigurationError("DCACHE['REGIONS'] names a region twice")
-    return Regions(here, tuple(everywhere))
+    return Regions(here, tuple(everywhere), edges.parse(entry.get("EDGES", {})))
 
 
 @cache

@@ -8,6 +8,7 @@ from django_dcache.errors import ConfigurationError
 
 from . import metrics
 from .doctor import broker_check
+from .edge import purging
 from .invalidation import log
 from .messaging import arguments
 from .rebalance.distributed import leader
@@ -25,6 +26,13 @@ def _task(verb: str, **options: Any) -> Any:
 def invalidate(number: int) -> None:
     """Apply one entry of the log to this region's fleet."""
     log.apply(number, _here())
+
+
+@_task("purge")
+@arguments.checked(number=arguments.number)
+def purge(number: int) -> None:
+    """Purge the edges of the tags in one entry of the log."""
+    purging.purge([number], _here())
 
 
 @_task("catch_up")

@@ -21,7 +21,7 @@ def entries(alias: str, limit: int) -> list[dict[str, Any]]:
         found = list(Invalidation.objects.filter(alias=alias).prefetch_related("acknowledgements")[:limit])
     except DatabaseError as error:
         raise ConfigurationError(f"the log can't be read ({error}); `manage.py migrate` makes its tables") from None
-    return [_item(entry, known.everywhere) for entry in found]
+    return [_item(entry, known.expected(entry.kind)) for entry in found]
 
 
 def _item(entry: Invalidation, everywhere: tuple[str, ...]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from django.db import DatabaseError, router, transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.timezone import now
 
-from django_dcache.invalidation import SINGLE, Order, delete, immediate
+from django_dcache.invalidation import SINGLE, Order, delete, immediate, made_keys
 
+from ..edge import purging
 from ..messaging import publisher
 from ..models import Acknowledgement, Invalidation
 from ..settings import Regions, queue, regions
@@ -53,6 +54,7 @@ def publish(order: Order) -> Published:
     if known and number is not None:
         if said.done:
             acknowledge(number, known.here)
+            purging.tell(number, order.kind, known)
         tell(number, known.others)
     return said
 
@@ -99,6 +101,7 @@ def catch_up(known: Regions) -> int:
     An anti-join and no high-water mark: a transaction that began earlier may commit later, below the mark.
     """
     _settle(known)
+    purging.purge_due(known)
     ours = Acknowledgement.objects.filter(invalidation=OuterRef("pk"), region=known.here)
     dealt_with = ours.filter(Q(applied__isnull=False) | Q(begun__gt=now() - TAKEOVER))
     missed = Invalidation.objects.filter(~Exists(dealt_with), settled=False).order_by("pk")
@@ -120,10 +123,10 @@ def catch_up(known: Regions) -> int:
 
 def _apply_keys(alias: str, entries: list[Invalidation], known: Regions) -> None:
     """All in one go: after an outage there may be many."""
-    made = {key for entry in entries for key in entry.made}
+    made = {entry.pk: made_keys(Order(alias, entry.kind, entry.made)) for entry in entries}
     if made:
-        failed = set(delete(Order(alias, "keys", list(made))))
-        _acknowledge([entry.pk for entry in entries if failed.isdisjoint(entry.made)], known.here)
+        failed = set(delete(Order(alias, "keys", list(set().union(*made.values())))))
+        _acknowledge([number for number, keys in made.items() if failed.isdisjoint(keys)], known.here)
 
 
 def _without_log(order: Order) -> None:
@@ -143,6 +146,7 @@ def _spread(number: int, order: Order, known: Regions) -> None:
     if done:
         try:
             acknowledge(number, known.here)
+            purging.tell(number, order.kind, known)
         except DatabaseError:
             extra = {"action": "not_acknowledged"}
             log.warning("Entry %d was applied, and will be again.", number, exc_info=True, extra=extra)
@@ -171,11 +175,11 @@ def _claim(entry: Invalidation, region: str) -> bool:
 
 def _settle(known: Regions) -> None:
     """Mark what every region has applied, so that it is not looked at again, and drop what has been so for long."""
-    applied = Q(acknowledgements__applied__isnull=False, acknowledgements__region__in=known.everywhere)
+    by = known.expected("tags")
+    applied = Q(acknowledgements__applied__isnull=False, acknowledgements__region__in=by)
     counted = Invalidation.objects.filter(settled=False).annotate(regions=Count("acknowledgements", filter=applied))
-    done = (
-        counted.filter(regions__gte=len(known.everywhere)).order_by("pk").values_list("pk", flat=True)[:BATCH_ENTRIES]
-    )
+    complete = Q(regions__gte=len(by)) | (~Q(kind="tags") & Q(regions__gte=len(known.everywhere)))
+    done = counted.filter(complete).order_by("pk").values_list("pk", flat=True)[:BATCH_ENTRIES]
     Invalidation.objects.filter(pk__in=list(done)).update(settled=True)
     Invalidation.objects.filter(pk__in=list(old().order_by("pk").values_list("pk", flat=True)[:BATCH_ENTRIES])).delete()
 

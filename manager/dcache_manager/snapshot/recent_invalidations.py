@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.timezone import now
 
 from django_dcache.backend import DistributedCache
-from django_dcache.invalidation import SINGLE, Order
+from django_dcache.invalidation import SINGLE, Order, made_keys
 from django_dcache.model.keys import name
 
 from ..invalidation import log as invalidation
@@ -64,7 +64,7 @@ class RecentInvalidations:
     def _take(self, order: Order, carry_out: bool) -> None:
         if order.kind in SINGLE:
             options = caches[order.alias].fleet.configuration.options
-            self._names.update(name(key, hash_tags=options.hash_tags) for key in order.made)
+            self._names.update(name(key, hash_tags=options.hash_tags) for key in made_keys(order))
         else:
             # The name of a very long key can't be told by its beginning: it may be one of these (prefix_sweep.py).
             self._prefixes = (*{*self._prefixes, b"\xff", *(made.encode() for made in order.made)},)

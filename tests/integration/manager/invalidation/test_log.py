@@ -75,7 +75,7 @@ def test_tags(nodes: LocalFleet) -> None:
     invalidate(tags=["product:7"])
     entry = Invalidation.objects.get()
     assert entry.kind == "tags" and applied(entry.pk) and cache.get_many("abc") == {"c": 3}
-    number = log("tags", ":tag:product:8")
+    number = log("tags", "product:8")
     invalidation.catch_up(HERE)
     assert applied(number) and cache.get("c") is None
 
