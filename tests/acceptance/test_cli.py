@@ -11,7 +11,7 @@ from django_dcache.testing import CLOSE, LocalNode, ScriptedNode
 from support.command_line import Console, interrupt
 
 STATUS = ["name", "address", "zone", "weight", "state", "since", "owns", "items", "bytes", "limit_bytes", "hit_ratio"]
-STATUS += ["evictions", "connections", "version"]
+STATUS += ["hits", "misses", "operations", "evictions", "connections", "version", "answer_seconds"]
 
 # Help
 

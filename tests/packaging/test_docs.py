@@ -30,6 +30,7 @@ MADE = {
     "docs/ring.svg": "script/ring-picture",
     "docs/reference/errors.md": "script/errors-reference",
     "docs/reference/settings.md": "script/settings-reference",
+    "docs/reference/states.md": "script/states-reference",
 }
 PROJECT = """
 SECRET_KEY = "tests"

@@ -2,9 +2,11 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -78,9 +80,16 @@ def write(answer: Answer, columns: Sequence[Column], choices: Choices, errors: b
     if answer.items and columns:
         _print(answer.items, columns)
     for line in answer.next_steps:
-        click.echo(printable(line))
+        click.echo(_fitted(printable(line)))
     for error in answer.errors if errors else ():
         click.echo(f"{error['error']}: {printable(error['message'])}", err=True)
+
+
+def _fitted(line: str) -> str:
+    """On a terminal, cut into lines between words."""
+    if not sys.stdout.isatty():
+        return line
+    return textwrap.fill(line, get_terminal_size().columns, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def encode(envelope: dict[str, Any]) -> str:

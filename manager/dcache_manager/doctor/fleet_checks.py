@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django_dcache.engines import engine_of, introspection_of
 from django_dcache.engines.inspection import NodeReply
-from django_dcache.errors import DCacheError
+from django_dcache.errors import DCacheError, NodeFailure, NodeUnreachable
 from django_dcache.model.keys import RESERVED
 from django_dcache.model.state import MAX_PREFIXES, FleetState
 from django_dcache.model.topology import Node
@@ -43,7 +43,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
         report = seen.of(node)
         if report.failure:
             verdict: Verdict = "warn" if report.reply.answered else "fail"
-            findings.append(Finding("connects", node.name, verdict, str(report.failure), missing(seen)))
+            findings.append(Finding("connects", node.name, verdict, _why(report.failure), missing(seen, node)))
             continue
         findings.append(Finding("connects", node.name, "ok", f"{report.seconds * 1000:.1f} ms"))
         findings += trips[node.name]
@@ -60,6 +60,12 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
 
 
 # Of one node
+
+
+def _why(failure: NodeFailure) -> str:
+    """In few words, and with what the system said where these are general."""
+    general = failure.cause in (NodeFailure.cause, NodeUnreachable.cause) and failure.detail
+    return f"{failure.cause}: {failure.detail}" if general else failure.cause
 
 
 def _round_trips(target: Target, nodes: list[Node], seconds: float) -> list[list[Finding]]:
@@ -127,6 +133,9 @@ def check_item_sizes(sizes: dict[str, int], chunk_bytes: int) -> Iterator[Findin
 
 
 def _keepers(seen: FleetReport) -> Iterator[Finding]:
+    if seen.refused and not seen.planted:
+        yield Finding("keepers", None, "fail", "no keeper holds a state that is believed", "see *state*")
+        return
     if not seen.planted:
         yield Finding(
             "keepers", None, "warn", "no node knows this fleet", "normal before the first request; else check -c"
@@ -134,16 +143,19 @@ def _keepers(seen: FleetReport) -> Iterator[Finding]:
         return
     held = {name: seen.states.get(name) for names in seen.topology.keepers for name in names}
     behind = sorted(name for name, state in held.items() if not _same(state, held.values()))
+    silent = [name for name in behind if seen.of(seen.topology.nodes[name]).failure]
+    differ = [name for name in behind if name not in silent]
     if not seen.proven:
         detail = f"too few hold epoch {seen.topology.epoch}; behind or silent: {', '.join(behind)}"
         yield Finding(
             "keepers", None, "fail", detail, "bring them back: until then no change of the fleet can be agreed on"
         )
-    elif behind:
-        detail = f"{', '.join(behind)} hold another state than the other keepers"
+    elif differ:
+        detail = f"{', '.join(differ)} hold another state than the other keepers"
         yield Finding("keepers", None, "warn", detail, "the next request that proves the state repairs it")
     else:
-        yield Finding("keepers", None, "ok", f"{', '.join(held)} hold the same state, epoch {seen.topology.epoch}")
+        same = ", ".join(name for name in held if name not in silent)
+        yield Finding("keepers", None, "ok", f"{same} hold the same state, epoch {seen.topology.epoch}")
 
 
 def _same(state: FleetState | None, others: Iterable[FleetState | None]) -> bool:

@@ -20,7 +20,8 @@ def findings(seen: FleetReport) -> Iterator[Finding]:
 
 def _refused(seen: FleetReport) -> Iterator[Finding]:
     for name, error in seen.refused.items():
-        yield Finding("state", name, "fail", str(error), f"find out who wrote it, then `state repair {name}`")
+        detail = f"what it holds is not believed: {error.detail or error}"
+        yield Finding("state", name, "fail", detail, "find out who wrote it, then `state repair` this node")
 
 
 def _signing(seen: FleetReport) -> Iterator[Finding]:

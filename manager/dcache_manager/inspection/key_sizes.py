@@ -11,9 +11,9 @@ from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
 from django_dcache.model.keys import RESERVED, is_chunk, parse_wire_key, plain
 from django_dcache.model.topology import Node
+from django_dcache.transport.key_listing import pages
 from django_dcache.transport.limits import Limits
 
-from .key_listing import pages
 from .node_query import LAST_WORD_SECONDS
 
 MAX_LISTED = 20_000

@@ -1,5 +1,6 @@
 """What an operator should do now, by what a look at the fleet found."""
 
+from django_dcache.errors import NodeUnreachable, NotGreeted
 from django_dcache.model.topology import Node
 
 from .fleet_report import FleetReport
@@ -7,9 +8,14 @@ from .fleet_report import FleetReport
 
 def next_steps(seen: FleetReport) -> list[str]:
     """A sentence each; none where all is well."""
-    steps = [] if seen.planted else ["No node knows this fleet: no process has used it yet, or -c names another one."]
+    steps = []
+    if seen.refused:
+        why = next(iter(seen.refused.values()))
+        steps.append(f"What {', '.join(seen.refused)} hold as the fleet's state is not believed: {why.detail or why}.")
+    elif not seen.planted:
+        steps.append("No node knows this fleet: no process has used it yet, or -c names another one.")
     if seen.planted and not seen.proven:
-        steps.append("No majority of the keepers holds this epoch: bring the silent ones back; `doctor` names them.")
+        steps.append("No majority of the keepers holds this epoch, so reads are misses: bring the silent ones back.")
     steps += filter(None, (next_step(seen, node) for node in seen.topology.nodes.values()))
     if seen.topology.target:
         by = f"led by {seen.conductor}: `rebalance watch` shows it" if seen.conductor else ""
@@ -22,7 +28,7 @@ def next_step(seen: FleetReport, node: Node) -> str:
     """What to do about one node; empty if nothing."""
     state, failure = seen.standing(node), seen.of(node).failure
     if state == "down":
-        return f"{node.name} is down ({failure.cause if failure else 'silent'}): {missing(seen)}."
+        return f"{node.name} is down ({failure.cause if failure else 'silent'}): {missing(seen, node)}."
     if state == "suspect":
         return f"{node.name} answers in part: look at its load, then at `doctor`."
     if state == "out" and failure:
@@ -32,8 +38,13 @@ def next_step(seen: FleetReport, node: Node) -> str:
     return ""
 
 
-def missing(seen: FleetReport) -> str:
+def missing(seen: FleetReport, node: Node) -> str:
     """What to do about a node that does not answer."""
+    failure = seen.of(node).failure
+    gone = isinstance(failure, NodeUnreachable) and not isinstance(failure, NotGreeted)
+    start = "start it" if gone else "look at its machine, or restart it"
+    if not seen.proven:
+        return start  # Nothing else can be agreed on.
     if seen.serving.replicas > 1:
-        return "start it; if that takes long, `node down` lets the other copies serve its share"
-    return "start it; the processes take it out meanwhile (eject_after), and `node remove` gives it up"
+        return f"{start}; if that takes long, `node down` lets the other copies serve its share"
+    return f"{start}; the processes take it out meanwhile (eject_after), and `node remove` gives it up"

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import click
 from django.conf import settings
@@ -65,7 +66,7 @@ doctor_columns = [
 
 def status(choices: Choices, target: Target) -> int:
     answer = _status(choices, target)
-    write(answer, status_columns, choices)
+    write(answer, status_columns, choices, errors=False)  # The next steps tell of each.
     degraded = any(row["state"] == "out" and row["version"] is None for row in answer.items)
     return Exit.PARTIAL if degraded or any("interrupted" in step for step in answer.next_steps) else _code(answer)
 
@@ -102,7 +103,8 @@ def _status(choices: Choices, target: Target) -> Answer:
     seen = look(target, choices.timeout)
     rows, topology = seen.rows(), seen.topology
     up = sum(row["state"] not in ("down", "suspect", "out") for row in rows)
-    where = f"epoch {topology.epoch}, {topology.phase}" if seen.planted else "not planted yet"
+    unknown = "no state that is believed" if seen.refused else "not planted yet"
+    where = f"epoch {topology.epoch}, {topology.phase}" if seen.planted else unknown
     if topology.target:
         seen = look(target, choices.timeout, resize=True)  # Only now: each node counts a miss for what is not there.
     answer = Answer.about(seen, "status", rows, f"{target.alias}: {where}, {up} of {len(rows)} nodes up")
@@ -177,23 +179,34 @@ def repair(choices: Choices, target: Target, node: str) -> int:
     return _code(answer)
 
 
-def doctor(choices: Choices, target: Target, problems: bool = False) -> int:
+def doctor(choices: Choices, target: Target, problems: bool = False, without: Sequence[str] = ()) -> int:
     seen = look(target, choices.timeout, target.wanted.nodes if target.wanted else (), resize=True)
     found = examine(target, seen, choices.timeout)
     if target.wanted:
         found += broker_check.findings(choices.timeout, settings.DEBUG)
-    findings = [finding._asdict() for finding in found]
+    findings = [finding._asdict() for finding in found if finding.check.replace(" ", "-") not in without]
     failed, warned = (sum(item["verdict"] == verdict for item in findings) for verdict in ("fail", "warn"))
     shown = [item for item in findings if not problems or item["verdict"] != "ok"]
     answer = Answer.about(seen, "doctor", shown)
-    answer.title = f"{target.alias}: {len(findings)} checks, {failed} failed, {warned} warnings"
+    answer.title = f"{target.alias}: {len(findings)} checks, {failed} failed, {warned} warning{'s' * (warned != 1)}"
     answer.errors = [
         {"node": item["node"], "error": item["check"], "message": item["detail"]}
         for item in findings
         if item["verdict"] == "fail"
     ]
+    if not choices.json:
+        answer.items = together(shown)
     write(answer, doctor_columns, choices, errors=False)
     return Exit.PARTIAL if failed else Exit.OK
+
+
+def together(findings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For people, what was found on several nodes once, with their names."""
+    found: dict[tuple[Any, ...], list[str | None]] = {}
+    for item in findings:
+        found.setdefault(tuple(value for name, value in item.items() if name != "node"), []).append(item["node"])
+    names = [name for name in findings[0] if name != "node"] if findings else []
+    return [dict(zip(names, said, strict=True), node=", ".join(filter(None, on))) for said, on in found.items()]
 
 
 def _code(answer: Answer) -> int:
