@@ -63,3 +63,16 @@ def test_no_source(console):
     """A source that can't be is refused before a node is asked."""
     _, said = console.streams("autopilot", "--discover", "fiel:nodes.json", code=2)
     assert "did you mean 'file'?" in said
+
+
+def test_location_names_another_address(console, fleet, names):
+    """`rebalance run` makes of the fleet what LOCATION says, also where a dead node is elsewhere by now."""
+    first, *others = list(fleet.addresses)
+    new = fleet.add().address
+    fleet.nodes[0].kill()
+    project = console.folder / "project.py"
+    location = [{"name": first, "address": new}, *others]
+    project.write_text(project.read_text().replace(repr(fleet.addresses[:3]), repr(location)))
+    said = console.ask("rebalance", "run", "--yes")["items"][0]
+    assert said["changes"] == [f"{first}: address {first!r} becomes {new!r}"]
+    assert names() == {first: new} | {address: address for address in others[:2]}

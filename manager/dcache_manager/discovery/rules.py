@@ -77,52 +77,91 @@ def decide(
     `silent`: names of strangers that do not answer. `only_repairs`: the reason why nothing may change now but the
     address of nodes that are out of service anyway.
     """
-    old = {node.name: node for node in running.nodes}
-    new, reasons = dict(old), dict[str, list[str]]()
-    addresses = {node.address: node.name for node in running.nodes}
-    limit, gone = max(1, int(len(old) * rules.part)), 0
-    newcomers = [node for node in goal.nodes if node.name not in old]
-    movers = [node for node in strangers(running, goal) if node.name in old]
-    leaving = [name for name in old if goal.node(name) is None]
-    slowly = f"at most {limit} of {len(old)} nodes may leave or move at once"
-    blocked = []
-
-    def wait(node: str, reason: str) -> None:
-        reasons.setdefault(reason, []).append(node)
-
+    step = _Step(running, goal, rules, silent, only_repairs)
+    elsewhere = {node.name for node in strangers(running, goal)} & step.old.keys()
     for node in goal.nodes:
-        if node in newcomers or (node.name in old and node not in movers and node != old[node.name]):
-            if only_repairs:
-                wait(node.name, only_repairs)
-            elif node.name in silent:
-                wait(f"{node.name} ({node.address})", "does not answer yet")
-            elif addresses.get(node.address, node.name) != node.name:
-                wait(node.name, f"{addresses[node.address]} has its address still")
-            else:
-                new[node.name] = node
-    for node in sorted(movers, key=lambda node: not old[node.name].out):
-        if only_repairs and not old[node.name].out:
-            wait(node.name, only_repairs)
-        elif node.name in silent:
-            wait(f"{node.name} ({node.address})", "does not answer yet")
-        elif node.address in addresses:
-            blocked.append(node.name)
-            wait(node.name, f"{addresses[node.address]} has its address still")
-        elif gone >= limit:
-            wait(node.name, slowly)
+        if node.name not in elsewhere and node != step.old.get(node.name):
+            step.join(node)
+    for node in sorted((node for node in goal.nodes if node.name in elsewhere), key=step.serves):
+        step.move(node)
+    for name in step.old:
+        if goal.node(name) is None:
+            step.leave(name)
+    return step.decision()
+
+
+class _Step:
+    """A step while it is decided: the nodes that there will be, and what the others wait for."""
+
+    def __init__(self, running: Layout, goal: Layout, rules: Rules, silent: Collection[str], only_repairs: str):
+        self._running, self._silent, self._only_repairs = running, silent, only_repairs
+        self.old = {node.name: node for node in running.nodes}
+        self._new = dict(self.old)
+        self._owners = {node.address: node.name for node in running.nodes}
+        self._claimed = {node.address for node in strangers(running, goal)}
+        self._least = min(len(running.nodes), len(goal.nodes))
+        self._limit = max(1, int(len(self.old) * rules.part))
+        self._gone = self._live = 0
+        self._blocked: list[str] = []
+        self._waits: dict[str, list[str]] = {}
+
+    def serves(self, node: Node) -> bool:
+        """Whether it is in service, at the address that it has now."""
+        return not self.old[node.name].out
+
+    def join(self, node: Node) -> None:
+        """A node that is new, or gets another weight or zone."""
+        if self._only_repairs:
+            self._wait(node.name, self._only_repairs)
+        elif not self._hindered(node):
+            self._new[node.name] = node
+
+    def move(self, node: Node) -> None:
+        """A node with another address. Of those in service one copy of each key stays where it is."""
+        live = self.serves(node)
+        if live and self._only_repairs:
+            self._wait(node.name, self._only_repairs)
+        elif self._hindered(node):
+            self._blocked += [node.name] if node.address in self._owners and node.name not in self._silent else []
+        elif live and self._live >= max(1, self._running.replicas - 1):
+            self._wait(node.name, "moves once the others have: a copy of each key stays where it is")
+        elif self._gone >= self._limit:
+            self._wait(node.name, self._slowly)
         else:
-            new[node.name], gone = node, gone + 1
-    for name in leaving:
-        if only_repairs:
-            wait(name, only_repairs)
-        elif len(new) <= min(len(old), len(goal.nodes)):
-            wait(name, "stays until those answer that take its place")
-        elif gone >= limit:
-            wait(name, slowly)
+            self._new[node.name] = node
+            self._gone += 1
+            self._live += live
+
+    def leave(self, name: str) -> None:
+        """A node that is no longer named. One whose address is another's by now does not wait for those that come."""
+        if self._only_repairs:
+            self._wait(name, self._only_repairs)
+        elif len(self._new) <= self._least and self.old[name].address not in self._claimed:
+            self._wait(name, "stays until those answer that take its place")
+        elif self._gone >= self._limit or len(self._new) == 1:
+            self._wait(name, self._slowly)
         else:
-            del new[name]
-            gone += 1
-    if new == old and blocked and len(old) > 1:
-        del new[blocked[0]]  # Nodes that swapped addresses: one leaves, and joins again when its place is free.
-    waits = [f"{', '.join(nodes)}: {reason}" for reason, nodes in reasons.items()]
-    return Decision(None if new == old else replace(running, nodes=tuple(new.values())), waits)
+            del self._new[name]
+            self._gone += 1
+
+    def decision(self) -> Decision:
+        if self._new == self.old and self._blocked and len(self.old) > 1 and not self._only_repairs:
+            del self._new[self._blocked[0]]  # Nodes swapped addresses: one leaves, and joins when its place is free.
+        waits = [f"{', '.join(nodes)}: {reason}" for reason, nodes in self._waits.items()]
+        nodes = tuple(self._new.values())
+        return Decision(None if self._new == self.old else replace(self._running, nodes=nodes), waits)
+
+    def _hindered(self, node: Node) -> bool:
+        owner = self._owners.get(node.address, node.name)
+        if node.name in self._silent:
+            self._wait(f"{node.name} ({node.address})", "does not answer, or can't be used")
+        elif owner != node.name:
+            self._wait(node.name, f"{owner} has its address still")
+        return node.name in self._silent or owner != node.name
+
+    @property
+    def _slowly(self) -> str:
+        return f"at most {self._limit} of {len(self.old)} nodes may leave or move at once"
+
+    def _wait(self, node: str, reason: str) -> None:
+        self._waits.setdefault(reason, []).append(node)

@@ -78,6 +78,7 @@ class Autopilot:
         state, now = self._fleet.proven_view().state, self._fleet.clock()
         layout = state.topology.layout
         self._replaced = {name: node for name, node in self._replaced.items() if layout.node(name) is None}
+        self._taken_out &= layout.out  # Should an operator take out one of them later, it is to stay out.
         up = {}
         for node in {node.name: node for node in (*self._replaced.values(), *layout.nodes)}.values():
             up[node.name] = self._probe(self._fleet, node)
@@ -97,8 +98,11 @@ class Autopilot:
         if self._moving[0] != topology.epoch:
             self._moving = topology.epoch, now
         left = topology.target if topology.fence and state.control.wish == "run" else None
-        if left is None or now - self._moving[1] < INTERRUPTED_SECONDS or self._led():
-            return []
+        try:
+            if left is None or now - self._moving[1] < INTERRUPTED_SECONDS or self._led():
+                return []
+        except DCacheError as error:
+            return [str(error)]
         said = f"a resize that was interrupted in epoch {topology.epoch}, phase {topology.phase}: finished"
         return self._act("the resize", said, lambda conductor: conductor.run(left))
 

@@ -97,6 +97,6 @@ def test_one_that_does_not_answer_yet(site: Site) -> None:
     late.kill()
     site.say(four)
     said = [site.look() for _ in range(3)][-1]
-    assert len(said) == 1 and said[0].endswith("(cache-3.cache.test:11211): does not answer yet")
+    assert len(said) == 1 and said[0].endswith("(cache-3.cache.test:11211): does not answer, or can't be used")
     late.restart()
     assert until(lambda: (site.look(), site.nodes == four)[1])

@@ -273,3 +273,15 @@ def test_a_node_whose_return_was_hindered(pair):
     assert not any(look() for _ in range(15))
     acts.hindered = False
     assert look() == [f"{b} is back: filled, and in service again"]
+
+
+def test_an_operator_after_the_autopilot(pair):
+    """A node that the autopilot had taken out, that is back since, and that an operator takes out then, stays out."""
+    seen, local = pair
+    a, b, c = local.addresses
+    acts, answers = Recorded(), {a: deque([True] * 60), b: deque([False] * 9 + [True] * 51), c: deque([True] * 60)}
+    look = watched(seen, answers, acts)
+    for _ in range(20):
+        look()
+    out(seen, b)
+    assert not any(look() for _ in range(20)) and set(acts.acts) == {("out", b)}

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dcache_manager.discovery.answer import Found, answer
 from dcache_manager.discovery.rules import Decision, Rules, confirmed, decide, strangers, wanted
@@ -73,7 +75,7 @@ def test_new_nodes_join_at_once() -> None:
     """All that answer join in one resize; one that does not is named, and holds up none."""
     decision = step("a@1", "b@2", "c@3", "d@4", "e@5", "f@6", "g@7", silent={"f"})
     assert nodes(decision.layout) == ["a@1", "b@2", "c@3", "d@4", "e@5", "g@7"]
-    assert decision.waits == ["f (10.0.0.6:11211): does not answer yet"]
+    assert decision.waits == ["f (10.0.0.6:11211): does not answer, or can't be used"]
 
 
 def test_a_part_leaves_at_once() -> None:
@@ -107,7 +109,7 @@ def test_a_node_stays_until_others_have_taken_its_place() -> None:
     decision = step("a@1", "b@2", "c@3", "e@5", silent={"e"})
     assert decision.layout is None
     assert decision.waits == [
-        "e (10.0.0.5:11211): does not answer yet",
+        "e (10.0.0.5:11211): does not answer, or can't be used",
         "d: stays until those answer that take its place",
     ]
     assert nodes(step("a@1", "b@2", "c@3", "e@5").layout) == ["a@1", "b@2", "c@3", "e@5"]
@@ -119,6 +121,26 @@ def test_an_address_that_another_node_has() -> None:
     assert nodes(first.layout) == ["a@1", "b@2", "c@3"]
     assert "b: d has its address still" in first.waits
     assert first.layout and nodes(step("a@1", "b@4", "c@3", running=first.layout).layout) == ["a@1", "b@4", "c@3"]
+
+
+def test_a_copy_of_each_key_stays() -> None:
+    """However many nodes may move at once, of those in service only so many do that a copy of each key stays."""
+    many = Layout(tuple(Node(f"n{number}", f"10.0.0.{number}:11211") for number in range(1, 21)), 3)
+    goal = wanted(many, found(*(f"n{number}@{number + 100}" for number in range(1, 21))))
+    layout, waits = decide(many, goal, Rules(part=0.5))
+    assert layout and [node.name for node in layout.nodes if node not in many.nodes] == ["n1", "n2"]
+    assert len(waits) == 1 and waits[0].endswith(
+        "n20: moves once the others have: a copy of each key stays where it is"
+    )
+    dead = many.without([f"n{number}" for number in range(1, 16)])
+    layout, waits = decide(dead, goal, Rules(part=0.5))
+    assert layout and len(set(layout.nodes) - set(dead.nodes)) == 10
+
+
+def test_a_dead_node_whose_address_is_anothers() -> None:
+    """A node that is gone and whose address another pod has got waits for no replacement."""
+    decision = step("a@1", "b@4", "c@3", "e@5", running=FOUR, silent={"e"})
+    assert nodes(decision.layout) == ["a@1", "b@2", "c@3"]
 
 
 def test_nodes_that_swapped_addresses() -> None:
@@ -141,3 +163,29 @@ def test_strangers() -> None:
     """New nodes and new addresses are asked whether they answer; the others are the healing's."""
     goal = wanted(FOUR, found("a@1", "b@9", "c@3", "e@5"))
     assert [node.name for node in strangers(FOUR, goal)] == ["b", "e"]
+
+
+PLACES = st.permutations(range(1, 9)).flatmap(
+    lambda numbers: st.sets(st.sampled_from("abcdef"), min_size=1).map(
+        lambda names: [f"{name}@{number}" for name, number in zip(sorted(names), numbers, strict=False)]
+    )
+)
+
+
+@given(PLACES, PLACES, st.sampled_from([0.01, 0.25, 0.5, 1.0]), st.integers(1, 3), st.sets(st.sampled_from("abcdef")))
+def test_every_way_ends(before: list[str], after: list[str], part: float, replicas: int, out: set[str]) -> None:
+    """From any nodes to any others steps lead, whichever node has whose address by then; each is a possible layout,
+    and takes away no more than it may."""
+    running = wanted(Layout((Node.at("10.0.0.99", "z"),)), found(*before))
+    running = Layout(running.nodes, replicas).without(out & {entry[0] for entry in before})
+    out, rules = set(running.out), Rules(part=part)
+    for _ in range(40):
+        goal = wanted(running, found(*after), out)
+        layout, waits = decide(running, goal, rules)
+        if layout is None:
+            break
+        kept = set(layout.nodes) & set(running.nodes)
+        assert len(running.nodes) - len(kept) <= max(1, int(len(running.nodes) * part))
+        running = layout
+    assert waits == [] and running.nodes == wanted(running, found(*after)).nodes
+    assert {entry[2:] for entry in nodes(running)} == {entry[2:] for entry in after}
