@@ -3,6 +3,7 @@
 import pytest
 
 from support.models import counters as counter_model
+from support.models import near as near_model
 from support.models import prefixes as prefix_model
 from support.models import protocol as protocol_model
 from support.models import tags as tag_model
@@ -103,3 +104,20 @@ def test_broken_rule_of_tags(rule, schedule):
     """Without any one of the rules for tags a schedule goes wrong."""
     case, cast, faults = tag_model.SCHEDULES[schedule]
     assert any(tag_model.run(seed, rule, case, cast, **faults).wrong for seed in range(400))
+
+
+@pytest.mark.parametrize(("case", "cast", "faults"), near_model.SCHEDULES)
+def test_near_entries(case, cast, faults):
+    """No schedule of processes that keep what they have read shows what was replaced too long ago, or by themselves."""
+    assert not any(near_model.run(seed, "ok", case, cast, **faults).wrong for seed in range(60))
+
+
+@pytest.mark.parametrize("rule", [rule for rule in near_model.RULES if rule != "ok"])
+def test_broken_rule_of_near_entries(rule):
+    """Without any one of the rules for near entries a schedule goes wrong."""
+    worlds = (
+        near_model.run(seed, rule, case, cast, **faults)
+        for seed in range(300)
+        for case, cast, faults in near_model.SCHEDULES[:2]
+    )
+    assert any(world.wrong for world in worlds)

@@ -62,6 +62,8 @@ class Node:
 
 
 class World:
+    looks = 0.5  # how often a client looks at the fleet state before an operation
+
     def __init__(self, seed, case, rule, hang, evict, restart, node):
         self.random, self.rule, self.hang, self.evict, self.restart = random.Random(seed), rule, hang, evict, restart
         self.old, self.new = CASES[case]
@@ -159,6 +161,8 @@ def write(c):
     w.ended[version] = w.now
     if delete or stored:
         w.acked[version] = w.now
+        return version
+    return None
 
 
 def fill(c, target, sources):
@@ -212,6 +216,7 @@ def read(c):
     w.hits += value is not None
     if value is not None and w.outdated(value, since):
         w.wrong.append((w.now, value, c.running))
+    return value
 
 
 def move(c):
@@ -255,7 +260,7 @@ def run(seed, case, rule, steps=600, hang=0.0, evict=0.03, restart=0.0, cast=(),
 def advance(c, net):
     w = c.world
     if c.waiting is None:
-        if w.random.random() < 0.5:
+        if w.random.random() < w.looks:
             c.look()
         c.running, c.viewed, c.flow, send = c.phase, c.seen, c.script(c), None
     else:
