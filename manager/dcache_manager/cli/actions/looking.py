@@ -20,6 +20,7 @@ from ...formatting import age, count, names, printable, share, size
 from ...inspection import repair as mending
 from ...inspection.fleet_report import look
 from ...inspection.next_steps import next_steps
+from ...inspection.outages import silent_since
 from ...inspection.target import Target
 from ...inspection.verify import Verification
 from ...jobs.history import unfinished
@@ -102,6 +103,11 @@ def watch_status(choices: Choices, target: Target, every: float) -> int:
 def _status(choices: Choices, target: Target) -> Answer:
     seen = look(target, choices.timeout)
     rows, topology = seen.rows(), seen.topology
+    if target.wanted:
+        silent = silent_since(target.name, [row["name"] for row in rows if row["state"] == "down"])
+        for row in rows:
+            if moment := silent.get(row["name"]):
+                row["since"] = moment.isoformat(timespec="seconds")
     up = sum(row["state"] not in ("down", "suspect", "out") for row in rows)
     unknown = "no state that is believed" if seen.refused else "not planted yet"
     where = f"epoch {topology.epoch}, {topology.phase}" if seen.planted else unknown
