@@ -12,12 +12,12 @@ from .conf import plain_options
 from .errors import ConfigurationError, DCacheError
 from .identity import fleet_alias, owner
 from .large_values import item_bytes
-from .methods import LifetimeMethods, ListingMethods, NearMethods, PrefetchMethods
+from .methods import LifetimeMethods, ListingMethods, NearMethods, PrefetchMethods, SwappingMethods
 from .neighbours import head
 from .runtime import deadline, prefetched, registry
 
 
-class DistributedCache(LifetimeMethods, ListingMethods):
+class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
     """A cache alias on a fleet of memcached nodes. A cheap handle: sockets and state belong to the process."""
 
     def __init__(self, location: Any, params: dict[str, Any]):

@@ -9,11 +9,10 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from ..runtime.entries import Entry
 from ..runtime.plans import Plans
-from .aio import AsyncMethods
-from .sync import SyncMethods
+from .swapping import SwappingMethods
 
 
-class DroppingMethods(SyncMethods, AsyncMethods):
+class DroppingMethods(SwappingMethods):
     """Those that write. What keeps values says what `dropping` means."""
 
     def _find_near(self, made_key: str, now: float, plans: Plans) -> Entry | None:
@@ -70,6 +69,24 @@ class DroppingMethods(SyncMethods, AsyncMethods):
     def clear(self) -> bool:
         with self.dropping(None):
             return super().clear()
+
+    def cas(self, key: Any, old: Any, new: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        with self.dropping((self.make_key(key, version),)):
+            return super().cas(key, old, new, timeout, version)
+
+    def delete_if(self, key: Any, old: Any, version: int | None = None) -> bool:
+        with self.dropping((self.make_key(key, version),)):
+            return super().delete_if(key, old, version)
+
+    async def acas(
+        self, key: Any, old: Any, new: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
+        with self.dropping((self.make_key(key, version),)):
+            return await super().acas(key, old, new, timeout, version)
+
+    async def adelete_if(self, key: Any, old: Any, version: int | None = None) -> bool:
+        with self.dropping((self.make_key(key, version),)):
+            return await super().adelete_if(key, old, version)
 
     async def aset(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any

@@ -81,9 +81,9 @@ class Writing(Reading):
 
         def named(view: View) -> Any:
             if not view.trusted:
-                return _unproven(view)
+                return unproven(view)
             if item is None or view.young(made_key):
-                return _refuse()
+                return refuse()
             return add(view, name(view, made_key), item, readable)
 
         added = yield from self._settled(Run(named), False)
@@ -105,7 +105,7 @@ class Writing(Reading):
         if not isinstance(delta, int):
             raise TypeError(f"delta is {type(delta).__name__}, want a whole number")
         try:
-            run = Run(lambda view: count(view, name(view, made_key), delta) if view.trusted else _unproven(view))
+            run = Run(lambda view: count(view, name(view, made_key), delta) if view.trusted else unproven(view))
             number = yield from self._settled(run, None)
         except NotANumber as error:
             found = yield from self._decode(made_key, error.value)
@@ -147,12 +147,12 @@ class Writing(Reading):
         return (yield Run(clear, (look, beginning.encode()))) or self._failed(1)
 
 
-def _refuse() -> Flow[bool]:
+def refuse() -> Flow[bool]:
     yield from ()
     return False
 
 
-def _unproven(view: View) -> Flow[Any]:
+def unproven(view: View) -> Flow[Any]:
     """By a map that may be old no write is acknowledged."""
     yield from ()
     raise NoReplica("too few keepers answered to prove the fleet's state", epoch=view.epoch)
