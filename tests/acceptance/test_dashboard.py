@@ -145,7 +145,8 @@ def test_pages(site, operator):
 
 def test_keyboard_and_refreshing(site, operator):
     """The overview refreshes itself, keeps the focus where it was, stops by the keyboard, and shows a dead node."""
-    operator.open(site.url)
+    operator.open(site.shop.url + "/admin/dcache/")
+    operator.wait_for("3 of 3 nodes up")
     operator.driver.execute_script("document.getElementById('window-6h').focus()")
     operator.wait("document.body.dataset.refreshed > 0", 30)
     assert operator.driver.execute_script("return document.activeElement.id") == "window-6h"

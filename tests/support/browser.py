@@ -48,9 +48,9 @@ class Browser:
         """Until the page says so."""
         self.wait(f"document.body.innerText.includes({json.dumps(text)})", seconds)
 
-    def resize(self, width):
-        """The width that the page has; whether it needs no more."""
-        size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    def resize(self, width, height=1000):
+        """The size that the page has; whether it needs no more width."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         needed, had = self.driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
         return had == width and needed <= had

@@ -43,25 +43,18 @@ def start(request: HttpRequest, target: Target, said: Said) -> str:
 
 
 def pause(request: HttpRequest, target: Target, said: Said) -> str:
-    service.pause(target, notify=said.append)
-    return "asked"
+    return _steer(target, "pause", said)
 
 
 def resume(request: HttpRequest, target: Target, said: Said) -> str:
-    if led := _lead(target, said, back=False):
-        return led
-    service.resume(target, notify=said.append)
-    return "asked"
+    return _steer(target, "run", said)
 
 
 def cancel(request: HttpRequest, target: Target, said: Said) -> str:
     if name := request.POST.get("job"):
         steering.cancel(target, find_job(target.name, name), said.append)
         return f"job {name}"
-    if led := _lead(target, said, back=True):
-        return led
-    service.cancel(target, notify=said.append)
-    return "asked"
+    return _steer(target, "cancel", said)
 
 
 def retry(request: HttpRequest, target: Target, said: Said) -> str:
@@ -96,14 +89,12 @@ def done(verb: str) -> Callable[[HttpRequest, Target], HttpResponse]:
     return view
 
 
-def _lead(target: Target, said: Said, back: bool) -> str:
-    """Have workers lead a resize that no conductor leads: a request can't wait for its end. Empty if one does."""
+def _steer(target: Target, wish: str, said: Said) -> str:
     seen = look_closely(target, LOOK_SECONDS)
-    if service.status(target, seen).state != "interrupted":
-        return ""
-    _workers_needed()
-    job = service.take_over(target, seen, back, said.append)
-    return f"job {job.name} {'leads the fleet back' if back else 'finishes the resize'}"
+    if service.status(target, seen).state == "interrupted":
+        _workers_needed()
+    service.ask(target, wish, seen, said.append)
+    return "asked"
 
 
 def _workers_needed() -> None:

@@ -111,20 +111,27 @@ def start(target: Target, made: Plan, max_rate: float | None = None, notify: Not
     return jobs.start(target, made, max_rate, notify)
 
 
-def take_over(target: Target, seen: FleetReport, back: bool = False, notify: Notify = ignore) -> "Job":
-    """Have Celery workers finish a resize that no conductor leads any more, or lead it back: what `resume` and `cancel`
-    do in their own process. `seen`: a look that was just had. Raises ConfigurationError, Conflict."""
-    topology = seen.topology
-    if topology.target is None:
-        raise Conflict("no keys are being moved", epoch=topology.epoch)
-    _require_tables()
-    from .distributed import job as jobs  # Late, as above.
+def ask(target: Target, wish: str, seen: FleetReport, notify: Notify = ignore) -> None:
+    """As `pause`, `resume` ("run") and `cancel`, for a caller that can't wait for the end of a resize: asks whichever
+    process leads it, and has workers take over where none does. `seen`: as `look_closely` makes it.
 
-    made = Plan(topology.epoch, topology.layout, topology.target)
-    if not back:
-        return jobs.start(target, made, None, notify)
-    _ask(target, "cancel")  # In place of what the last conductor was asked.
-    return jobs.start(target, made, None, notify, back=topology.layout)
+    Raises ConfigurationError, Conflict, NoMajority.
+    """
+    now = status(target, seen)
+    if now.job:
+        _steer_job(target, now.job, wish, notify)
+    elif now.conductor:
+        _ask(target, wish)
+        notify(f"{now.conductor} leads this resize, and was asked to {_asked[wish]}.")
+    elif wish == "pause" or seen.topology.target is None:
+        raise Conflict("no conductor moves keys: there is nothing to steer", epoch=seen.topology.epoch)
+    else:
+        _require_tables()
+        from .distributed import job as jobs  # Late, as above.
+
+        _ask(target, wish)  # In place of what the last conductor was asked.
+        job = jobs.take_over(target, seen.topology, wish == "cancel", notify)
+        notify(f"No conductor leads this resize: job {job.name} was asked to {_asked[wish]}.")
 
 
 def retry(job: "Job", notify: Notify = ignore) -> None:

@@ -9,7 +9,7 @@ from celery import current_app
 from django.utils.timezone import now
 
 from django_dcache.errors import ConfigurationError, Conflict
-from django_dcache.model.topology import Layout
+from django_dcache.model.topology import Layout, Topology
 from django_dcache.runtime.fleet import Fleet
 
 from ...errors import NotPossible
@@ -57,6 +57,12 @@ def start(
     if not send(job):
         notify(_NO_BROKER.format(job.name))
     return job
+
+
+def take_over(target: Target, topology: Topology, back: bool, notify: Callable[[str], None]) -> Job:
+    """Finish the resize that is under way, or lead the fleet back from it. Raises as `start`."""
+    made = Plan(topology.epoch, topology.layout, topology.layouts[-1])
+    return start(target, made, None, notify, topology.layout if back else None)
 
 
 def leading(fleet: str) -> Job | None:
