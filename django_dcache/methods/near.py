@@ -1,7 +1,7 @@
 """Django's cache API with a near cache in front: a look there before each read of a key that was read before."""
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -34,8 +34,28 @@ class NearMethods(DroppingMethods):
 
     def _keep_near(self, began: float, plans: Plans, found: Mapping[str, tuple[int, bytes] | None]) -> None:
         for made_key, read in found.items():
-            if read and self._near.read_before(made_key):
-                self._near.admit(made_key, began, plans, *read)
+            if not read or not self._near.read_before(made_key):
+                continue
+            value = None
+            with suppress(Conditional):  # Which is looked at each time.
+                try:
+                    value = self._decode_bytes(made_key, *read)
+                except (InChunks, UnreadableValue):
+                    continue
+            self._near.admit(made_key, began, plans, *read, value)
+
+    def _read_with_due(self, made_key: str, due: list[str], plans: Plans, began: float, default: Any) -> Any:
+        """The value of a key, read in one round with what is due to be read again."""
+        keys = [made_key, *due]
+        try:
+            found = dict.fromkeys(keys) | shortcut_many.get_many(self.fleet, keys)
+        except NeedsFlow as needs:
+            found = self._run(self._read(keys), needs)
+        self._keep_near(began, plans, found)
+        if made_key in found and found[made_key] is None:
+            return default
+        value = self._served(made_key, self.fleet.clock(), plans)
+        return self._run(self._get(made_key, default)) if value is ABSENT else value
 
     def _served(self, made_key: str, now: float, plans: Plans) -> Any:
         """The value that is near, or ABSENT."""
@@ -54,6 +74,8 @@ class NearMethods(DroppingMethods):
                 plans, began = fleet.plans, fleet.clock()
                 if not fresh and (value := self._served(made_key, began, plans)) is not ABSENT:
                     return value
+                if due := near.due(began):
+                    return self._read_with_due(made_key, due, plans, began, default)
             found = shortcut.get(fleet, made_key)
             if found is None:
                 return default

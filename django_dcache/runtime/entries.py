@@ -23,11 +23,12 @@ NEVER = float("inf")
 class Entry:
     """One value. `decoded`: it is kept as it is, since nothing can change it; else as bytes."""
 
-    __slots__ = ("value", "flags", "decoded", "plans", "ends", "renew_at")
+    __slots__ = ("value", "flags", "decoded", "plans", "ends", "renew_at", "used")
 
     def __init__(self, value: Any, flags: int, decoded: bool, plans: Plans, ends: float, renew_at: float = NEVER):
         self.value, self.flags, self.decoded = value, flags, decoded
         self.plans, self.ends, self.renew_at = plans, ends, renew_at
+        self.used = False
 
     def proven(self, now: float, plans: Plans, proven_until: float) -> bool:
         """Whether it may be served."""

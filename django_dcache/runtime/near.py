@@ -1,9 +1,11 @@
 """The near cache: values that this process read a moment ago, for all of its threads and loops.
 
 In the last tenth of an entry's life one caller reads it again, while the others are served. A key comes in when it is
-read the second time; where nodes are far away, the first time: keeping a value costs next to nothing beside reading it.
+read the second time. Where nodes are far away it comes in the first time, since keeping a value costs next to nothing
+beside reading it; and what is used is read again in the rounds of other keys, before it ends.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,6 +23,8 @@ RENEWED_PART = 0.9
 """Of its life, after which an entry is read again."""
 FAR_SECONDS = 0.0001
 """A read that takes longer than this took a hundred times as long as to keep what it found."""
+MOST_DUE = 50
+"""Keys that are read again with another one."""
 _immutable = frozenset({str, bytes, int, float, bool, type(None)})
 
 
@@ -41,6 +45,8 @@ class Near(Entries):
         self._bytes = self._bytes_before = 0
         self._turn_at = float("-inf")
         self._seconds = 0.0
+        self._due: deque[tuple[float, str]] = deque()
+        """When which entry is due to be read again, where nodes are far away."""
 
     after_fork = _begin
     """A child begins anew: a thread of its parent may have held the lock."""
@@ -81,7 +87,23 @@ class Near(Entries):
             entry.renew_at = entry.ends
             return None
         self.hits += 1
+        entry.used = True
         return entry
+
+    def due(self, now: float) -> list[str]:
+        """What is to be read again together with a key that has to be asked for: entries that were used and end soon.
+        Each is told once."""
+        found: list[str] = []
+        while self._due and self._due[0][0] <= now and len(found) < MOST_DUE:
+            try:
+                _, made_key = self._due.popleft()
+            except IndexError:  # Another thread has taken it.
+                break
+            entry = self.young.get(made_key) or self.old.get(made_key)
+            if entry is not None and entry.used and entry.renew_at <= now < entry.ends:
+                entry.renew_at = entry.ends
+                found.append(made_key)
+        return found
 
     def admit(self, made_key: str, began: float, plans: Plans, flags: int, data: bytes, value: Any = ...) -> None:
         """Take in what was read by `plans` in an operation that began then, if it is worth it and may be served.
@@ -103,6 +125,8 @@ class Near(Entries):
             self._seen[hash(made_key) & _PLACES - 1] = 1  # What is here is looked for.
             self.young[made_key] = entry
             self._bytes += size
+        if self._seconds > FAR_SECONDS:
+            self._due.append((renew_at, made_key))
 
     def _drop(self, made_key: str) -> None:
         self.young.pop(made_key, None)
@@ -111,6 +135,7 @@ class Near(Entries):
     def _drop_all(self) -> None:
         self.young, self.old = {}, {}
         self._bytes = self._bytes_before = 0
+        self._due.clear()
 
     def _turn(self) -> None:
         with self._lock:

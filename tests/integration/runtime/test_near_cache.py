@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import signal
+from contextlib import ExitStack
 
 import pytest
 from django.core.cache import caches
@@ -11,7 +12,7 @@ from django.test import override_settings
 
 from django_dcache import invalidate
 from django_dcache.backend import DistributedCache
-from django_dcache.testing import LocalFleet
+from django_dcache.testing import FaultProxy, LocalFleet
 from support.waiting import until
 
 OPTIONS = {"fleet": "near", "freshness": 1.0}
@@ -159,6 +160,33 @@ def test_an_invalidation_is_seen_at_once(nodes):
         assert warm(cache, "k") == 1
         invalidate(["k"])
         assert cache.get("k") is None
+
+
+def test_far_nodes_are_asked_for_what_is_used_together_with_others(nodes):
+    """Behind slow links what is read again and again comes anew in the rounds of other keys, which are right, too."""
+    with ExitStack() as stack:
+        proxies = [stack.enter_context(FaultProxy(address)) for address in nodes.addresses]
+        for proxy in proxies:
+            proxy.delay(0.002)
+        places = dict(zip(nodes.addresses, (proxy.address for proxy in proxies), strict=True))
+        options = {"fleet": "far", "near": {"bytes": 10_000_000}, "address_remap": places.__getitem__}
+        options |= {"timeout": 5, "freshness": 0.2}
+        cache = DistributedCache(list(nodes.addresses), {"OPTIONS": options})
+        other = DistributedCache(list(nodes.addresses), {"OPTIONS": {"fleet": "far"}})
+        other.set_many({f"k{number}": number for number in range(3000)} | {"hot": "old"})
+        for number in range(30):
+            cache.get(f"k{number}")
+        near, hot = cache.fleet.near, cache.make_key("hot")
+        told, due = [], near.due
+        near.due = lambda now: told.extend(found := due(now)) or found
+        for number in range(30, 3000):
+            if told.count(hot) == 1:
+                other.set("hot", "new")
+            assert (cache.get(f"k{number}"), cache.get(f"absent{number}")) == (number, None)
+            assert cache.get("hot") == ("old" if told.count(hot) < 2 else "new") or told.count(hot) == 1
+            if told.count(hot) == 3:
+                break
+        assert told.count(hot) == 3
 
 
 def test_event_loops_share_it(near):

@@ -199,6 +199,18 @@ def test_values_in_chunks_are_read_when_they_are_read(cache):
     assert len(cache.get("k")) == 3_000_000
 
 
+def test_values_in_chunks_with_a_near_cache(nodes):
+    """The same where what was fetched stays near, for every method that reads."""
+    options = {"fleet": "chunksnear", "near": {"bytes": 10_000_000}}
+    cache = DistributedCache(list(nodes.addresses), {"OPTIONS": options})
+    cache.set("k", "v" * 3_000_000)
+    for _ in range(3):
+        cache.prefetch(["k", "l"])
+        prefetched.forget()
+        assert len(cache.get_many(["k", "l"])["k"]) == len(cache.get("k")) == 3_000_000
+        assert len(cache.get_or_set("k", lambda: "loaded")) == 3_000_000
+
+
 def test_nodes_that_are_away_are_no_error(nodes):
     """A prefetch from nodes that do not answer raises nothing; the read that follows does, if it is to."""
     with LocalFleet(1) as own:

@@ -186,3 +186,16 @@ def test_where_nodes_are_far_away_a_key_comes_in_at_once(near, clock):
         read(near, clock, f"close{number}")
     read(near, clock, "newer", times=1)
     assert served(near, "newer") is None
+
+
+def test_what_is_used_is_read_again_with_other_keys(near, clock):
+    """Where nodes are far away an entry that was served is told when it is due, once; another one is left to end."""
+    for key in ("used", "unused"):
+        began = clock()
+        clock.advance(0.01)
+        read(near, clock, key, began=began)
+    assert served(near, "used") == "v"
+    assert near.due(clock()) == []
+    clock.advance(0.9)
+    assert near.due(clock()) == ["used"] and near.due(clock()) == []
+    assert served(near, "used") == "v"
