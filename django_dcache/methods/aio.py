@@ -118,8 +118,13 @@ class AsyncMethods(ManyKeys):
         *,
         tags: Tags | None = None,
         stale: float = 0,
-    ) -> bool:
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+    ) -> Any:
         made_key, ttl = self.make_key(key, version), self._ttl(timeout)
+        if nx or xx or get:
+            return await self._arun(self._set_if(made_key, value, ttl, nx, xx, get))
         if ttl == OVER:
             return not await self._arun(self._remove_many((made_key,)))
         if tags is not None:

@@ -24,7 +24,7 @@ class DroppingMethods(SwappingMethods):
 
     def set(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
-    ) -> bool:
+    ) -> Any:
         with self.dropping((self.make_key(key, version),)):
             return super().set(key, value, timeout, version, **conditions)
 
@@ -90,7 +90,7 @@ class DroppingMethods(SwappingMethods):
 
     async def aset(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
-    ) -> bool:
+    ) -> Any:
         with self.dropping((self.make_key(key, version),)):
             return await super().aset(key, value, timeout, version, **conditions)
 

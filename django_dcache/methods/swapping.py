@@ -1,22 +1,11 @@
 """Changes that depend on what is there: compare and swap, and locks on top of it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from ..commands import Value
-from ..errors import UnreadableValue
-from ..flows import Operation, Run
-from ..flows.swap import swap
-from ..large_values import Large
 from ..lock import Lock
-from ..model.view import View
 from ..operations import OVER
-from ..operations.common import name
-from ..operations.writing import refuse, unproven
-from ..values.chunks import InChunks
-from ..values.conditions import Conditional
 from .aio import AsyncMethods
 from .sync import SyncMethods
 
@@ -51,26 +40,3 @@ class SwappingMethods(SyncMethods, AsyncMethods):
     def alock(self, key: Any, version: int | None = None, timeout: float | None = None, **options: Any) -> Lock:
         """The same lock: `async with` takes it for the task."""
         return Lock(self, key, version, timeout, **options)
-
-    def _swap(self, made_key: str, old: Any, new: Any, ttl: float | None) -> Operation:
-        item = None if ttl == OVER else self._item(made_key, new, ttl)
-        if isinstance(item, Large) or (item is None and ttl != OVER):
-            raise ValueError("The value is too large for one item, and can't be swapped in")
-
-        def named(view: View) -> Any:
-            if not view.trusted:
-                return unproven(view)
-            if item is not None and view.young(made_key):
-                return refuse()
-            return swap(view, name(view, made_key), self._equal_to(made_key, old), item)
-
-        return (yield from self._settled(Run(named), False))
-
-    def _equal_to(self, made_key: str, old: Any) -> Callable[[Value], bool]:
-        def equal(there: Value) -> bool:
-            try:
-                return bool(self._codec.decode(made_key, there.flags, there.data or b"") == old)
-            except (UnreadableValue, InChunks, Conditional):
-                return False
-
-        return equal

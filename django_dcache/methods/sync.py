@@ -126,12 +126,21 @@ class SyncMethods(ManyKeys):
         *,
         tags: Tags | None = None,
         stale: float = 0,
-    ) -> bool:
+        nx: bool = False,
+        xx: bool = False,
+        get: bool = False,
+    ) -> Any:
         """True if the value can be read now; False if it could not be stored (the old one is gone then).
 
-        `tags`: best what `tag_versions` returned before the value was loaded. `stale` means something with tags."""
+        `tags`: best what `tag_versions` returned before the value was loaded. `stale` means something with tags.
+        `nx`, `xx`: only where no value is there, or where one is; False changes nothing. `get`: answer with the value
+        that was there before, or None. These three stand without tags, and for values of one item; what `cas` says of
+        failures holds for xx and get.
+        """
         made_key, ttl, needs = self.make_key(key, version), self._ttl(timeout), None
-        if ttl == OVER or tags is not None:
+        if nx or xx or get or ttl == OVER or tags is not None:
+            if nx or xx or get:
+                return self._run(self._set_if(made_key, value, ttl, nx, xx, get))
             return not self._set_many_specially({made_key: value}, ttl, tags, stale)
         item = self._item(made_key, value, ttl)
         if type(item) is Item:

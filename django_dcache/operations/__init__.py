@@ -5,6 +5,7 @@ An operation is a generator: it yields flows to be run, receives their results, 
     common      keys, values, timeouts; here, and only here, a failure becomes a miss, False or an exception
     reading     get, get_many
     writing     set, delete, add, touch, incr, clear
+    swapping    compare and swap, and set with nx, xx or get
     loading     get_or_set
 """
 

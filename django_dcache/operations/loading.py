@@ -14,8 +14,8 @@ from ..model.view import View
 from ..values.conditions import CONDITIONAL, VERSION_BYTES, Conditional
 from .common import ABSENT, name
 from .loader import Loader, Terms
+from .swapping import Swapping
 from .used_tags import use
-from .writing import Writing
 
 log = logging.getLogger("django_dcache")
 
@@ -32,7 +32,7 @@ Versions = Mapping[str, bytes]
 TagsGiven = Iterable[str] | Versions | None
 
 
-class Loading(Writing):
+class Loading(Swapping):
     """Operations that have the application load what is missing, or stale, and store that."""
 
     def _get_or_set(

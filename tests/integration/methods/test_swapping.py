@@ -77,3 +77,21 @@ def test_large(cache_of, on_road):
     assert not on_road(cache).cas("large", "x" * 50_000, "small")
     with pytest.raises(ValueError, match="too large"):
         on_road(cache).cas("large", "y", "x" * 50_000)
+
+
+@replicas
+def test_set_on_a_condition(cache_of, on_road, replicas):
+    """nx stores only where nothing is, xx only where something is; get tells what was there before."""
+    cache = cache_of(replicas)
+    road = on_road(cache)
+    assert road.set("k", 1, xx=True) is False and cache.get("k") is None
+    assert road.set("k", 1, nx=True) is True and road.set("k", 2, nx=True) is False and cache.get("k") == 1
+    assert road.set("k", "two", 3600, xx=True) is True and cache.get("k") == "two" and cache.ttl("k") > 3500
+    assert road.set("k", 3, get=True) == "two" and road.set("k", 4, xx=True, get=True) == 3
+    assert road.set("k", 5, nx=True, get=True) == 4 and cache.get("k") == 4
+    assert road.set("new", 1, nx=True, get=True) is None and cache.get("new") == 1
+    assert road.set("other", 1, get=True) is None and cache.get("other") == 1
+    assert road.set("none", 1, xx=True, get=True) is None and cache.get("none") is None
+    assert road.set("k", 6, 0, xx=True) is True and cache.get("k") is None
+    with pytest.raises(ValueError, match="give one of them"):
+        road.set("k", 1, nx=True, xx=True)
