@@ -17,7 +17,7 @@ from django_dcache.model import addresses
 
 from ..errors import SourceFailed
 from .answer import Answer, Found, answer
-from .source import split_options
+from .options import split_options
 
 SECONDS = 5.0
 """For the endpoint to answer."""

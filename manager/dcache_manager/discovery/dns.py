@@ -23,7 +23,7 @@ from django_dcache.model import addresses
 
 from ..errors import SourceFailed
 from .answer import Answer, Found, answer
-from .source import split_options
+from .options import split_options
 
 SECONDS = 5.0
 """For a name server to answer, with all its retries."""
@@ -90,6 +90,9 @@ class ServiceRecords(_Names):
             name = record.target.relativize(domain).to_text().lower() if inside else host
             address = addresses.parse(f"{self._scheme}{host}:{record.port}")
             yield Found(str(address), address._replace(host=name).short)
+
+
+RECORDS: dict[str, type[_Names]] = {"dns": AddressRecords, "srv": ServiceRecords}
 
 
 def _resolver(nameserver: str) -> dns.resolver.Resolver:

@@ -7,24 +7,18 @@ The entry point is called with what follows `consul:`, and its `read` returns th
 """
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 from django_dcache.errors import ConfigurationError
 
 from ..spelling import meant
 from .answer import Found
+from .configuration_endpoint import ConfigurationEndpoint
+from .file import FileSource
 
 GROUP = "dcache_manager.discovery"
-KINDS = {
-    "file": ("file", "FileSource"),
-    "dns": ("dns", "AddressRecords"),
-    "srv": ("dns", "ServiceRecords"),
-    "elasticache": ("configuration_endpoint", "ConfigurationEndpoint"),
-    "memorystore": ("configuration_endpoint", "ConfigurationEndpoint"),
-}
 
 
 class Source(Protocol):
@@ -37,36 +31,33 @@ def source(text: str) -> Source:
     kind, colon, rest = text.partition(":")
     if not colon or not rest:
         raise ConfigurationError(f"{text!r} is no source; want KIND:WHERE, for instance file:/etc/dcache/nodes.toml")
-    return _maker(kind)(rest)
+    return KINDS[kind](rest) if kind in KINDS else _of_the_site(kind)(rest)
 
 
-def split_options(text: str, *known: str) -> tuple[str, dict[str, str]]:
-    """What comes before `?`, and the options after it. Raises ConfigurationError."""
-    where, mark, query = text.partition("?")
+def _by_name_server(kind: str, text: str) -> Source:
     try:
-        options = dict(parse_qsl(query, strict_parsing=True)) if mark else {}
-    except ValueError as error:
-        raise ConfigurationError(f"{text}: want ?OPTION=VALUE&…: {error}") from error
-    for option in options.keys() - set(known):
-        raise ConfigurationError(f"{text}: there is no option {option!r}; {meant(option, known)}")
-    return where, options
+        from .dns import RECORDS  # Late: dnspython comes with an extra.
+    except ImportError as error:
+        raise ConfigurationError(f"source {kind!r}: {error}; pip install 'django-dcache[discovery]'") from error
+    return RECORDS[kind](text)
 
 
-def _maker(kind: str) -> Callable[[str], Source]:
-    made: Callable[[str], Source]
-    if kind in KINDS:
-        module, name = KINDS[kind]
-        try:
-            made = getattr(import_module(f".{module}", __package__), name)
-        except ImportError as error:
-            raise ConfigurationError(f"source {kind!r}: {error}; pip install 'django-dcache[discovery]'") from error
-        return made
+KINDS: dict[str, Callable[[str], Source]] = {
+    "file": FileSource,
+    "dns": partial(_by_name_server, "dns"),
+    "srv": partial(_by_name_server, "srv"),
+    "elasticache": ConfigurationEndpoint,
+    "memorystore": ConfigurationEndpoint,
+}
+"""Our own."""
+
+
+def _of_the_site(kind: str) -> Callable[[str], Source]:
     theirs = {entry.name: entry for entry in entry_points(group=GROUP)}
     if kind not in theirs:
-        known = sorted(KINDS.keys() | theirs.keys())
-        raise ConfigurationError(f"there is no source {kind!r}; {meant(kind, known)}")
+        raise ConfigurationError(f"there is no source {kind!r}; {meant(kind, sorted(KINDS.keys() | theirs.keys()))}")
     try:
-        made = theirs[kind].load()
+        made: Callable[[str], Source] = theirs[kind].load()
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"source {kind!r} ({theirs[kind].value}): {error}") from error
     return made

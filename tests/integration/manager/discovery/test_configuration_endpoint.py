@@ -1,6 +1,11 @@
 """ElastiCache and Memorystore: the endpoint that knows the nodes."""
 
+import socket
+import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,7 @@ from dcache_manager.discovery.source import source
 from dcache_manager.errors import SourceFailed
 from django_dcache.errors import ConfigurationError
 from django_dcache.testing import CLOSE, Dribble, LocalNode, ScriptedNode
+from support.certificates import Authority
 from support.cloud_endpoint import CloudEndpoint, configuration
 
 
@@ -111,3 +117,24 @@ def test_no_endpoint(text: str, complaint: str) -> None:
     """What can't be an endpoint is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match=complaint):
         source(f"elasticache:{text}")
+
+
+def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `tls=yes` the endpoint must show a certificate of an authority that this machine trusts."""
+    authority = Authority(tmp_path)
+    context = authority.server_context(*authority.sign("endpoint"))
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        endpoint = source(f"elasticache:127.0.0.1:{listening.getsockname()[1]}?tls=yes")
+
+        def serve() -> None:
+            with suppress(ssl.SSLError), context.wrap_socket(listening.accept()[0], server_side=True) as connection:
+                assert connection.recv(100) == b"config get cluster\r\n"
+                connection.sendall(configuration(1, ["a|10.0.0.1|11211"]))
+
+        pool.submit(serve)
+        with pytest.raises(SourceFailed, match="certificate verify failed"):
+            endpoint.read()
+        monkeypatch.setenv("SSL_CERT_FILE", authority.certificate)
+        endpoint = source(f"elasticache:127.0.0.1:{listening.getsockname()[1]}?tls=yes")
+        pool.submit(serve)
+        assert list(endpoint.read()) == [Found("a:11211", "a")]

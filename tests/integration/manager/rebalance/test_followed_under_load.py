@@ -23,6 +23,7 @@ from support.conductors import connected
 from support.load.assertions import COUNTERS, KEYS, OPTIONS, UNSEEN
 from support.load.node_contents import inspect
 from support.load.processes import Load
+from support.scale import FULL
 from support.waiting import until
 
 Fleets = Callable[..., LocalFleet]
@@ -68,9 +69,10 @@ class Named:
         return getattr(self._node, attribute)
 
 
-@pytest.mark.parametrize("replicas", [2, 1])
-def test_followed_under_load(fleet: Fleets, tmp_path: Path, replicas: int) -> None:
-    """Nothing stale and no exception, whatever the source says. With two copies of each key no key is lost either."""
+@pytest.mark.parametrize(("replicas", "dead"), [(2, True), (1, True), *([(2, False)] if FULL else [])])
+def test_followed_under_load(fleet: Fleets, tmp_path: Path, replicas: int, dead: bool) -> None:
+    """Nothing stale and no exception, whatever the source says, and whether or not the old address of a pod still
+    answers. With two copies of each key no key is lost either."""
     options = OPTIONS | {"replicas": replicas}
     local = fleet(4, memory=256)
     layout = {address: address for address in local.addresses}
@@ -92,7 +94,8 @@ def test_followed_under_load(fleet: Fleets, tmp_path: Path, replicas: int) -> No
 
         moved, new = local.nodes[1], local.add()
         layout[moved.address] = new.address
-        moved.kill()
+        if dead:
+            moved.kill()
         site.say(layout)
         assert site.becomes(layout)
 

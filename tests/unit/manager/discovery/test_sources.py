@@ -102,3 +102,10 @@ def test_a_source_of_the_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             source("broken:1")
     finally:
         sys.modules.pop("site_of_ours", None)
+
+
+def test_without_dnspython(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that needs what is not installed says what to install."""
+    monkeypatch.setitem(sys.modules, "dcache_manager.discovery.dns", None)
+    with pytest.raises(ConfigurationError, match=r"django-dcache\[discovery\]"):
+        source("srv:cache.test")
