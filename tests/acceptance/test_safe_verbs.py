@@ -142,6 +142,8 @@ def test_a_plan_in_figures(console, fleet):
     answer = console.ask("rebalance", "plan", "--add", joining)
     expected = answer["estimate"]
     assert 100 < expected["keys"] < 400 and expected["bytes"] > 100_000 and expected["seconds"] > 0
+    slow = console.ask("rebalance", "run", "--add", joining, "--dry-run", "--max-rate", "10")["estimate"]
+    assert slow["seconds"] > 2 * slow["keys"] / 10
     assert expected["full"] == [] and f"about {expected['keys']}" in console.run("rebalance", "plan", "--add", joining)
 
 
@@ -174,3 +176,5 @@ def test_a_conductor_that_is_stopped(console, fleet, signal_number, hint):
         _, said = process.communicate(timeout=60)
     assert process.returncode == -signal_number and ("rebalance resume" in said) is hint
     assert console.ask("jobs", "list")["items"][0]["state"] == "interrupted"
+    assert console.ask("rebalance", "status", code=3)["items"][0]["state"] == "interrupted"
+    assert "interrupted: `rebalance resume` finishes it" in console.run("status", code=3)

@@ -1,8 +1,9 @@
 """Progress for people, on stderr: one bar on a terminal, one line every ten seconds and at each phase elsewhere."""
 
+import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -76,6 +77,15 @@ class Lines(Silence):
             self._say(self._words(progress))
 
 
+def _stream_handlers() -> Iterator["logging.StreamHandler[Any]"]:
+    """Of all loggers that there are."""
+    loggers = [logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))]
+    handlers = {id(handler): handler for logger in loggers for handler in logger.handlers}
+    for handler in handlers.values():
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+            yield handler
+
+
 class Bar(Silence):
     def __init__(self, words: Callable[[Progress], str] = describe) -> None:
         from rich.console import Console  # Late: only a terminal has a bar.
@@ -85,14 +95,22 @@ class Bar(Silence):
         text = TextColumn("{task.description}", markup=False)
         self._bars = Bars(BarColumn(bar_width=24), text, console=Console(stderr=True), transient=True)
         self._words = words
+        self._handlers: list[logging.StreamHandler[Any]] = []
         self._task = self._bars.add_task("…", total=None)
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        before = sys.stderr
+        self._bars.start()  # From here on sys.stderr prints above the bar.
+        # A project's logging holds the terminal itself, and would write into the bar.
+        self._handlers = [handler for handler in _stream_handlers() if handler.stream is before]
+        for handler in self._handlers:
+            handler.setStream(sys.stderr)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+        for handler in self._handlers:
+            handler.setStream(sys.stderr)
 
     def __call__(self, progress: Progress) -> None:
         total = progress.listed or None

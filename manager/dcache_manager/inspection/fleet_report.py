@@ -20,6 +20,7 @@ from django_dcache.model.topology import Layout, Node, Phase, Topology
 from django_dcache.transport.limits import Limits
 
 from ..errors import NothingReachable
+from ..jobs.owner import dead_here
 from ..jobs.progress import Progress
 from .node_query import NodeReport, survey
 from .target import Target
@@ -63,9 +64,10 @@ class FleetReport:
 
     @property
     def conductor(self) -> str | None:
-        """Who holds the conductor's lease."""
+        """Who holds the conductor's lease; None where that was a process of this machine that is gone."""
         held = self._documents(conductor_key(self.configuration.fleet), LEASE)
-        return next((document.decode("ascii", "replace") for document in held), None)
+        names = (document.decode("ascii", "replace") for document in held)
+        return next((name for name in names if not dead_here(name)), None)
 
     @property
     def progress(self) -> Progress | None:

@@ -47,10 +47,12 @@ def plan(choices: Choices, target: Target, change: LayoutChange, exit_code: bool
     return show_plan(choices, seen, service.plan(target, change, seen, choices.note), exit_code)
 
 
-def show_plan(choices: Choices, seen: FleetReport, made: Plan, exit_code: bool = False) -> int:
+def show_plan(
+    choices: Choices, seen: FleetReport, made: Plan, exit_code: bool = False, max_rate: float | None = None
+) -> int:
     """Answer with the plan: one item a node, and the changes as sentences."""
     items = [entry | {"change": round(entry["owns_after"] - entry["owns_before"], 6)} for entry in made.per_node]
-    expected = estimate(seen, made)
+    expected = estimate(seen, made, max_rate)
     lines = [*pending(seen), *(made.changes or ["no changes"]), str(expected)]
     answer = Answer.about(seen, "plan", items, "\n".join(lines))
     answer.more = {"changes": made.changes, "moved_share": made.moved_share, "target": made.to_json()["target"]}
@@ -67,11 +69,13 @@ def show_plan(choices: Choices, seen: FleetReport, made: Plan, exit_code: bool =
     return Exit.PARTIAL if answer.errors else Exit.OK
 
 
-def summary(seen: FleetReport, made: Plan) -> str:
+def summary(seen: FleetReport, made: Plan, max_rate: float | None = None) -> str:
     """A plan in a few lines, for the question whether to go ahead."""
     topology = seen.topology
     lines = [f"{seen.alias}: epoch {topology.epoch}, {topology.phase}"]
-    lines += [f"  {line}" for line in (*pending(seen), *made.changes, str(estimate(seen, made)), *lost(seen, made))]
+    lines += [
+        f"  {line}" for line in (*pending(seen), *made.changes, str(estimate(seen, made, max_rate)), *lost(seen, made))
+    ]
     return "\n".join(map(printable, lines))
 
 
@@ -85,7 +89,7 @@ def run(choices: Choices, target: Target, change: LayoutChange, options: RunOpti
     topology = seen.topology
     made = service.plan(target, change, seen, choices.note)
     if options.dry_run:
-        return show_plan(choices, seen, made)
+        return show_plan(choices, seen, made, max_rate=options.max_rate)
     confirmed = background.confirmed_epoch()
     for expected in (options.expect_epoch, confirmed):
         if expected is not None and expected != topology.epoch:
@@ -94,7 +98,7 @@ def run(choices: Choices, target: Target, change: LayoutChange, options: RunOpti
         choices.note("Nothing to do: the fleet is as it should be.")
         return _answer(choices, seen, made, None)
     if confirmed is None:
-        choices.confirm(summary(seen, made))
+        choices.confirm(summary(seen, made, options.max_rate))
         if options.runner == "celery":
             return _by_workers(choices, target, seen, made, options)
         if not options.wait or options.wait_timeout:

@@ -1,6 +1,11 @@
-"""Progress off a terminal."""
+"""Progress, on a terminal and off it."""
 
-from dcache_manager.cli.progress_bar import LINE_SECONDS, Lines, describe
+import logging
+import sys
+from contextlib import redirect_stderr
+from io import StringIO
+
+from dcache_manager.cli.progress_bar import LINE_SECONDS, Bar, Lines, describe
 from dcache_manager.jobs.progress import Progress
 from django_dcache.testing import ManualClock
 
@@ -34,3 +39,24 @@ def test_nothing_is_said_of_keys_before_the_first_moves():
     """Before the first key moves, a report says what is being waited for, and no zeros."""
     progress = Progress("job", "me", phase="prepare", epoch=2, doing="waiting")
     assert describe(progress) == "running: epoch 2, prepare, waiting"
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+def test_logging_beside_a_bar():
+    """What a project logs to the terminal comes out above the bar and not in it; afterwards all is as it was."""
+    terminal, logger = Terminal(), logging.getLogger("shop.of.these.tests")
+    with redirect_stderr(terminal):
+        handler = logging.StreamHandler(sys.stderr)
+        logger.addHandler(handler)
+        try:
+            with Bar() as report:
+                report(Progress("job", "me", phase="copy", listed=10, done=5))
+                assert handler.stream is sys.stderr and handler.stream is not terminal
+                logger.error("a line of the project's")
+            assert handler.stream is terminal and "a line of the project's\n" in terminal.getvalue()
+        finally:
+            logger.removeHandler(handler)
