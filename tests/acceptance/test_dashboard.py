@@ -19,7 +19,7 @@ FILL = """
 from django.contrib.auth.models import User
 from django.core.cache import cache
 User.objects.create_superuser("root", "", "root")
-assert not cache.set_many({f"k{n}": "v" * n for n in range(3000)}, 3600)
+assert not cache.set_many({f"k{n}": "v" * n for n in range(1500)}, 3600)
 """
 STORE = f"""
 from django.core.cache import cache
@@ -67,7 +67,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A shop with workers."""
-    options, folder = json.dumps({"freshness": 0.2, "timeout": 2}), tmp_path_factory.mktemp("dashboard")
+    options, folder = json.dumps({"freshness": 0.2, "timeout": 1}), tmp_path_factory.mktemp("dashboard")
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]
     with (
         LocalFleet(3) as fleet,

@@ -20,6 +20,9 @@ from .ring_picture import ring_picture
 
 LOOK_SECONDS = 2.0
 """How long a page waits for nodes that do not answer, whatever it shows of them."""
+REFRESH_SECONDS, LONG_REFRESH_SECONDS = 5, 60
+LONG = timedelta(hours=1)
+"""Charts of a longer time are read from many rows, and change slowly."""
 COLOURS = 8
 """Of nodes; the ninth node has that of the first again."""
 WELL = ("up", "joining", "leaving")
@@ -42,14 +45,15 @@ def rates_of(request: HttpRequest, target: Target) -> dict[str, list[Rate]]:
 
 
 def _window(request: HttpRequest) -> timedelta:
-    return trends.WINDOWS.get(request.GET.get("window", ""), timedelta(hours=1))
+    return trends.WINDOWS.get(request.GET.get("window", ""), LONG)
 
 
 def _trends(request: HttpRequest, found: Mapping[str, Sequence[Rate]]) -> dict[str, Any]:
     window = _window(request)
     begin = trends.beginning(found, window)
     windows = [(name, span == window) for name, span in trends.WINDOWS.items()]
-    return {"charts": trends.charts(found, begin), "begin": begin, "windows": windows}
+    every = REFRESH_SECONDS if window <= LONG else LONG_REFRESH_SECONDS
+    return {"charts": trends.charts(found, begin), "begin": begin, "windows": windows, "every": every}
 
 
 def shown(seen: FleetReport, found: Mapping[str, Sequence[Rate]]) -> dict[str, Any]:
