@@ -6,5 +6,8 @@ class CatalogConfig(AppConfig):
 
     def ready(self):
         from catalog import offers  # Here: models need every app to be loaded.
+        from django_dcache.orm import invalidate_on_save
 
         offers.watch()
+        invalidate_on_save(self.get_model("Product"), tags=["products"])
+        invalidate_on_save(self.get_model("Category"), tags=["categories"])

@@ -1,6 +1,8 @@
 from django.db import models, transaction
 from django.urls import reverse
 
+from django_dcache.orm import InvalidatingQuerySet
+
 
 class Category(models.Model):
     name = models.CharField(max_length=40, unique=True)
@@ -37,6 +39,8 @@ class Product(models.Model):
     description = models.TextField()
     price = models.DecimalField(max_digits=8, decimal_places=2)
     revision = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = InvalidatingQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

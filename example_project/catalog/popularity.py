@@ -7,6 +7,7 @@ from heapq import nlargest
 from django.core.cache import cache
 
 from catalog.models import Product
+from django_dcache.decorators import cached
 
 SECONDS = 24 * 60 * 60
 WARMING = "dcache.warming"
@@ -39,9 +40,15 @@ def counts_views(view):
     return counted
 
 
+@cached(600, stale=3600, tags=["products"])
+def product_keys() -> list[int]:
+    """Return the keys of the products, asked for once until one is added, changed or removed."""
+    return list(Product.objects.values_list("pk", flat=True)[:1000])
+
+
 def most_viewed(limit: int = 4) -> list[Product]:
     """Return the products most looked at, the first first. All counts come in one `get_many`."""
-    pks = Product.objects.values_list("pk", flat=True)[:1000]
+    pks = product_keys()
     views = cache.get_many([key(pk) for pk in pks])
     top = nlargest(limit, (pk for pk in pks if key(pk) in views), key=lambda pk: views[key(pk)])
     products = Product.objects.select_related("category").in_bulk(top)

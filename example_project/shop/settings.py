@@ -62,6 +62,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 INSTALLED_APPS = [
     "catalog",
+    "django_dcache",
     "dcache_manager",
     "django.contrib.admin",
     "django.contrib.auth",

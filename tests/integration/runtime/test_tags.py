@@ -11,6 +11,7 @@ from django_dcache import invalidation
 from django_dcache.backend import DistributedCache
 from django_dcache.invalidation import delete, of_tags
 from django_dcache.testing import LocalFleet
+from support.scale import FULL
 from support.waiting import until
 
 TAG = "product:7"
@@ -219,3 +220,19 @@ def test_what_was_prefetched(cache, other):
     invalidate("other")
     assert cache.get("k7") is None
     assert until(lambda: other.get("k7") is None, seconds=1.5) and other.get("k8") == 8
+
+
+def test_a_tag_on_many_keys(nodes, cache):
+    """Invalidating a tag is one delete on each copy of the tag, however many keys have it."""
+    keys = 100_000 if FULL else 3000
+    for start in range(0, keys, 1000):
+        assert not cache.set_many({f"k{number}": number for number in range(start, start + 1000)}, tags=["many"])
+
+    def deletes():
+        stats = [node.stats() for node in nodes.nodes]
+        return sum(int(each["delete_hits"]) + int(each["delete_misses"]) for each in stats)
+
+    before = deletes()
+    invalidate("many")
+    assert deletes() - before == cache.fleet.options.replicas
+    assert cache.get_many([f"k{number}" for number in range(0, keys, 7)]) == {}
