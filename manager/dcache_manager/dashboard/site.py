@@ -5,7 +5,7 @@ from functools import update_wrapper
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -40,7 +40,7 @@ class FleetAdmin(admin.ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         def at(where: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
-            return path(where, self.admin_site.admin_view(view), name=f"dcache_manager_fleet_{name}")
+            return path(where, self.admin_site.admin_view(self._told(view)), name=f"dcache_manager_fleet_{name}")
 
         return [
             at("", self._index, "changelist"),
@@ -52,10 +52,21 @@ class FleetAdmin(admin.ModelAdmin):
             *(at(f"<str:alias>/jobs/{verb}/", self._act(verb), verb) for verb in acts.ACTS),
         ]
 
+    def _told(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """The view, or what is wrong with the site's configuration."""
+
+        def told(request: HttpRequest, **named: Any) -> HttpResponse:
+            try:
+                return view(request, **named)
+            except ConfigurationError as error:
+                return self._render(request, "fleets", {"title": "Fleets", "problem": str(error)})
+
+        return update_wrapper(told, view)
+
     def _index(self, request: HttpRequest) -> HttpResponse:
         """The one fleet, or a choice."""
         require(request, SEE)
-        found = aliases()
+        found = fleets()
         if len(found) == 1:
             return HttpResponseRedirect(reverse("admin:dcache_manager_fleet_change", args=found))
         return self._render(request, "fleets", {"title": "Fleets", "aliases": found})
@@ -101,10 +112,15 @@ def may(request: HttpRequest, permission: str) -> bool:
 
 
 def target_of(alias: str) -> Target:
-    """Raises Http404."""
+    """Raises Http404, and ConfigurationError for an alias whose configuration can't be used."""
+    if alias not in fleets():
+        raise Http404(f"no cache alias {alias!r} has a fleet")
+    return of_alias(alias)
+
+
+def fleets() -> list[str]:
+    """The aliases that have a fleet. Raises ConfigurationError."""
     try:
-        if alias in aliases():
-            return of_alias(alias)
-    except (ConfigurationError, ImproperlyConfigured, ImportError) as error:
-        raise Http404(str(error)) from error
-    raise Http404(f"no cache alias {alias!r} has a fleet")
+        return aliases()
+    except ImportError as error:
+        raise ConfigurationError(f"a BACKEND in CACHES can't be imported: {error}") from error

@@ -53,6 +53,13 @@ for user in ("anonymous", *users):
         seen[user] |= {verb: posted.status_code, f"{verb} leads to": posted.headers.get("Location", "")}
         seen[user] |= {f"forged {verb}": checked.post(where).status_code, f"get {verb}": client.get(where).status_code}
 seen["unknown"] = [client.get(root + "nosuch/").status_code, client.post(root + "nosuch/jobs/pause/").status_code]
+from django.conf import settings
+ours = settings.CACHES["default"]["BACKEND"]
+settings.CACHES["broken"] = {"BACKEND": ours, "LOCATION": ["127.0.0.1:9"], "OPTIONS": {"replica": 2}}
+seen["two fleets"] = client.get(root).content.decode()
+seen["broken"] = client.get(root + "broken/").content.decode()
+settings.CACHES["gone"] = {"BACKEND": "no.such.Backend"}
+seen["gone"] = client.get(root).content.decode()
 seen["log"] = [[row.user.username, row.object_id, row.change_message] for row in LogEntry.objects.order_by("pk")]
 print(json.dumps(seen))
 """
@@ -119,3 +126,10 @@ def test_audit(seen: dict) -> None:
 def test_unknown_fleet(seen: dict) -> None:
     """An alias that has no fleet has no page, and nothing can be done to it."""
     assert seen["unknown"] == [404, 404]
+
+
+def test_broken_configuration(seen: dict) -> None:
+    """Of several fleets one is chosen; an alias that can't be used says why, as does a backend that is not there."""
+    assert "/admin/dcache_manager/fleet/broken/" in seen["two fleets"]
+    assert "did you mean" in seen["broken"] and "no.such" not in seen["broken"]
+    assert "be imported" in seen["gone"]
