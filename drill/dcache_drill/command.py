@@ -24,6 +24,13 @@ from .plan import Plan
 @click.option(
     "--replicas", type=click.IntRange(1, 9), default=None, help="Copies of each key.  [default: OPTIONS, or 1]"
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["memcached", "redis", "valkey"]),
+    default="memcached",
+    show_default=True,
+    help="Of nodes of its own.",
+)
 @click.option("--near", is_flag=True, help="Give each worker a near cache.")
 @click.option("--faults", default="", metavar="NAME,…", help="Inject only these faults.")
 @click.option(
@@ -33,7 +40,14 @@ from .plan import Plan
 )
 @pass_choices
 def command(
-    choices: Choices, minutes: float, seed: int, replicas: int | None, near: bool, faults: str, folder: Path | None
+    choices: Choices,
+    minutes: float,
+    seed: int,
+    replicas: int | None,
+    engine: str,
+    near: bool,
+    faults: str,
+    folder: Path | None,
 ) -> int:
     """Break networks, processes and nodes, and check every answer.
 
@@ -49,7 +63,7 @@ def command(
         raise ConfigurationError(f"no fault {unknown[0]!r} here; choose from {', '.join(known)}")
     if named:
         confirm(choices, find(choices))
-    changes = {"seconds": minutes * 60, "seed": seed, "faults": chosen, "near": near}
+    changes = {"seconds": minutes * 60, "seed": seed, "faults": chosen, "near": near, "engine": engine}
     changes |= {"replicas": replicas} if replicas else {}
     findings = drill.run(Plan(**{**plan.__dict__, **changes}), folder, choices.note)
     for line in report.verdict(findings):

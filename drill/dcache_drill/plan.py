@@ -24,6 +24,8 @@ class Plan:
     seed: int = 1
     seconds: float = 60.0
     replicas: int = 1
+    engine: str = "memcached"
+    """Of nodes of our own."""
     location: tuple[str, ...] = ()
     """Addresses of nodes that are not ours: then only networks and processes are broken. None: nodes of our own."""
     nodes: int = 4

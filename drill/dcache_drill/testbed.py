@@ -15,8 +15,9 @@ from typing import Any
 
 from django_dcache.conf import Configuration, parse
 from django_dcache.flows.write import write
+from django_dcache.model.topology import Node
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.testing import FaultProxy, LocalNode
+from django_dcache.testing import FaultProxy, LocalNode, LocalRedis, LocalValkey
 
 from .checker import Violation
 from .ground_truth import INSTRUCTIONS, MAX_WORKERS, STOP, GroundTruth, Instruction, own_names
@@ -83,8 +84,11 @@ class Testbed:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start_nodes(self) -> list[LocalNode]:
+    def _start_nodes(self) -> list[LocalNode] | list[LocalRedis]:
         plan = self.plan
+        if plan.engine != "memcached":
+            kind = {"redis": LocalRedis, "valkey": LocalValkey}[plan.engine]
+            return [self._stack.enter_context(kind(memory=plan.memory_mb)) for _ in range(plan.nodes + plan.spares)]
         # What a hung node does when it wakes shows fully only on one of several threads.
         kinds = [4 if number == 0 else 1 for number in range(plan.nodes + plan.spares)]
         return [
@@ -96,7 +100,7 @@ class Testbed:
     def configuration(self) -> Configuration:
         return parse(ALIAS, self.location, self.plan.options)
 
-    def node(self, name: str) -> LocalNode:
+    def node(self, name: str) -> LocalNode | LocalRedis:
         return self.nodes[int(name.removeprefix("n"))]
 
     def serving(self) -> list[str]:
@@ -135,7 +139,7 @@ class Testbed:
             self._held -= new
 
     def endpoint(self, name: str) -> tuple[str, int]:
-        host, _, port = self.node(name).address.rpartition(":")
+        host, _, port = self.node(name).endpoint.rpartition(":")
         return host, int(port)
 
     def complain(self, invariant: str, text: str) -> None:
@@ -189,7 +193,10 @@ class Testbed:
         """A network of its own between process `number` and each node, for faults to break."""
         addresses = self.plan.location or [node.address for node in self.nodes]
         seed = self.plan.seed * 1000 + number
-        return {address: self._stack.enter_context(FaultProxy(address, seed=seed)) for address in addresses}
+        return {
+            address: self._stack.enter_context(FaultProxy(":".join(map(str, Node.at(address).endpoint)), seed=seed))
+            for address in addresses
+        }
 
     def kill_worker(self, worker: Worker) -> None:
         """SIGKILL, at whatever it was doing: a write of which no history tells."""

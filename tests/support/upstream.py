@@ -1,7 +1,7 @@
 """Django's own cache and session tests: on a fleet that fails while they run, over TLS, with other options.
 
-    python tests/support/upstream.py RUN WORKDIR [--fault none|killed|frozen|flapping] [--node N] [--replicas R]
-        [--engine memcached|redis|valkey] [--secured] [--options JSON]
+    python tests/support/upstream.py RUN WORKDIR [--fault none|killed|frozen|flapping|returned] [--node N]
+        [--replicas R] [--engine memcached|redis|valkey] [--secured] [--options JSON]
 
 RUN is the script that runs them on given nodes (DCACHE_NODES, DCACHE_OPTIONS, DCACHE_BACKEND); its exit code is this
 program's. With --secured the nodes speak TLS and want a login.
@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from certificates import Authority
 from tls_cache import AUTHORITY, TlsCache
 
-from django_dcache.testing import LocalFleet
+from django_dcache.testing import LocalFleet, LocalRedis
 
 EVERY = 2.0
 """Seconds between two deaths of a flapping node."""
@@ -36,6 +36,13 @@ def flap(node, over):
         node.restart()
 
 
+def bring_back(node, over):
+    """Save what the node has, then kill it and start it with just that, again and again, until `over` is set."""
+    over.wait(EVERY)
+    node.ask(b"SAVE\r\n")
+    flap(node, over)
+
+
 def main():
     choices = parse()
     over = threading.Event()
@@ -44,6 +51,9 @@ def main():
             nodes, options, variables = secured(stack)
         else:
             nodes, options, variables = stack.enter_context(LocalFleet(3, choices.engine)).nodes, {}, {}
+            if choices.fault == "returned":
+                place = stack.enter_context(TemporaryDirectory())
+                nodes[choices.node] = stack.enter_context(LocalRedis(extra=("--dir", place)))
         node = nodes[choices.node]
         if choices.fault == "killed":
             node.kill()
@@ -51,6 +61,8 @@ def main():
             node.freeze()
         elif choices.fault == "flapping":
             threading.Thread(target=flap, args=(node, over), daemon=True).start()
+        elif choices.fault == "returned":
+            threading.Thread(target=bring_back, args=(node, over), daemon=True).start()
         environment = os.environ | {
             "PYTHON": sys.executable,
             "DCACHE_NODES": ",".join(node.address for node in nodes),
@@ -68,7 +80,7 @@ def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("workdir")
-    parser.add_argument("--fault", choices=["none", "killed", "frozen", "flapping"], default="none")
+    parser.add_argument("--fault", choices=["none", "killed", "frozen", "flapping", "returned"], default="none")
     parser.add_argument("--node", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--engine", choices=["memcached", "redis", "valkey"], default="memcached")

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from random import Random
 
-from django_dcache.commands import Remove
+from django_dcache.commands import Remove, Store
+from django_dcache.engines import engine_of
 from django_dcache.flows import Flow
 from django_dcache.model.state import state_key
+from django_dcache.model.topology import Node
 from django_dcache.model.view import View
 from django_dcache.testing import dial
 
@@ -127,10 +129,11 @@ def eviction(testbed: Testbed, chance: Random) -> Iterator[str]:
     name = chance.choice(testbed.serving())
     testbed.excused = True
     block = b"x" * 100_000
-    with suppress(OSError), dial(testbed.node(name).address, 2.0) as connection:
+    encode = engine_of(Node.at(testbed.node(name).address)).encode
+    with suppress(OSError), dial(testbed.node(name).endpoint, 2.0) as connection:
         for number in range(FLOOD_BYTES // len(block)):
             key = b"%b-flood:%d" % (PREFIX.encode(), number)
-            connection.sendall(b"ms %b %d T20 q\r\n%b\r\n" % (key, len(block), block))
+            connection.sendall(encode([Store(key, 0, block, ttl=20)], 0, time.time()))
     yield name
 
 
