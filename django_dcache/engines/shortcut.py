@@ -68,7 +68,10 @@ class ShortCut:
 
 
 class _NoShortCut:
-    """Each of its functions exists, and none is ever called: no operation comes so far."""
+    """Each of its functions exists, and none but `expires` is ever called: no operation comes so far."""
+
+    def expires(self, ttl: float | None) -> None:
+        """Nothing: it is never sent."""
 
     def __getattr__(self, name: str) -> Any:
         return None
