@@ -7,6 +7,7 @@ import pytest
 from django_dcache.backend import DistributedCache
 from django_dcache.commands import Flush, Get, Store, Value
 from django_dcache.engines import engine_of
+from django_dcache.errors import ConfigurationError
 from django_dcache.model.topology import Node
 from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
@@ -30,6 +31,23 @@ def say(fleet, *commands):
     return fleet.run(flow)
 
 
+def swaps_and_locks(cache):
+    """Whether the calls of that row do what they say."""
+    with cache.lock("lock", timeout=60) as lock:
+        held = lock.owned() and 50 < cache.ttl("lock") <= 60
+    cache.set("n", 1, nx=True)
+    swapped = cache.cas("n", 1, 2, 60) and cache.persist("n") and cache.ttl("n") is None
+    return held and swapped and cache.set("n", 3, xx=True, get=True) == 2 and cache.get("n") == 3
+
+
+def lists_keys(cache):
+    """Whether the keys of a cache can be listed."""
+    try:
+        return cache.delete_pattern("n*") == 1
+    except ConfigurationError:
+        return False
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_table_is_true(engine):
     """What the table says of an engine is what its node does, or what its package offers."""
@@ -42,6 +60,8 @@ def test_the_table_is_true(engine):
         say(fleet, Flush(b":"))
         (other,) = say(fleet, Get(b"another"))
         measured = {
+            "`ttl`, `persist`, `cas`, `set(nx=, xx=, get=)`, `lock`": swaps_and_locks(cache),
+            "`iter_keys`, `keys`, `delete_pattern`": lists_keys(cache),
             "short cut: an operation in two system calls": offered.hot is not None,
             "`dcache-admin`, warmers, resizes": offered.introspection is not None,
             "a reply says what it answers": offered.numbered,
