@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ..backend import DistributedCache
 from ..errors import ConfigurationError
+from ..model.keys import plainly_legal
 from ..runtime import prefetched
 from ..runtime.fleet import Fleet
 from .declared import made
@@ -90,7 +91,9 @@ class Watch:
             return ()
         values = self._values = RequestValues(self._request, match, self._user)
         self._foretold = self._learner.foretell(self._route, values)
-        return [*self._foretold, *self._declared(declared, match.kwargs, values)] if declared else self._foretold
+        wanted = [*self._foretold, *self._declared(declared, match.kwargs, values)] if declared else self._foretold
+        # What a visitor sent may make a key that no node takes, and the call that reads another one must not raise.
+        return [made_key for made_key in wanted if plainly_legal((made_key,))]
 
     def _user(self) -> str | None:
         """Whose session it was the last time."""

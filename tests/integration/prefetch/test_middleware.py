@@ -47,6 +47,11 @@ def of_the_visitor(request):
     return HttpResponse(f"{user} {caches['default'].get(f'greeting:{user}')} {caches['default'].get('news')}")
 
 
+def news(request):
+    """Reads something else before the session."""
+    return HttpResponse(f"{caches['default'].get('news')} {request.session.get('_auth_user_id')}")
+
+
 def log_in(request, pk):
     """As django.contrib.auth does."""
     request.session["_auth_user_id"] = str(pk)
@@ -84,6 +89,7 @@ urlpatterns = [
     path("apage/<int:pk>", apage),
     path("whole/<int:pk>", whole),
     path("visitor", of_the_visitor),
+    path("news", news),
     path("login/<int:pk>", log_in),
     path("declared/<int:pk>", declared),
     path("adeclared/<int:pk>", adeclared),
@@ -214,6 +220,19 @@ def test_what_is_the_visitors_own(site):
     assert site.get("/visitor") == "109 hello 109 none"
     assert site.counters["reads_foreseen"] == before["reads_foreseen"] + 3
     assert site.counters["reads_unforeseen"] == before["reads_unforeseen"]
+
+
+def test_a_cookie_that_makes_no_key(site):
+    """Where a visitor's cookie makes a key that no node takes, the page shows what it shows without a session."""
+    caches["default"].set("news", "none")
+    for pk in range(100, 106):
+        site.client.cookies.clear()
+        site.get(f"/login/{pk}")
+        assert site.get("/news") == site.get("/news") == f"none {pk}"
+    before = site.counters["reads_foreseen"]
+    site.client.cookies["sessionid"] = "not a key at all"
+    assert site.get("/news") == "none None"
+    assert site.counters["reads_foreseen"] > before
 
 
 def test_another_user_gets_what_is_theirs(site):
