@@ -5,7 +5,6 @@ import itertools
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from celery import Celery
@@ -25,6 +24,7 @@ from django_dcache.edge import SurrogateKeyMiddleware, use_tags
 from django_dcache.errors import ConfigurationError
 from django_dcache.testing import LocalFleet
 from support import varnish
+from support.recording_api import Recorder
 from support.waiting import until
 
 get = RequestFactory().get
@@ -156,29 +156,6 @@ def test_wrong_edges(given):
 
 
 # Purging
-
-
-class Recorder(HTTPServer):
-    """An API that writes down what it is asked."""
-
-    status = 200
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((self.command, self.path, dict(self.headers), body))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    do_POST = do_BAN = do_PURGE = answer  # noqa: N815
-
-    def log_message(self, *arguments):
-        pass
 
 
 @pytest.fixture
