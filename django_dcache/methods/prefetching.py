@@ -1,12 +1,12 @@
 """Django's cache API for an alias whose requests ask for many keys at once: reads look there first."""
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from ..errors import UnreadableValue
+from ..errors import NoReplica, UnreadableValue
 from ..operations import ABSENT
 from ..runtime import aio_shortcut, prefetched, shortcut_many
 from ..runtime.aio_loop import runner_of
@@ -46,7 +46,8 @@ class PrefetchMethods(DroppingMethods):
                 found = self._run(self._read(part), needs)
             memory.admit(began, plans, found)
             self._keep_near(began, plans, found)
-            self._run(self._learn_versions(found))
+            with suppress(NoReplica):  # The call that reads a value with tags says so.
+                self._run(self._learn_versions(found))
 
     async def _aprefetch(self, memory: Prefetched, made_keys: Iterable[str]) -> None:
         fleet, runner = self.fleet, runner_of(self.fleet)
@@ -59,7 +60,8 @@ class PrefetchMethods(DroppingMethods):
                 found = await self._arun(self._read(part), needs)
             memory.admit(began, plans, found)
             self._keep_near(began, plans, found)
-            await self._arun(self._learn_versions(found))
+            with suppress(NoReplica):
+                await self._arun(self._learn_versions(found))
 
     def _unknown(self, memory: Prefetched, made_keys: Iterable[str]) -> dict[str, None]:
         """Those that have to be asked for: neither in the memory nor near. None while keys move."""

@@ -7,6 +7,7 @@ beside reading it; and what is used is read again in the rounds of other keys, b
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from ..values.conditions import CONDITIONAL
@@ -148,3 +149,6 @@ class Near(Entries):
             self._bytes_before, self._bytes = self._bytes, 0
             if due:
                 self._turn_at = now + self._freshness
+            with suppress(IndexError):  # Another thread may take the last one. Callers of other methods take none.
+                while self._due[0][0] <= now - self._freshness:
+                    self._due.popleft()

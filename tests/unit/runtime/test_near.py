@@ -199,3 +199,12 @@ def test_what_is_used_is_read_again_with_other_keys(near, clock):
     clock.advance(0.9)
     assert near.due(clock()) == ["used"] and near.due(clock()) == []
     assert served(near, "used") == "v"
+
+
+def test_what_is_due_is_forgotten_where_no_caller_asks(near, clock):
+    """Behind slow links, callers that never bring other keys along leave nothing that grows."""
+    for number in range(2000):
+        began = clock()
+        clock.advance(0.01)
+        read(near, clock, f"k{number}", began=began)
+    assert len(near._due) < 1000
