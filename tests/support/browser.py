@@ -26,6 +26,11 @@ class Browser:
     def open(self, url):
         self.driver.get(url)
 
+    def open_until(self, url, selector, seconds=60):
+        """Open a page again and again until it has such an element: sooner than it refreshes itself."""
+        until = WebDriverWait(self.driver, seconds, 0.1).until
+        until(lambda driver: driver.get(url) or driver.find_elements(By.CSS_SELECTOR, selector))
+
     def all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
