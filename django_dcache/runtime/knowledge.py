@@ -98,6 +98,7 @@ class Knowledge:
             # Only here: a process that bumps all the time has a proof all the time, and must look at its nodes too.
             self._renew(self.view.proven_at + self.options.freshness / 2, True)
             self.transport.awaited = frozenset()
+            self.plans.recent.clear()
             self.reports.proven()
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.

@@ -1,7 +1,7 @@
 """Where keys are and whom to ask, worked out once for each point of the ring and never for a key.
 
 A key is placed by arithmetic: its name, a digest, a look at its part of the ring. A million keys take no memory. The
-few that were asked for last are remembered, for a site asks for what is hot again and again (docs/adr/0035).
+first ones asked for after each proof are remembered: a site asks for what is hot again and again (docs/adr/0034).
 """
 
 from bisect import bisect_left
@@ -62,7 +62,7 @@ Group = tuple[CopyPlan, list[bytes], list[str]]
 PARTS = 8
 """Of the ring, at least, for each of its points."""
 RECENT_KEYS = 1024
-"""Remembered with their places, at most; then all are forgotten, which takes less time than to choose."""
+"""Remembered with their places, at most: the first that are asked for after a proof of the view."""
 NOWHERE = Plan((), False, False, (), None, frozenset())
 """Of a key that needs the flow."""
 
@@ -81,7 +81,7 @@ class Plans:
                 self._exceptions[node].add(slot)
         self._copy: dict[str, CopyPlan] = {}
         self.recent: dict[str, Placed] = {}
-        """Places that were asked for a moment ago."""
+        """Places that were asked for since the view was proven."""
         self.single = all(layout.replicas == 1 for layout in view.state.topology.layouts)
         """Every key has one copy."""
         self.stable = view.state.topology.phase is Phase.STABLE
@@ -112,9 +112,8 @@ class Plans:
         return placed
 
     def _remember(self, places: Iterable[tuple[str, Placed]]) -> None:
-        if len(self.recent) >= RECENT_KEYS:
-            self.recent.clear()
-        self.recent.update(places)
+        if len(self.recent) < RECENT_KEYS:
+            self.recent.update(places)
 
     def place_many(self, made_keys: Collection[str]) -> list[Placed]:
         """The same for each."""
