@@ -12,7 +12,7 @@ from django_dcache.model.topology import Phase
 from django_dcache.testing import LocalFleet
 from support.waiting import until
 
-OPTIONS: dict[str, Any] = {"freshness": 0.2, "timeout": 0.5, "eject_after": 0.5, "fleet": "healing"}
+OPTIONS: dict[str, Any] = {"freshness": 0.6, "timeout": 1.0, "eject_after": 0.5, "fleet": "healing"}
 KEYS = [f"k{number}" for number in range(60)]
 
 
