@@ -3,6 +3,7 @@
 import gc
 
 from django_dcache.backend import DistributedCache
+from support.waiting import until
 
 PATIENT = {"timeout": 10.0, "connect_timeout": 10.0}
 """On a busy machine nothing fails for want of time."""
@@ -34,7 +35,5 @@ class Site:
         return [self._connections(node) - before for node, before in zip(self.nodes, self.before, strict=True)]
 
     def assert_nothing_leaked(self):
-        for _ in range(1000):
-            if self.open == self.idle:
-                return
+        until(lambda: self.open == self.idle, 10)
         assert (self.open, self.before) == (self.idle, self.before)
