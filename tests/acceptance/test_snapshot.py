@@ -46,7 +46,7 @@ def test_killed_half_way(fleet, console):
     with console.start("warm", "load", "hot.snapshot", "-c", "fleet", "--max-rate", 3000) as load:
         state = console.folder / "state" / "dcache"
         assert until(
-            lambda: state.exists() and any(b'"next": 0' not in file.read_bytes() for file in state.glob("*.load"))
+            lambda: state.exists() and any(b'"next": 0' not in file.read_bytes() for file in state.rglob("*.load"))
         )
         load.kill()
     assert 4000 < values(fleet) < ITEMS
@@ -63,8 +63,8 @@ def test_from_the_beginning(fleet, console):
     """What an earlier load left is not trusted once a node has restarted; nor when nobody wants it to be."""
     restart(fleet)
     digest = (console.folder / "hot.snapshot").read_bytes()[-32:].hex()
-    mark = console.folder / "state" / "dcache" / f"fleet.{digest[:32]}.load"
-    mark.parent.mkdir(parents=True, exist_ok=True)
+    (project,) = (console.folder / "state" / "dcache").iterdir()
+    mark = project / f"fleet.{digest[:32]}.load"
     for began, options, outcome in ((0, (), "stored"), (2**33, ("--restart",), "present")):
         mark.write_text(f'{{"next": 2, "again": [], "began": {began}}}')
         (item,) = console.ask("warm", "load", "hot.snapshot", "-c", "fleet", *options)["items"]

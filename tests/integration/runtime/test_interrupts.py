@@ -133,6 +133,7 @@ def test_interrupted_counts(way):
     assert line > 10
 
 
+@pytest.mark.timing
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_interrupted_by_signals(site):
     """Signals that come at any moment do no more harm than that, not in C code either."""

@@ -26,7 +26,7 @@ def test_a_node_that_is_away(site):
         site.another_process()
         again = site.load(fresh=False)
     assert again.stored == loaded.failed and again.complete
-    assert not list((site._folder / "dcache").iterdir()) and len(read(site)) == len(NAMES)
+    assert not list((site._folder / "dcache").rglob("*.load")) and len(read(site)) == len(NAMES)
 
 
 def test_a_node_out_of_service(site):
