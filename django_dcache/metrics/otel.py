@@ -9,6 +9,7 @@ Needs the extra `otel`, which is the API alone: the site chooses the SDK, the ex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
@@ -115,6 +116,6 @@ def _failures(options: CallbackOptions) -> Iterable[Observation]:
 
 def _reading(name: str, options: CallbackOptions) -> Iterable[Observation]:
     for reading in process.readings():
-        if reading.name == name:
+        if reading.name == name and isfinite(reading.number):
             where = {"dcache.node": reading.node} if reading.node else {}
             yield Observation(reading.number, {"db.namespace": reading.fleet} | where)

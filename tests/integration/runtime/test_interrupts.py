@@ -15,6 +15,7 @@ from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
 from support.mixed_operations import MISS, Site
 
+pytestmark = pytest.mark.timing  # In a process without other tests: what those leave behind is closed at any moment.
 PACKAGE = str(CHECKOUT / "django_dcache")
 
 
@@ -133,7 +134,6 @@ def test_interrupted_counts(way):
     assert line > 10
 
 
-@pytest.mark.timing
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_interrupted_by_signals(site):
     """Signals that come at any moment do no more harm than that, not in C code either."""
