@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..commands import Reply as Said
 from .interface import Parser
 
 Found = dict[str, tuple[int, bytes]]
@@ -79,3 +80,25 @@ class _NoShortCut:
 
 NO_SHORT_CUT: Any = _NoShortCut()
 """Of an engine all of whose operations take their flow."""
+
+
+class WholeParser:
+    """Reads what a node says to commands whose outcome is told for all at once; an engine has the `feed`.
+
+    `refused`: some were refused, it is not said which; the node is through all the same, and there are no replies.
+    """
+
+    refused = False
+    rest = 0
+
+    def __init__(self, commands: int, opaque: int):
+        self.replies: list[Said] = []
+        self._commands, self._opaque, self._data = commands, opaque, b""
+
+    @property
+    def complete(self) -> bool:
+        return len(self.replies) == self._commands
+
+    @property
+    def tainted(self) -> bool:
+        return self.refused

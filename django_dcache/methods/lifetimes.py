@@ -124,5 +124,5 @@ def _seconds(milliseconds: int | None) -> int | None:
 
 
 def _until(when: datetime | float) -> float:
-    """Seconds, never below a millisecond before now: `touch` deletes what is over."""
+    """Seconds from now; below zero if it is over, which `touch` deletes."""
     return (when.timestamp() if isinstance(when, datetime) else when) - time()

@@ -6,10 +6,10 @@ from functools import lru_cache
 from itertools import count as numbers
 from time import time
 
-from ...commands import Answer, Reply
+from ...commands import Answer
 from ...errors import ProtocolViolation
 from ...model.keys import RESERVED
-from ..shortcut import OUT_OF_STEP, Found, ShortCut
+from ..shortcut import OUT_OF_STEP, Found, ShortCut, WholeParser
 from .protocol import MONTH, exptime
 
 # What is longer than this, in digits or in bytes, is left to the parser.
@@ -147,36 +147,20 @@ def answers(
     return position, number
 
 
-class QuietParser:
-    """Reads what a node says to quiet commands: nothing but the answer to the last, if all is well.
-
-    A refusal does not say what it refuses: it is no reply, but `refused` says that the node is through all the same.
-    """
-
-    def __init__(self, commands: int, opaque: int):
-        self.replies: list[Reply] = []
-        self.refused = False
-        self.rest = 0
-        self._commands, self._end, self._data = commands, b"NF O%d\r\n" % opaque, b""
-
-    @property
-    def complete(self) -> bool:
-        return len(self.replies) == self._commands
-
-    @property
-    def tainted(self) -> bool:
-        return self.refused
+class QuietParser(WholeParser):
+    """Reads what a node says to quiet commands: nothing but the answer to the last, if all is well."""
 
     def feed(self, chunk: bytes, start: int = 0) -> bool:
         """Take the next bytes; True once the node is through. Raises ProtocolViolation."""
         self._data += chunk[start:]
-        if self._data == self._end:
+        end = b"NF O%d\r\n" % self._opaque
+        if self._data == end:
             self.replies = [Answer.DONE] * self._commands
             return True
-        through = self._data.endswith(self._end)
+        through = self._data.endswith(end)
         lines = self._data[: self._data.rfind(b"\n") + 1]
         # 1.6.18 says so of an absent key, all the same.
-        said = (lines.removesuffix(self._end) if through else lines).replace(b"NF\r\n", b"")
+        said = (lines.removesuffix(end) if through else lines).replace(b"NF\r\n", b"")
         refusal = said.startswith(b"SERVER_ERROR")
         self.refused = through and refusal
         if said and (through or not refusal):

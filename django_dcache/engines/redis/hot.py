@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ...commands import Answer, Reply
+from ...commands import Answer
 from ...errors import ProtocolViolation
 from ...values.plain import PICKLE
-from ..shortcut import OUT_OF_STEP, Found, ShortCut
+from ..shortcut import OUT_OF_STEP, Found, ShortCut, WholeParser
 from . import scripts
 from .items import ITEM, OVERHEAD_BYTES, is_stub, pack, unpack
 from .protocol import milliseconds
@@ -193,35 +193,22 @@ def _arguments(keys: Sequence[bytes]) -> bytes:
     return b"".join([b"$%d\r\n%b\r\n" % (len(key), key) for key in keys])
 
 
-class StoresParser:
+class StoresParser(WholeParser):
     """Reads what a node answers to `stores`: a line for each."""
 
     _plain = re.compile(rb"(?:\+OK\r\n)+").fullmatch
-
-    def __init__(self, commands: int, opaque: int):
-        self.replies: list[Reply] = []
-        self.refused = False
-        self.rest = 0
-        self._commands, self._lines, self._data = commands, commands, b""
-
-    @property
-    def complete(self) -> bool:
-        return len(self.replies) == self._commands
-
-    @property
-    def tainted(self) -> bool:
-        return self.refused
+    _one_line = False
 
     def feed(self, chunk: bytes, start: int = 0) -> bool:
         """Take the next bytes; True once the node is through. Raises ProtocolViolation."""
         self._data += chunk[start:]
-        lines = self._data.count(b"\n")
-        if lines < self._lines:
+        lines, expected = self._data.count(b"\n"), 1 if self._one_line else self._commands
+        if lines < expected:
             return False
-        if lines == self._lines and self._plain(self._data):
+        if lines == expected and self._plain(self._data):
             self.replies = [Answer.DONE] * self._commands
             return True
-        self.refused = lines == self._lines and self._data.endswith(b"\r\n")
+        self.refused = lines == expected and self._data.endswith(b"\r\n")
         raise ProtocolViolation(f"{self._data[:80]!r}")
 
 
@@ -229,10 +216,7 @@ class RemovesParser(StoresParser):
     """Reads what a node answers to `removes`: how many of the keys there were."""
 
     _plain = re.compile(rb":\d{1,9}\r\n").fullmatch
-
-    def __init__(self, commands: int, opaque: int):
-        super().__init__(commands, opaque)
-        self._lines = 1
+    _one_line = True
 
 
 HOT = ShortCut(

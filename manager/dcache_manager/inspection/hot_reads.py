@@ -3,11 +3,11 @@
 A node looks a key up for a write too, and logs that in the same way.
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from django_dcache.engines import introspection_of
 from django_dcache.engines.inspection import NotListed
@@ -17,7 +17,7 @@ from django_dcache.model.topology import Node
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.limits import Limits
 
-from .node_query import LAST_WORD_SECONDS
+from . import node_query
 
 MAX_READS = 50_000
 """That are looked at of a node at most: a busy one logs more than a command can read beside the site."""
@@ -51,23 +51,10 @@ class NodeReads:
 
 def watch(nodes: Iterable[Node], limits: Limits, seconds: float) -> dict[str, NodeReads]:
     """What each node logged within `seconds`, by name. Never raises."""
-    found: dict[str, NodeReads] = {}
-    deadline = time.monotonic() + seconds
-    threads: dict[str, threading.Thread] = {}
-    for node in nodes:
-        found[node.name] = NodeReads()
-        # Daemons: a name server that does not answer can't be interrupted.
-        thread = threading.Thread(target=_watch, args=(node, limits, deadline, found[node.name]), daemon=True)
-        threads[node.name] = thread
-        thread.start()
-    for name, thread in threads.items():
-        thread.join(max(0.0, deadline - time.monotonic()) + LAST_WORD_SECONDS)
-        if thread.is_alive():
-            found[name] = NodeReads(complaint="it did not answer in time")
-    return found
+    return node_query.watch(nodes, seconds, NodeReads, partial(_watch, limits))
 
 
-def _watch(node: Node, limits: Limits, deadline: float, found: NodeReads) -> None:
+def _watch(limits: Limits, node: Node, deadline: float, found: NodeReads) -> None:
     log = introspection_of(node).reads_log
     if log is None:
         found.complaint = "nodes of its kind do not tell what they are asked for"

@@ -1,11 +1,11 @@
 """The largest keys among those that nodes list within a moment: a sample, for a full walk takes minutes."""
 
 import heapq
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
@@ -14,7 +14,7 @@ from django_dcache.model.topology import Node
 from django_dcache.transport.key_listing import pages
 from django_dcache.transport.limits import Limits
 
-from .node_query import LAST_WORD_SECONDS
+from . import node_query
 
 MAX_LISTED = 20_000
 """Keys of a node: it lists them by their hashes, so that the first ones are as good as any."""
@@ -35,23 +35,10 @@ class NodeSizes:
 
 def measure(nodes: Iterable[Node], limits: Limits, seconds: float) -> dict[str, NodeSizes]:
     """What each node listed within `seconds`, by name. Never raises."""
-    found: dict[str, NodeSizes] = {}
-    deadline = time.monotonic() + seconds
-    threads: dict[str, threading.Thread] = {}
-    for node in nodes:
-        found[node.name] = NodeSizes()
-        # Daemons: a name server that does not answer can't be interrupted.
-        arguments = node, limits, deadline, found[node.name]
-        threads[node.name] = threading.Thread(target=_measure, args=arguments, daemon=True)
-        threads[node.name].start()
-    for name, thread in threads.items():
-        thread.join(max(0.0, deadline - time.monotonic()) + LAST_WORD_SECONDS)
-        if thread.is_alive():
-            found[name] = NodeSizes(complaint="it did not answer in time")
-    return found
+    return node_query.watch(nodes, seconds, NodeSizes, partial(_measure, limits))
 
 
-def _measure(node: Node, limits: Limits, deadline: float, found: NodeSizes) -> None:
+def _measure(limits: Limits, node: Node, deadline: float, found: NodeSizes) -> None:
     facts = introspection_of(node).facts
     largest: dict[bytes, int] = {}
     try:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from django_dcache.engines import Question, introspection_of
 from django_dcache.engines.inspection import NodeReply
@@ -67,6 +68,36 @@ def survey(
     for address, node in asked.items():
         reports.setdefault(address, NodeReport(node, NodeReply(), NodeTimeout(node=node.name)))
     return reports
+
+
+class Complaining(Protocol):
+    """What was found of a node, as far as it came in time."""
+
+    complaint: str
+
+
+Finding = TypeVar("Finding", bound=Complaining)
+
+
+def watch(
+    nodes: Iterable[Node], seconds: float, begin: Callable[[], Finding], look: Callable[[Node, float, Finding], None]
+) -> dict[str, Finding]:
+    """What `look(node, deadline, finding)` has put into the finding of each node, by name, `seconds` from now at the
+    latest; one that is late has only a complaint."""
+    found: dict[str, Finding] = {}
+    deadline = time.monotonic() + seconds
+    threads: dict[str, threading.Thread] = {}
+    for node in nodes:
+        found[node.name] = begin()
+        # Daemons, as in `survey`.
+        threads[node.name] = threading.Thread(target=look, args=(node, deadline, found[node.name]), daemon=True)
+        threads[node.name].start()
+    for name, thread in threads.items():
+        thread.join(max(0.0, deadline - time.monotonic()) + LAST_WORD_SECONDS)
+        if thread.is_alive():
+            found[name] = begin()
+            found[name].complaint = "it did not answer in time"
+    return found
 
 
 def ask(node: Node, keys: Sequence[bytes], limits: Limits, deadline: float) -> NodeReport:

@@ -13,6 +13,7 @@ from django.test import override_settings
 from django_dcache import invalidate
 from django_dcache.backend import DistributedCache
 from django_dcache.testing import FaultProxy, LocalFleet
+from support.own_writes import WRITES
 from support.waiting import until
 
 OPTIONS = {"fleet": "near", "freshness": 1.0}
@@ -45,20 +46,6 @@ def warm(cache, key):
     while cache.fleet.near.hits == hits:
         value = cache.get(key)
     return value
-
-
-WRITES = {
-    "set": (("k", 7), 7),
-    "set_many": (({"k": 7, "l": 8},), 7),
-    "delete": (("k",), None),
-    "delete_many": ((["k", "l"],), None),
-    "incr": (("k",), 2),
-    "decr": (("k",), 0),
-    "touch": (("k", 0), None),
-    "incr_version": (("k",), None),
-    "clear": ((), None),
-}
-"""What each is called with, and what is there afterwards where there was 1."""
 
 
 @pytest.mark.parametrize("road", ["sync", "async"])

@@ -11,6 +11,7 @@ from django_dcache.backend import DistributedCache
 from django_dcache.errors import NoReplica
 from django_dcache.runtime import prefetched
 from django_dcache.testing import FaultProxy, LocalFleet
+from support.own_writes import WRITES
 from support.waiting import until
 
 KEYS = [f"k{number}" for number in range(20)]
@@ -119,20 +120,6 @@ def test_what_is_known_is_not_asked_for_again(counted):
     asked.clear()
     cache.prefetch(KEYS[:11])
     assert b":1:k10" in b"".join(data_commands(asked)) and b":1:k9" not in b"".join(data_commands(asked))
-
-
-WRITES = {
-    "set": (("k", 7), 7),
-    "set_many": (({"k": 7, "l": 8},), 7),
-    "delete": (("k",), None),
-    "delete_many": ((["k", "l"],), None),
-    "incr": (("k",), 2),
-    "decr": (("k",), 0),
-    "touch": (("k", 0), None),
-    "incr_version": (("k",), None),
-    "clear": ((), None),
-}
-"""What each is called with, and what is there afterwards where there was 1."""
 
 
 @pytest.mark.parametrize("road", ["sync", "async"])
