@@ -87,19 +87,16 @@ class Scene:
 
 
 class Stage:
-    """Sets each situation up when it is first asked for; situations without a fault share their nodes."""
+    """Sets each situation up when it is first asked for, on nodes of its own: on shared ones clear() has to wait."""
 
     def __init__(self, closing: ExitStack):
         self._closing = closing
-        self._fleets: dict[object, LocalFleet] = {}
         self._scenes: dict[Situation, Scene] = {}
 
     def scene(self, situation: Situation) -> Scene:
         if situation not in self._scenes:
-            which = situation if situation.fault else (situation.engine, situation.nodes)
-            if which not in self._fleets:
-                self._fleets[which] = self._closing.enter_context(LocalFleet(situation.nodes, situation.engine))
-            self._scenes[situation] = Scene(situation, self._fleets[which])
+            nodes = self._closing.enter_context(LocalFleet(situation.nodes, situation.engine))
+            self._scenes[situation] = Scene(situation, nodes)
         return self._scenes[situation]
 
 
