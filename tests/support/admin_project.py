@@ -1,5 +1,12 @@
 """Settings of a Django project with the admin, to be written into a folder."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
 SETTINGS = """
 SECRET_KEY = "tests"
 USE_TZ = True
@@ -28,3 +35,14 @@ ALLOWED_HOSTS = ["testserver"]
 ROOT_URLCONF = __name__
 urlpatterns = []
 """
+
+
+def told(folder: Path, code: str) -> Any:
+    """What `code` prints as JSON in a process of that project, which lies in `folder`; its nodes do not answer."""
+    database = str(folder / "site.sqlite3")
+    (folder / "project.py").write_text(SETTINGS.format(database=database, addresses=["127.0.0.1:9"]))
+    paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project", "PYTHONPATH": paths}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)

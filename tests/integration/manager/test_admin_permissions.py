@@ -1,13 +1,8 @@
 """Who may do what in Django's admin: every page, for every kind of user, with and without a CSRF token."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from support.admin_project import SETTINGS
+from support.admin_project import told
 
 NAMES = ["job", "topologychange", "invalidation", "nodesample"]
 USERS = ["anonymous", "user", "staff", "viewer", "editor", "superuser"]
@@ -63,14 +58,7 @@ print(json.dumps([seen, before == after, {name: type(row).objects.count() for na
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> list:
     """The status codes by user and table; whether the rows are as they were, and how many there are."""
-    folder = tmp_path_factory.mktemp("permissions")
-    database = str(folder / "site.sqlite3")
-    (folder / "project.py").write_text(SETTINGS.format(database=database, addresses=["127.0.0.1:9"]))
-    paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project", "PYTHONPATH": paths}
-    run = subprocess.run([sys.executable, "-c", LOOK], env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    return told(tmp_path_factory.mktemp("permissions"), LOOK)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,13 +1,8 @@
 """Who may open which page of the dashboard."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
-from support.admin_project import SETTINGS
+from support.admin_project import told
 
 USERS = ["anonymous", "user", "staff", "viewer", "pauser", "editor", "superuser"]
 PAGES = {
@@ -68,15 +63,7 @@ print(json.dumps(seen))
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The status codes by user and page, and the admin's log; no node answers."""
-    folder = tmp_path_factory.mktemp("dashboard")
-    database = str(folder / "site.sqlite3")
-    (folder / "project.py").write_text(SETTINGS.format(database=database, addresses=["127.0.0.1:9"]))
-    paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project", "PYTHONPATH": paths}
-    code = f"PAGES, VERBS = {PAGES}, {VERBS}\n{LOOK}"
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    return told(tmp_path_factory.mktemp("dashboard"), f"PAGES, VERBS = {PAGES}, {VERBS}\n{LOOK}")
 
 
 def may(user: str, verb: str) -> bool:
