@@ -1,4 +1,4 @@
-"""Settings of a Django project with the admin, to be written into a folder."""
+"""A Django project with the admin: its settings, to be written into a folder, and what code says in it."""
 
 import json
 import os
