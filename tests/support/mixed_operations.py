@@ -36,4 +36,5 @@ class Site:
 
     def assert_nothing_leaked(self):
         until(lambda: self.open == self.idle, 10)
-        assert (self.open, self.before) == (self.idle, self.before)
+        found, idle = self.open, self.idle
+        assert found == idle, f"{found} connections are open, {idle} idle; there were {self.before} before"
