@@ -27,6 +27,8 @@
 Each docstring is the exception's message when none is given.
 """
 
+from typing import Any
+
 
 class DCacheError(Exception):
     """The cache fleet could not do what was asked."""
@@ -40,6 +42,10 @@ class DCacheError(Exception):
             f"{label} {value}" for label, value in (("node", node), ("epoch", epoch)) if value is not None
         )
         super().__init__(f"{message} [{where}]" if where else message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copied and pickled with its message, of which __init__ would make another one.
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class ConfigurationError(DCacheError):

@@ -5,6 +5,7 @@ No lock: a deque's append and pop are atomic.
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from os import getpid
 from time import sleep
@@ -140,8 +141,7 @@ class Pool:
             try:
                 return self._connect(max(0.001, min(seconds, self._limits.connect_timeout)))
             except NodeUnresolved as unresolved:
-                self.failure = unresolved
-                self.failures[unresolved.cause] += 1
+                self._note(unresolved)
                 self._observer.node_unresolved(self.node, unresolved)
                 raise
             except NodeUnreachable as refused:
@@ -206,10 +206,14 @@ class Pool:
 
     def failed(self, failure: NodeFailure, absent: bool = False) -> None:
         """It counts against the node."""
-        self.failure = failure
-        self.failures[failure.cause] += 1
+        self._note(failure)
         if self.breaker.failed(absent):
             self._observer.node_down(self.node, failure)
+
+    def _note(self, failure: NodeFailure) -> None:
+        # A copy: what is raised knows the frames that it passed, and they know their connections.
+        self.failure = copy(failure)
+        self.failures[failure.cause] += 1
 
     def succeeded(self) -> None:
         """The node has answered a batch."""

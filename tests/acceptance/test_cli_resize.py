@@ -161,7 +161,7 @@ def test_interrupted_and_cancelled(console, fleet):
 def test_in_the_background(console, fleet):
     """With --no-wait a resize goes on by itself: it can be paused, resumed and cancelled from elsewhere."""
     added = fleet.add()
-    begun = console.ask("rebalance", "--add", added.address, "--yes", "--max-rate", "30", "--no-wait")
+    begun = console.ask("rebalance", "--add", added.address, "--yes", "--max-rate", "2", "--no-wait")
     assert begun["items"][0]["state"] == "running"
     console.run("rebalance", "pause")
     while console.ask("rebalance", "status")["items"][0]["state"] != "paused":

@@ -44,10 +44,11 @@ ONCE = {
 
 @lru_cache(None)
 def signal_proof(code, line, offset):
-    """Whether no signal comes here: at a `try:`, which is no code, or between the body of a `with` and its end."""
+    """Whether no signal comes here: at a `try:`, which is no code, between the body of a `with` and its end, or at the
+    first line of an `except:`. What is raised there leaves the interpreter with the exception before it, for good."""
     first = min(start for start, _, number in code.co_lines() if number == line)
     leaves = offset > first and getline(code.co_filename, line).lstrip().startswith("with ")
-    return leaves or code.co_code[offset] == opmap["NOP"]
+    return leaves or code.co_code[offset] in (opmap["NOP"], opmap["POP_EXCEPT"])
 
 
 def collected(frame):

@@ -88,7 +88,7 @@ def test_steered(nodes: LocalFleet, broker: Broker, tmp_path: Path) -> None:
     again; meanwhile nobody else may lead. Messages may come twice, and a broker that is gone stops nothing."""
     with closing(Site(tmp_path, nodes.addresses[:3], broker.url)) as site:
         wanted = ("--add", nodes.addresses[3], "--yes")
-        begun = site.admin("rebalance", *wanted, "--runner", "celery", "--max-rate", "400", "--no-wait")["items"][0]
+        begun = site.admin("rebalance", *wanted, "--runner", "celery", "--max-rate", "100", "--no-wait")["items"][0]
         assert [job["state"] for job in site.admin("jobs", "list")["items"]] == ["waiting"]
         site.work(1)
         assert until(lambda: site.rows(MOVING)), site.said
