@@ -28,7 +28,8 @@ class Progress:
     bytes: int = 0
     gone: int = 0
     failed: int = 0
-    """Keys that the present pass could not move, or the last one left: what was lost, once it is over."""
+    """Keys that the present pass could not move, or the last one left: what was lost, once it is over. Without those
+    that another process fills or has just written."""
     swept: int = 0
     """Copies deleted from nodes that do not own them."""
     moving_seconds: float = 0.0

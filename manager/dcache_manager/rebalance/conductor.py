@@ -220,12 +220,8 @@ class Conductor:
             waited, unheard = self._clock() - failing_since, self._unheard(passes)
             if waited > OUTAGE_SECONDS or (waited > UNMOVABLE_SECONDS and not (unheard or self._joining_away())):
                 break
-            what = (
-                f"{', '.join(unheard)} can't be asked"
-                if unheard
-                else f"{moved.failed - moved.busy} keys can't be moved"
-            )
-            self._lead.wait(RETRY_SECONDS, f"{what} yet")
+            stuck = f"{moved.failed - moved.busy} keys can't be moved"
+            self._lead.wait(RETRY_SECONDS, f"{', '.join(unheard)} can't be asked yet" if unheard else f"{stuck} yet")
             moved = passes.copy(sources)
         if self._lead.heeding and (unheard := self._unheard(passes)):
             self.progress.notes.append(
@@ -251,16 +247,21 @@ class Conductor:
 
     def _finish_copying(self, passes: Passes, sources: Sequence[str]) -> None:
         """Passes until one finds nothing to move, or nothing that can be moved."""
-        failing_since, busy = self._clock(), 0
+        failing_since: float | None = None
+        busy = 0
         for _ in range(MAX_COPY_PASSES):
             # A client that held a lease before the wait and still does is dead: an operation does not last that long.
             moved = passes.copy(sources, retire=True, share=busy > 0)
-            busy = moved.busy
-            if moved.filled or busy:
-                failing_since = self._clock()
-            elif moved.complete or self._clock() - failing_since > UNMOVABLE_SECONDS:
+            busy, left = moved.busy, moved.failed or self._unheard(passes)
+            if not left and not moved.filled:
                 break
-            if not moved.complete:
+            if busy or moved.filled:
+                failing_since = None
+            elif failing_since is None:
+                failing_since = self._clock()  # Not when the pass began: with --max-rate one may take minutes.
+            elif self._clock() - failing_since > UNMOVABLE_SECONDS:
+                break
+            if left:
                 seconds = max(RETRY_SECONDS, self._fleet.options.operation)
                 self._lead.wait(seconds, f"{moved.failed} keys could not be moved yet")
 
@@ -275,7 +276,7 @@ class Conductor:
     def _go_back(self) -> None:
         """Before flip the new ring is dropped, phase by phase; after it the same resize is made the other way."""
         self._lead.heeding = False
-        self.progress.state = "cancelling"
+        self.progress.state, self.progress.failed = "cancelling", 0  # What did not move is where it was.
         topology = self._topology
         before = self.before or topology.layout
         # What leads to the layout before is the way back already: an earlier turn has begun it.

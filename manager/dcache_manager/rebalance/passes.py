@@ -108,7 +108,7 @@ class LocalPasses:
         progress.moved += moved.filled
         progress.bytes += moved.bytes
         progress.gone += moved.gone
-        progress.failed += moved.failed
+        progress.failed += moved.failed - moved.busy
         progress.moving_seconds += seconds
         progress.pass_seconds += seconds
 

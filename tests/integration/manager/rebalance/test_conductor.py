@@ -1,16 +1,19 @@
 """Resizes that meet something unusual: other conductors, operators who change their minds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from dcache_manager.errors import Cancelled
 from dcache_manager.rebalance.conductor import Conductor
 from dcache_manager.rebalance.leadership import ask
+from dcache_manager.rebalance.passes import LocalPasses
 from django_dcache.errors import Conflict
 from django_dcache.flows import Item
 from django_dcache.flows.add import add
 from django_dcache.flows.count import count
+from django_dcache.flows.resize import Moved
 from django_dcache.flows.write import touch, write
 from support.resize_stage import NAMES, Stage
 
@@ -114,3 +117,44 @@ def test_leases_of_a_dead_mover(stage: Callable[..., Stage]) -> None:
     fleet.conductor({"copy": leave_leases}).run(fleet.changed(add=[added.address]))
     assert done == [True, 1, False]
     assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
+
+
+def test_a_slow_pass_is_repeated(stage: Callable[..., Stage]) -> None:
+    """What a pass of minutes could not move once it is tried again: nothing is lost, and nothing told as lost."""
+    fleet = stage()
+    failures = iter([Moved(failed=14)])
+
+    class SlowPasses(LocalPasses):
+        """In flip, the first one takes a minute, and some keys are refused a moment before its end."""
+
+        def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
+            if not retire:
+                return Moved()
+            fleet.clock.advance(60)
+            fleet.ours.proven_view()
+            return next(failures, None) or super().copy(sources, retire, share)
+
+    passes: Any = SlowPasses
+    conductor = fleet.conductor(passes=passes)
+    conductor.run(fleet.changed(add=[fleet.nodes.add().address]))
+    assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
+    assert conductor.progress.failed == 0
+
+
+def test_keys_that_are_written_are_not_lost(stage: Callable[..., Stage]) -> None:
+    """A key that a client writes whenever it is looked at is not counted as one that could not be moved."""
+    fleet = stage()
+
+    class BusyPasses(LocalPasses):
+        """Others write three keys in each pass."""
+
+        def copy(self, sources: Sequence[str], retire: bool = False, share: bool = False) -> Moved:
+            moved = super().copy(sources, retire, share) + Moved(failed=3, busy=3)
+            self._count(Moved(failed=3, busy=3))
+            return moved
+
+    passes: Any = BusyPasses
+    conductor = fleet.conductor(passes=passes)
+    conductor.run(fleet.changed(add=[fleet.nodes.add().address]))
+    assert (conductor.progress.state, conductor.progress.failed) == ("done", 0)
+    assert fleet.versions() == [1] * len(NAMES)
