@@ -28,6 +28,7 @@ SCENARIOS: dict[str, scenarios.Scenario] = {
     "acceptance": acceptance,
     "table": scenarios.standard,
     "distinct": scenarios.distinct_keys,
+    "redis": scenarios.redis,
     "nodes": scenarios.nodes,
     "replicas": scenarios.replicas,
     "keys": scenarios.keys,

@@ -19,7 +19,8 @@ class Servers:
     """Where the backends find their nodes."""
 
     memcached: Sequence[str]
-    redis: str
+    redis: Sequence[str]
+    """Empty if it is not installed."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,26 @@ class Backend:
         return cache
 
 
-def ours(replicas: int = 1, speed: bool = False) -> Backend:
-    """django-dcache; with `speed`, its compiled extra too."""
+def ours(
+    replicas: int = 1, speed: bool = False, location: Callable[[Servers], Any] = lambda servers: list(servers.memcached)
+) -> Backend:
+    """django-dcache on memcached, or on the nodes at `location`; with `speed`, its compiled extra too."""
     # A fleet's state outlives its clients: another number of replicas is another fleet on the same nodes.
     options = {"replicas": replicas, "fleet": f"r{replicas}"}
     if not speed:
-        return Backend(OURS, "django_dcache.backend.DistributedCache", options=options)
+        return Backend(OURS, "django_dcache.backend.DistributedCache", (), location, options)
     return Backend(
-        SPEED, "benchmarks.speed.DistributedCache", ("django-dcache-speed",), options=options, folder="speed"
+        SPEED, "benchmarks.speed.DistributedCache", ("django-dcache-speed",), location, options, folder="speed"
     )
 
 
+def every_redis(servers: Servers) -> list[str]:
+    """For a backend that spreads keys over them."""
+    return [f"redis://{address}/0" for address in servers.redis]
+
+
 def _redis(scheme: str, servers: Servers) -> str:
-    return f"{scheme}://{servers.redis}/0"
+    return f"{scheme}://{servers.redis[0]}/0"
 
 
 _pylibmc = {"binary": False, "behaviors": {"ketama_weighted": True, "tcp_nodelay": True}}

@@ -17,8 +17,10 @@ least of each counts. Small values are a dict that pickles to about a hundred by
 machine gives other figures, and much the same ratios. "Ours" is pure Python; "ours + speed" has the compiled extra.
 
 "Best peer" is the best of all backends of a column, whatever they do; "best peer on these nodes" leaves out those with
-one Redis node, which have less to do: nothing is spread. Of the million keys each is read once by a process that has
-never seen it, so nothing that is remembered about a key helps.
+one Redis node, which have less to do: nothing is spread. Beside them django-dcache has three Redis nodes in tables of
+their own: a call with many keys asks three servers where theirs asks one, on the same core.
+Of the million keys each is read once by a process that has never seen it, so nothing that is remembered about a key
+helps.
 What the figures mean for large fleets is in [scale](../explanation/scale.md).
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import distinct
 from . import operations as ops
-from .backends import FLOOR, OURS, PEERS, Backend, ours, peer
+from .backends import FLOOR, ONE_NODE, OURS, PEERS, Backend, every_redis, ours, peer
 from .measure import interleaved
 from .servers import running
 from .table import Row, Table
@@ -48,6 +48,16 @@ def distinct_keys(terms: Terms) -> Iterator[Table]:
     title = f"{terms.keys:,} distinct keys, three nodes"
     yield Table(f"{title}: µs per call", us)
     yield Table(f"{title}: µs of the client's CPU per call", cpu_us)
+
+
+def redis(terms: Terms) -> Iterator[Table]:
+    """Three Redis nodes, one replica, beside the backends that have one Redis node."""
+    backends = [
+        *(backend for backend in PEERS if backend.name.endswith(ONE_NODE)),
+        *(ours(speed=speed, location=every_redis) for speed in (False, True)),
+    ]
+    yield from _compare("One key, three Redis nodes", 0, backends, ops.ONE_KEY, terms, redis=3)
+    yield from _compare("Many keys, three Redis nodes", 0, backends, ops.MANY_KEYS, terms, redis=3)
 
 
 def nodes(terms: Terms) -> Iterator[Table]:
@@ -91,10 +101,16 @@ def sizes(terms: Terms) -> Iterator[Table]:
 
 
 def _compare(
-    title: str, count: int, backends: Sequence[Backend], chosen: Sequence[ops.Operation], terms: Terms, cpu: bool = True
+    title: str,
+    count: int,
+    backends: Sequence[Backend],
+    chosen: Sequence[ops.Operation],
+    terms: Terms,
+    cpu: bool = True,
+    redis: int = 1,
 ) -> Iterator[Table]:
     """Time and, with `cpu`, the client's share of it, of several backends on the same nodes."""
-    with running(count) as servers:
+    with running(count, redis=redis) as servers:
         caches = {backend.name: backend.make(servers) for backend in terms.present(backends)}
         us, cpu_us = _measure(caches, chosen, terms)
     yield Table(f"{title}: µs per call", us)

@@ -2,14 +2,10 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from django_dcache.testing import LocalFleet
-from django_dcache.testing.addresses import HeldPort
+from django_dcache.testing import LocalFleet, LocalRedis
 
 from .backends import Servers
 
@@ -46,36 +42,10 @@ def away() -> Iterator[None]:
 
 
 @contextmanager
-def running(nodes: int, memory: int = 64) -> Iterator[Servers]:
-    """`nodes` memcached processes of `memory` MB and with one thread each, and a Redis, on ports the kernel picked."""
-    with LocalFleet(nodes, memory=memory, threads=1) as fleet, _redis() as redis:
-        yield Servers(fleet.addresses, redis)
-
-
-@contextmanager
-def _redis() -> Iterator[str]:
-    if not shutil.which("redis-server"):
-        yield ""
-        return
-    port = HeldPort()
-    command = ["redis-server", "--bind", port.host, "--port", str(port.number), "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        _await_redis(port, process)
-        yield f"{port.host}:{port.number}"
-    finally:
-        process.kill()
-        process.wait()
-        port.close()
-
-
-def _await_redis(port: HeldPort, process: "subprocess.Popen[bytes]") -> None:
-    while process.poll() is None:
-        try:
-            with socket.create_connection((port.host, port.number), timeout=5) as connection:
-                connection.sendall(b"PING\r\n")
-                if connection.recv(100).startswith(b"+PONG"):
-                    return
-        except ConnectionRefusedError:
-            time.sleep(0.001)
-    raise SystemExit("redis-server did not start")
+def running(nodes: int, memory: int = 64, redis: int = 1) -> Iterator[Servers]:
+    """`nodes` memcached processes of `memory` MB and with one thread each, and `redis` Redis processes, if that is
+    installed, on ports the kernel picked."""
+    with LocalFleet(nodes, memory=memory, threads=1) as fleet, ExitStack() as stack:
+        count = redis if shutil.which("redis-server") else 0
+        servers = [stack.enter_context(LocalRedis(memory=0)) for _ in range(count)]
+        yield Servers(fleet.addresses, [server.endpoint for server in servers])

@@ -28,18 +28,20 @@ class Table:
         return list(widest)
 
     def ratios(self) -> dict[str, Row]:
-        """Ours over theirs: over the best of each column, and over the peers that are usually meant by "memcached"."""
+        """Ours over theirs: over the best of each column, and over the peers that most sites have on such nodes."""
         mine = {words: self.rows[name] for name, words in _MINE.items() if name in self.rows}
         peers = {name: row for name, row in self.rows.items() if name not in (*_MINE, FLOOR.name)}
         if not mine or not peers:
             return {}
         sharded = {name: row for name, row in peers.items() if not name.endswith(ONE_NODE)}
         others = {BEST: self._best(peers), BEST_HERE: self._best(sharded)}
-        others |= {name: row for name, row in peers.items() if name.startswith(("PyLibMC", "PyMemcache"))}
+        usual = ("PyLibMC", "PyMemcache") if sharded else ("django-redis",)
+        others |= {name: row for name, row in peers.items() if name.startswith(usual)}
         return {
             f"{words} / {name}": {column: own[column] / row[column] for column in own if row.get(column)}
             for words, own in mine.items()
             for name, row in others.items()
+            if row
         }
 
     def _best(self, peers: dict[str, Row]) -> Row:

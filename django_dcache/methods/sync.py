@@ -228,10 +228,10 @@ class SyncMethods(ManyKeys):
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
         self._delete_many(self._made_keys(keys, version))
 
-    def _delete_many(self, made_keys: Iterable[str]) -> list[str]:
+    def _delete_many(self, made_keys: Mapping[str, Any]) -> list[str]:
         """The made keys that may still be read."""
         failed: list[str] = []
-        for part in self._parts(dict.fromkeys(made_keys)):
+        for part in self._parts(made_keys):
             try:
                 shortcut_many.remove_many(self.fleet, part)
             except NeedsFlow as needs:

@@ -13,7 +13,6 @@ from ..flows import Item
 from ..transport.batch import Sent
 from ..transport.connection import Connection
 from ..transport.pool import Pool
-from . import speed
 from .fleet import Fleet
 from .plans import CopyPlan
 from .shortcut import NeedsFlow, begin, idle
@@ -69,11 +68,10 @@ class Batches:
 
     def of(self, copy: CopyPlan) -> Batch:
         """The batch of a copy's node."""
-        try:
-            return self._batches[copy.pool]
-        except KeyError:
+        batch = self._batches.get(copy.pool)
+        if batch is None:
             batch = self._batches[copy.pool] = Batch(copy)
-            return batch
+        return batch
 
     def connect(self, writes: bool) -> None:
         """Take an idle connection to every node. Raises NeedsFlow."""
@@ -173,7 +171,7 @@ def remove_many(fleet: Fleet, made_keys: Collection[str]) -> None:
     batches = Batches(fleet)
     plans = batches.plans
     # Where keys have one copy, and it does not move, it is the one that is read.
-    groups = plans.group(list(made_keys)) if speed.group and plans.single and plans.stable else None
+    groups = plans.group(list(made_keys)) if plans.single and plans.stable else None
     for copy, keys, _ in groups or ():
         batches.of(copy).parts = keys
     for name, slot, plan in plans.place_many(made_keys) if groups is None else ():

@@ -59,7 +59,8 @@ def _are_plain_reads(commands: Sequence[Command]) -> TypeGuard[Sequence[Get]]:
 
 
 def _is_plain(asked: Get) -> bool:
-    return asked.value and not (asked.ttl or asked.token or asked.lease)
+    """A token is made of the value, here as well as there."""
+    return asked.value and not (asked.ttl or asked.lease)
 
 
 def _encode(asked: Command) -> bytes:
@@ -162,10 +163,11 @@ def _item(asked: Get, found: Any) -> Reply | None:
     if found is None or found is TOO_LARGE:
         return Answer.MISS
     if type(found) is bytes:
+        this = Token(token(found), 0) if asked.token else None
         if is_stub(found):
-            return Value(b"", stub=True)
+            return Value(b"", token=this, stub=True)
         flags, data = unpack(found)
-        return Value(data, flags)
+        return Value(data, flags, token=this)
     if type(found) is not list or len(found) != (3 if asked.value else 4):
         return None
     stored, left, won = found[:3]
