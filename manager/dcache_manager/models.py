@@ -162,7 +162,10 @@ class NodeSample(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["fleet", "node", "at"], name="dcache_sample_of")]
+        indexes = [
+            models.Index(fields=["fleet", "node", "at"], name="dcache_sample_of"),
+            models.Index(fields=["fleet", "at"], name="dcache_sample_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.node} at {self.at}: {self.state}"

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 
 from django_dcache.errors import Conflict, DCacheError
 
@@ -19,6 +18,7 @@ from ..inspection.target import Target
 from ..jobs.history import find_job
 from ..models import Fleet
 from ..rebalance import service
+from .addresses import page_address
 from .overview import LOOK_SECONDS
 from .plan_form import PlanForm
 
@@ -84,7 +84,7 @@ def done(verb: str) -> Callable[[HttpRequest, Target], HttpResponse]:
             messages.info(request, text)
         messages.add_message(request, level, f"{verb}: {outcome}")
         page = "change" if request.POST.get("page") == "overview" else "jobs"
-        return HttpResponseRedirect(reverse(f"admin:dcache_manager_fleet_{page}", args=[target.alias]))
+        return HttpResponseRedirect(page_address(page, target.alias))
 
     return view
 

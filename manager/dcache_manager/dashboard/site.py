@@ -5,16 +5,18 @@ from functools import update_wrapper
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from django_dcache.errors import ConfigurationError
 
 from ..inspection.target import Target, aliases, of_alias
 from . import acts, epochs, invalidations, jobs, keys, overview
+from .addresses import page_address
 
 Page = Callable[[HttpRequest, Target], dict[str, Any]]
 """Makes what a template of its own name shows."""
@@ -53,11 +55,11 @@ class FleetAdmin(admin.ModelAdmin):
         ]
 
     def _told(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        """The view, or what is wrong with the site's configuration."""
+        """The view, told the alias that the address means; or what is wrong with the site's configuration."""
 
-        def told(request: HttpRequest, **named: Any) -> HttpResponse:
+        def told(request: HttpRequest, **named: str) -> HttpResponse:
             try:
-                return view(request, **named)
+                return view(request, **{name: unquote(value) for name, value in named.items()})
             except ConfigurationError as error:
                 return self._render(request, "fleets", {"title": "Fleets", "problem": str(error)})
 
@@ -68,7 +70,7 @@ class FleetAdmin(admin.ModelAdmin):
         require(request, SEE)
         found = fleets()
         if len(found) == 1:
-            return HttpResponseRedirect(reverse("admin:dcache_manager_fleet_change", args=found))
+            return HttpResponseRedirect(page_address("change", *found))
         return self._render(request, "fleets", {"title": "Fleets", "aliases": found})
 
     def _page(self, page: Page) -> Callable[..., HttpResponse]:
@@ -78,7 +80,7 @@ class FleetAdmin(admin.ModelAdmin):
             require(request, TABS[name][1])
             context = page(request, target_of(alias))
             tabs = [
-                (tab.capitalize(), reverse(f"admin:dcache_manager_fleet_{end}", args=[alias]), name == tab)
+                (tab.capitalize(), page_address(end, alias), name == tab)
                 for tab, (end, permission) in TABS.items()
                 if may(request, permission)
             ]

@@ -18,7 +18,7 @@ PAGES = {
 }
 VERBS = ["start", "pause", "resume", "cancel", "retry"]
 LOOK = """
-import django, json; django.setup()
+import django, json, re; django.setup()
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
@@ -50,6 +50,16 @@ for user in ("anonymous", *users):
 seen["unknown"] = [client.get(root + "nosuch/").status_code, client.post(root + "nosuch/jobs/pause/").status_code]
 from django.conf import settings
 ours = settings.CACHES["default"]["BACKEND"]
+settings.CACHES["eu/shop_1"] = settings.CACHES["default"]
+client.force_login(users["superuser"])
+links = re.findall('href="([^"]*eu[^"]*)"', client.get(root).content.decode())
+tabs = re.findall('href="([^"]*shop[^"]*)"', client.get(links[0]).content.decode())
+acts = re.findall('action="([^"]*shop[^"]*)"', client.get(links[0] + "jobs/").content.decode())
+posted = client.post(links[0] + "jobs/pause/", follow=True)
+entry = LogEntry.objects.get(object_id="eu/shop_1")
+seen["slash"] = {where: client.get(where).status_code for where in [*links, *tabs, entry.get_admin_url()]}
+seen["slash acts"] = [acts, posted.status_code, posted.redirect_chain[0][0]]
+entry.delete()
 settings.CACHES["broken"] = {"BACKEND": ours, "LOCATION": ["127.0.0.1:9"], "OPTIONS": {"replica": 2}}
 seen["two fleets"] = client.get(root).content.decode()
 seen["broken"] = client.get(root + "broken/").content.decode()
@@ -113,6 +123,13 @@ def test_audit(seen: dict) -> None:
 def test_unknown_fleet(seen: dict) -> None:
     """An alias that has no fleet has no page, and nothing can be done to it."""
     assert seen["unknown"] == [404, 404]
+
+
+def test_alias_with_a_slash(seen: dict) -> None:
+    """An alias may have any characters: the choice of fleets, the tabs, the acts and the admin's log lead to it."""
+    assert len(seen["slash"]) >= 5 and set(seen["slash"].values()) == {200}
+    acts, status, leads_to = seen["slash acts"]
+    assert status == 200 and leads_to.endswith("/jobs/") and leads_to in seen["slash"]
 
 
 def test_broken_configuration(seen: dict) -> None:
