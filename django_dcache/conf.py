@@ -39,7 +39,8 @@ class Options:
     load_wait: float = 5.0
     """How long `get_or_set` waits while another caller loads the same key, before it loads too; 0: it never waits."""
     ring: str = "ketama"
-    """How keys are placed: "ketama", or "libmemcached" to share a fleet with `ketama_weighted` clients."""
+    """How keys are placed: "ketama"; or as other clients of the nodes do: "libmemcached" (pylibmc's `ketama_weighted`),
+    "ketama-unweighted" (its `ketama`), "modula" (pylibmc without either), "rendezvous" (pymemcache)."""
     hash_tags: bool = False
     """Hash only the part of a key between { and }, so that related keys share a node."""
     prefixes: tuple[str, ...] = ()

@@ -108,6 +108,14 @@ def digest(name: bytes, hash_tags: bool = False) -> bytes:
     return md5(_tag(name) if hash_tags else name, usedforsecurity=False).digest()
 
 
+def hashed_part(name: bytes, hash_tags: bool = False) -> bytes:
+    """What rings that do not go by `digest` hash of a name: of a long one, and of a chunk, the digits of its place."""
+    if name.startswith(b"\xff#"):
+        return name[2:34]
+    name = plain(name)
+    return _tag(name) if hash_tags else name
+
+
 def _tag(name: bytes) -> bytes:
     head, brace, rest = name.partition(b"{")
     tag, closing, _ = rest.partition(b"}")

@@ -13,9 +13,12 @@ O = replicas by the old ring, N = by the new one, J = N∖O joining, L = O∖N l
 The second round starts when the first is complete: sources before targets, always.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
+from . import keys
+from .keys import Position
 from .ring import Ring
 from .topology import Layout, Phase, Topology, server_of, stand_in
 
@@ -53,6 +56,14 @@ class Route(NamedTuple):
         return self.first.purge + self.second.purge
 
 
+Locate = Callable[[bytes, bool], tuple[int, int]]
+
+
+def _by_digest(name: bytes, hash_tags: bool = False) -> tuple[int, int]:
+    point, slot = keys.point_and_slot(keys.digest(name, hash_tags))
+    return point, slot
+
+
 class Replicas:
     """The replicas of each point by one layout: distinct nodes along the continuum, distinct zones first."""
 
@@ -62,6 +73,23 @@ class Replicas:
         self._zones = {node.name: node.zone for node in layout.nodes}
         self._out = layout.out
         self._known: dict[int, tuple[str, ...]] = {}
+
+    @cached_property
+    def sets(self) -> dict[tuple[str, ...], int]:
+        """The sets of replicas that any key has, each with its number."""
+        distinct = dict.fromkeys(map(self.of, self.ring.points))
+        return {nodes: number for number, nodes in enumerate(distinct)}
+
+    def number(self, where: Position) -> int:
+        """That of the replicas there."""
+        return self.sets[self.of(where.point)]
+
+    def position(self, name: bytes, hash_tags: bool = False) -> Position:
+        """Where a name lives on this ring: a point for `of`, and a slot."""
+        where, choose = keys.position(name, hash_tags), self.ring.choose
+        if choose is None:
+            return where
+        return where._replace(point=self.ring.points[choose(keys.hashed_part(name, hash_tags))])
 
     def of(self, point: int) -> tuple[str, ...]:
         index = self.ring.index(point)
@@ -101,9 +129,30 @@ class Placement:
         self._old, self._new = self._replicas[topology.layout], self._replicas[topology.layouts[-1]]
         self._far = {name: bool(zone) and node.zone != zone for name, node in topology.nodes.items()}
         self._routes: dict[tuple[tuple[str, ...], tuple[str, ...]], Route] = {}
+        self.by_name = any(replicas.ring.choose for replicas in self._replicas.values())
+        """Whether a point follows from the name of a key, and not from its digest alone."""
+        self._by_pair = self.by_name and self._old is not self._new
+        self.locate: Locate = self.position if self.by_name else _by_digest
+        """(point, slot) of a name, in the fewest steps."""
+
+    def position(self, name: bytes, hash_tags: bool = False) -> Position:
+        """Where a name lives: a point for `route`, and a slot."""
+        where = self._old.position(name, hash_tags)
+        if not self._by_pair:
+            return where
+        # The two rings of this move have no points in common: a point is the number of a pair of replicas' sets.
+        old, new = self._old.number(where), self._new.number(self._new.position(name, hash_tags))
+        return where._replace(point=old * len(self._new.sets) + new)
+
+    @cached_property
+    def _pairs(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        return [(old, new) for old in self._old.sets for new in self._new.sets]
 
     def route(self, point: int) -> Route:
-        pair = self._old.of(point), self._new.of(point)
+        if self._by_pair:
+            pair = self._pairs[point % len(self._pairs)]
+        else:
+            pair = self._old.of(point), self._new.of(point)
         route = self._routes.get(pair)
         if route is None:
             route = self._routes[pair] = self._route(*pair)
@@ -112,6 +161,8 @@ class Placement:
     @cached_property
     def cuts(self) -> list[int]:
         """Points in rising order. Keys between two have the route of the second; past the last, of the first."""
+        if self._by_pair:
+            return list(range(len(self._pairs)))
         old, new = self._old.ring.points, self._new.ring.points
         # Rising already, or two rising runs, which sorted() merges; a set would have to be sorted from the beginning.
         return list(dict.fromkeys(old if self._old is self._new else sorted([*old, *new])))

@@ -1,4 +1,4 @@
-"""The ketama continuum: built once, then frozen and searched.
+"""The ring: a continuum of points, built once, then frozen and searched.
 
 A node has labels `name-0`, `name-1`, …, and the md5 of each label holds four *points* of 32 bits, little-endian. A key
 is owned by the node of the first point at or after its own, wrapping at 2**32. So far libmemcached, twemproxy and
@@ -20,6 +20,10 @@ equal points
 lookup
     libmemcached takes the first point ≥ the key's, uhashring the first one above it. Keys spelled like a label differ.
 
+modes of other clients
+    `ketama-unweighted`, `rendezvous` and `modula` do not go by md5 (classic_hashes.py): each node has one point here,
+    the end of an equal part of the ring, and `choose` says whose a key is. A replica is on the next node of the list.
+
 names
     libmemcached labels a node `host-i` when its port is 11211, otherwise `host:port-i`, an IPv6 host without brackets,
     and a unix socket `/path:0-i`. Names are the topology's affair; mode `libmemcached` needs these.
@@ -36,9 +40,13 @@ from math import floor
 from uhashring import HashRing
 
 from ..errors import InvalidTopology
+from .classic_hashes import Choose, continuum, modula, rendezvous
 
 LABELS_PER_WEIGHT = 40
 SPACE = 2**32
+
+Continuum = Sequence["array[int]"]
+"""The points of each node."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +56,8 @@ class Ring:
     nodes: tuple[str, ...]
     points: "array[int]"
     names: tuple[str, ...]
+    choose: Choose | None = None
+    """In modes that do not go by md5: the place of a key's node among `nodes`, and of its point among `points`."""
 
     @classmethod
     def build(cls, weights: Sequence[tuple[str, int]], mode: str = "ketama") -> "Ring":
@@ -55,13 +65,19 @@ class Ring:
 
         Raises InvalidTopology for an unknown mode and when no node has any label.
         """
-        if mode not in MODES:
-            raise InvalidTopology(f"ring mode {mode!r} is unknown; choose one of {', '.join(MODES)}")
-        labels = MODES[mode]([weight for _, weight in weights])
+        if mode not in MODES.keys() | CLASSIC_CHOICES.keys():
+            known = ", ".join((*MODES, *CLASSIC_CHOICES))
+            raise InvalidTopology(f"ring mode {mode!r} is unknown; choose one of {known}")
         nodes = tuple(name for name, _ in weights)
+        if nodes and mode in CLASSIC_CHOICES:
+            # Parts of equal size: what share of the keys each node has is nearly so.
+            ends = array("I", [(place + 1) * SPACE // len(nodes) - 1 for place in range(len(nodes))])
+            return cls(nodes, ends, nodes, CLASSIC_CHOICES[mode](nodes))
         # A point and the place of its node in one number: tuples take three times as long to sort.
         continuum = [
-            point << 32 | index for index, name in enumerate(nodes) for point in points_of(name, labels[index])
+            point << 32 | place
+            for place, points in enumerate(MODES[mode](weights) if nodes else ())
+            for point in points
         ]
         if not continuum:
             raise InvalidTopology("a ring needs at least one node with a weight")
@@ -115,15 +131,16 @@ def points_of(name: str, labels: int) -> "array[int]":
     return array("I", sorted(point for point, _ in ring.get_points()))
 
 
-def _ketama(weights: Sequence[int]) -> list[int]:
-    return [LABELS_PER_WEIGHT * weight for weight in weights]
+def _ketama(weights: Sequence[tuple[str, int]]) -> Continuum:
+    return [points_of(name, LABELS_PER_WEIGHT * weight) for name, weight in weights]
 
 
-def _libmemcached(weights: Sequence[int]) -> list[int]:
+def _libmemcached(weights: Sequence[tuple[str, int]]) -> Continuum:
     # C: floor((float) (pct * 160 / 4 * (float) live_servers + 0.0000000001)). All of it is in float but the last sum.
-    total, count = _float32(sum(weights)), _float32(len(weights))
-    shares = [_float32(_float32(weight) / total) for weight in weights]
-    return [floor(_float32(_float32(_float32(share * 160) / 4 * count) + 1e-10)) for share in shares]
+    total, count = _float32(sum(weight for _, weight in weights)), _float32(len(weights))
+    shares = [_float32(_float32(weight) / total) for _, weight in weights]
+    labels = [floor(_float32(_float32(_float32(share * 160) / 4 * count) + 1e-10)) for share in shares]
+    return [points_of(name, number) for (name, _), number in zip(weights, labels, strict=True)]
 
 
 def _float32(number: float) -> float:
@@ -131,4 +148,12 @@ def _float32(number: float) -> float:
     return rounded
 
 
-MODES: dict[str, Callable[[Sequence[int]], list[int]]] = {"ketama": _ketama, "libmemcached": _libmemcached}
+CLASSIC_CHOICES: dict[str, Callable[[Sequence[str]], Choose]] = {
+    "ketama-unweighted": continuum,
+    "rendezvous": rendezvous,
+    "modula": modula,
+}
+MODES: dict[str, Callable[[Sequence[tuple[str, int]]], Continuum]] = {
+    "ketama": _ketama,
+    "libmemcached": _libmemcached,
+}

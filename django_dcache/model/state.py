@@ -20,6 +20,9 @@ FORMAT = 1
 STAND_INS = 2
 """The format of a document in whose layouts some nodes stand in for others: an older release, which would neither read
 nor delete there, must take it for one that it can't read."""
+CLASSIC_RINGS = 4
+"""The same where a ring is of a mode that came later. (3 is the envelope of a signed document.)"""
+FORMATS = (FORMAT, STAND_INS, CLASSIC_RINGS)
 MAX_GENERATION = 10**7
 """Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
 MAX_COUNT = 2**53
@@ -191,9 +194,15 @@ class FleetState:
         """Whether `node` was taken out, and no process can have stored anything on it in its present generation."""
         return self.note(node, Note.OUT) == self.generation(node, WHOLE_NODE) > 0
 
+    @property
+    def _format(self) -> int:
+        if self.topology.has_classic_rings:
+            return CLASSIC_RINGS
+        return STAND_INS if self.topology.has_stand_ins else FORMAT
+
     def encode(self) -> bytes:
         document = {
-            "format": STAND_INS if self.topology.has_stand_ins else FORMAT,
+            "format": self._format,
             "topology": self.topology.to_json(),
             "generations": {node: generations.to_json() for node, generations in sorted(self.generations.items())},
             "fence": self.fence,
@@ -209,8 +218,9 @@ class FleetState:
         except (ValueError, RecursionError):
             raise InvalidTopology("the fleet state is not JSON") from None
         fields = {"format": int, "topology": dict, "generations": dict, "fence": int, "control": dict}
-        if isinstance(document, dict) and document.get("format", FORMAT) not in (FORMAT, STAND_INS):
-            raise UnknownFormat(f"format {document['format']!r:.40}, this release knows {FORMAT} and {STAND_INS}")
+        if isinstance(document, dict) and document.get("format", FORMAT) not in FORMATS:
+            known = ", ".join(map(str, FORMATS))
+            raise UnknownFormat(f"format {document['format']!r:.40}, this release knows {known}")
         want = strict(document, fields)
         control = strict(want["control"], {"serial": int, "wish": str})
         if not (0 <= want["fence"] < 2**53 and 0 <= control["serial"] < 2**53):

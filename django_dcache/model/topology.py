@@ -17,7 +17,8 @@ MAX_NODES = 1000
 MAX_WEIGHT = 100
 MAX_TOTAL_WEIGHT = 2000
 """Of the nodes of a layout: a process takes about a second to make a ring of that."""
-RING_MODES = ("ketama", "libmemcached")
+WEIGHTED_MODES = ("ketama", "libmemcached")
+RING_MODES = (*WEIGHTED_MODES, "ketama-unweighted", "rendezvous", "modula")
 
 _name = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:/\[\]-]{0,99}").fullmatch
 
@@ -124,6 +125,8 @@ class Layout:
             raise InvalidTopology(f"replicas is {self.replicas!r}, want a whole number from 1 to 9")
         if self.ring not in RING_MODES:
             raise InvalidTopology(f"ring mode {self.ring!r} is unknown; choose one of {', '.join(RING_MODES)}")
+        if self.ring not in WEIGHTED_MODES and total > len(self.nodes):
+            raise InvalidTopology(f"ring mode {self.ring!r} knows no weights; leave them out")
 
     @property
     def engines(self) -> list[str]:
@@ -201,6 +204,11 @@ class Topology:
     def has_stand_ins(self) -> bool:
         """Whether a node serves keys of others that are out of service. Older releases know nothing of it."""
         return any(len(layout.out) >= min(layout.replicas, len(layout.nodes)) for layout in self.layouts)
+
+    @property
+    def has_classic_rings(self) -> bool:
+        """Whether keys are placed in a way that releases before adoption know nothing of."""
+        return any(layout.ring not in WEIGHTED_MODES for layout in self.layouts)
 
     def step(self, phase: Phase, fence: int = 0) -> "Topology":
         """The next epoch, one phase on or back. Settle is followed by stable with the target as the layout."""

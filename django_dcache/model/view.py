@@ -18,7 +18,6 @@ from typing import NamedTuple
 from . import keys
 from .documents import UNSIGNED, Documents
 from .generations import WHOLE_NODE
-from .keys import Position, position
 from .owner import Owner
 from .placement import Placement, Route
 from .stamps import Generation, stamped
@@ -175,7 +174,7 @@ class View:
         return self.standing(*slot) is Standing.OPEN
 
     def place(self, name: bytes) -> Place:
-        where: Position = position(name, self.hash_tags)
+        where = self.placement.position(name, self.hash_tags)
         return Place(self.placement.route(where.point), where.slot)
 
     def read_order(self, route: Route) -> tuple[str, ...]:

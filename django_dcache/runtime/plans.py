@@ -74,7 +74,7 @@ class Plans:
         self.view = view
         self._transport, self._points = transport, view.placement.cuts
         self._packed = speed.packed(self._points)
-        self._uncommon_keys = bool(view.prefixes) or view.hash_tags
+        self._uncommon_keys = bool(view.prefixes) or view.hash_tags or view.placement.by_name
         self._exceptions: dict[str, set[int]] = defaultdict(set)
         for node, slot in (*view.bumps, *view.debts, *((node, WHOLE_NODE) for node in view.shunned)):
             if view.standing(node, slot) is not Standing.OPEN:
@@ -175,13 +175,13 @@ class Plans:
         return True
 
     def _place_uncommon(self, made_key: str) -> Placed:
-        """The same with hash tags, for long keys, and below prefixes that were bumped."""
+        """The same with hash tags, on a classic client's ring, for long keys, and below prefixes that were bumped."""
         view = self.view
         try:
             name = view.name(made_key)
         except InvalidKey:
             return b"", 0, NOWHERE
-        point, slot = keys.position(name, view.hash_tags)
+        point, slot = view.placement.position(name, view.hash_tags)
         plan = self._plan(point)
         if slot in plan.exceptions:
             plan = NOWHERE

@@ -18,6 +18,7 @@ class LayoutOptions:
     remove: tuple[str, ...]
     weights: dict[str, int]
     replicas: int | None
+    ring: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class RunOptions:
 
 
 def layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--add, --remove, --weight and --replicas, which the command gets as `layout`."""
+    """--add, --remove, --weight, --replicas and --ring, which the command gets as `layout`."""
 
     @click.option("--add", multiple=True, metavar="[NAME=]HOST:PORT", help="A node that joins. Repeatable.")
     @click.option(
@@ -54,9 +55,10 @@ def layout_options(command: Callable[..., Any]) -> Callable[..., Any]:
         shell_complete=completion.weights,
     )
     @click.option("--replicas", type=click.IntRange(1, 9), metavar="N", help="How many nodes hold each key.")
+    @click.option("--ring", metavar="MODE", help="How keys are placed, for instance ketama.")
     @wraps(command)
-    def wrapped(*arguments: Any, add: Any, remove: Any, weights: Any, replicas: Any, **rest: Any) -> Any:
-        layout = LayoutOptions(add, remove, dict(map(parse_weight, weights)), replicas)
+    def wrapped(*arguments: Any, add: Any, remove: Any, weights: Any, replicas: Any, ring: Any, **rest: Any) -> Any:
+        layout = LayoutOptions(add, remove, dict(map(parse_weight, weights)), replicas, ring)
         return command(*arguments, layout=layout, **rest)
 
     return wrapped

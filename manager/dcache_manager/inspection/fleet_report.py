@@ -160,7 +160,7 @@ class FleetReport:
             item |= {"replicas": [], "slot": None}
             items.append(item)
             try:
-                where = keys.position(keys.name(made_key, hash_tags=hash_tags), hash_tags)
+                where = replicas.position(keys.name(made_key, hash_tags=hash_tags), hash_tags)
             except InvalidKey as error:
                 refused.append({"node": None, "error": "InvalidKey", "message": str(error), "key": key})
                 continue

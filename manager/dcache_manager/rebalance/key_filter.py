@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from django_dcache.engines.inspection import Raw
 from django_dcache.flows.resize import Key
-from django_dcache.model.keys import RESERVED, SLOTS, digest, parse_wire_key, point_and_slot
+from django_dcache.model.keys import RESERVED, SLOTS, parse_wire_key
 from django_dcache.model.placement import Route
 from django_dcache.model.topology import server_of
 from django_dcache.model.view import View
@@ -60,13 +60,13 @@ class KeyFilter:
         Without those of an older generation, which are as good as gone, those of other software, and the fleet's own.
         """
         cuts, routes, slots, view = self._cuts, self._routes, self._slots, self._view
-        hash_tags = view.hash_tags
+        locate, hash_tags = view.placement.locate, view.hash_tags
         for wire_key, said in items:
             parsed = parse_wire_key(wire_key)
             if parsed is None:
                 continue
             name, generation = parsed
-            point, slot = point_and_slot(digest(name, hash_tags))
+            point, slot = locate(name, hash_tags)
             found = routes[bisect_left(cuts, point)]
             if not found or slot not in slots or name.startswith(RESERVED):
                 continue

@@ -24,6 +24,8 @@ class LayoutChange:
     replicas: int | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Where nodes that are there are from now on, HOST:PORT."""
+    ring: str | None = None
+    """How keys are placed from now on."""
     zone: str = ""
     """Of what is added."""
     weight: int = 1
@@ -34,7 +36,7 @@ class LayoutChange:
     """A node to be removed must answer: its keys are to be moved, not lost."""
 
     def __bool__(self) -> bool:
-        return bool(self.add or self.remove or self.weights or self.replicas or self.addresses)
+        return bool(self.add or self.remove or self.weights or self.replicas or self.addresses or self.ring)
 
 
 def desired_layout(target: Target, topology: Topology, change: LayoutChange, notify: Callable[[str], None]) -> Layout:
@@ -44,7 +46,8 @@ def desired_layout(target: Target, topology: Topology, change: LayoutChange, not
         leaving = [name for node in change.remove if (name := _leaving(topology, node, change.strict, notify))]
         weights = {name_of(base, node) or node: weight for node, weight in change.weights.items()}
         elsewhere = {name_of(base, node) or node: Node.at(to).address for node, to in change.addresses.items()}
-        return edit(base, [_node(entry, change) for entry in change.add], leaving, weights, change.replicas, elsewhere)
+        added = [_node(entry, change) for entry in change.add]
+        return edit(base, added, leaving, weights, change.replicas, elsewhere, change.ring)
     if target.wanted is None:
         raise NoProject("without LOCATION there is nothing to compare with; or say what to change (--add, --remove, …)")
     running = {node.address: node.name for node in topology.layouts[-1].nodes}

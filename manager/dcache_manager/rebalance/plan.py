@@ -56,8 +56,7 @@ class Plan:
         old, new = Replicas(self.current), Replicas(self.desired)
         elsewhere = {node.name for node in Topology(self.epoch, self.current).moved(self.desired)}
         moved = copies = 0
-        for point in _samples():
-            before, after = old.of(point), new.of(point)
+        for before, after in _samples(old, new):
             copies += len(after)
             moved += sum(name not in before or name in elsewhere for name in after)
         return moved / copies if copies else 0.0
@@ -100,6 +99,7 @@ def edit(
     weights: Mapping[str, int] | None = None,
     replicas: int | None = None,
     addresses: Mapping[str, str] | None = None,
+    ring: str | None = None,
 ) -> Layout:
     """`layout` with these changes. What is already so stays so; an unknown node is an InvalidTopology. A node that gets
     another address is in service there."""
@@ -117,7 +117,7 @@ def edit(
         nodes[name] = replace(nodes[name], weight=weight)
     for name in remove:
         del nodes[name]
-    return Layout(tuple(nodes.values()), replicas or layout.replicas, layout.ring)
+    return Layout(tuple(nodes.values()), replicas or layout.replicas, ring or layout.ring)
 
 
 def with_out(layout: Layout, name: str, out: bool) -> Layout:
@@ -130,5 +130,10 @@ def with_out(layout: Layout, name: str, out: bool) -> Layout:
     return replace(layout, nodes=nodes)
 
 
-def _samples() -> range:
-    return range(2**32 // (2 * SAMPLE_POINTS), 2**32, 2**32 // SAMPLE_POINTS)
+def _samples(*layouts: Replicas) -> Iterable[tuple[tuple[str, ...], ...]]:
+    """The replicas of many keys by each of these."""
+    if any(replicas.ring.choose for replicas in layouts):
+        names = [b"%d" % number for number in range(SAMPLE_POINTS)]
+        return [tuple(replicas.of(replicas.position(name).point) for replicas in layouts) for name in names]
+    points = range(2**32 // (2 * SAMPLE_POINTS), 2**32, 2**32 // SAMPLE_POINTS)
+    return [tuple(replicas.of(point) for replicas in layouts) for point in points]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from django_dcache.engines.inspection import BulkFill, BulkItem
 from django_dcache.errors import NodeFailure, ProtocolViolation
-from django_dcache.model.keys import digest, point_and_slot
+from django_dcache.model.placement import Locate
 from django_dcache.model.view import View
 
 from .node_batch import NodeBatch, carry
@@ -26,13 +26,14 @@ class Routes(NamedTuple):
     cuts: Sequence[int]
     routes: Sequence[tuple[str, ...]]
     """The nodes of each cut, and of what lies past the last."""
+    locate: Locate
     hash_tags: bool
 
     @classmethod
     def of(cls, view: View) -> "Routes":
         cuts = view.placement.cuts
         routes = [view.placement.route(cut).first.write for cut in cuts]
-        return cls(cuts, [*routes, routes[0]], view.hash_tags)
+        return cls(cuts, [*routes, routes[0]], view.placement.locate, view.hash_tags)
 
 
 @dataclass(slots=True)
@@ -73,11 +74,11 @@ class Batch:
 
     def ask(self, lease_seconds: int) -> None:
         """For a lease on every copy of each item."""
-        (cuts, routes, hash_tags), nodes, wanted = self._routes, self._nodes, self._wanted
+        (cuts, routes, locate, hash_tags), nodes, wanted = self._routes, self._nodes, self._wanted
         ask_lease = self._fill.ask_lease
         asks: dict[str, list[bytes]] = {name: [] for name in nodes}
         for number, (name, _, _, _) in enumerate(self._items):
-            point, slot = point_and_slot(digest(name, hash_tags))
+            point, slot = locate(name, hash_tags)
             route = routes[bisect_left(cuts, point)]
             wanted.append(len(route))
             if not route:  # All of its nodes are out of service.

@@ -1,6 +1,7 @@
 """Placement: for any topology and any key, the table of placement.py holds."""
 
 import random
+from bisect import bisect_left
 from functools import lru_cache
 
 import pytest
@@ -216,3 +217,21 @@ def test_all_replicas_out(phase):
     target = None if phase is Phase.STABLE else Layout(nodes[:1])
     route = Placement(Topology(1, Layout(nodes), phase, target)).route(5)
     assert not route.read and not route.write
+
+
+@pytest.mark.parametrize("phase", MOVING)
+@pytest.mark.parametrize(("before", "after"), [("rendezvous", "ketama"), ("modula", "modula"), ("ketama", "modula")])
+def test_rings_without_a_common_point(before, after, phase):
+    """Between rings of which one does not go by md5 each key has the route from its old replicas to its new ones, and
+    the table of cuts says the same."""
+    nodes = tuple(Node.at(f"10.0.0.{i}") for i in range(4))
+    old, new = Layout(nodes[:3], ring=before), Layout(nodes, 2, ring=after)
+    placement = Placement(Topology(1, old, phase, new))
+    cuts = placement.cuts
+    for i in range(300):
+        name = b":1:key:%d" % i
+        leaving, joining = (each.of(each.position(name).point) for each in map(replicas_of, (old, new)))
+        point, slot = placement.locate(name, False)
+        assert (point, slot) == placement.position(name)
+        route = placement.route(point)
+        assert route == placement._route(leaving, joining) == placement.route(cuts[bisect_left(cuts, point)])

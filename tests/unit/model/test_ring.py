@@ -32,9 +32,13 @@ def test_label_counts_of_ketama() -> None:
 
 def test_label_counts_of_libmemcached() -> None:
     """In mode libmemcached each of n equal nodes has 40 labels, or 39 where float32 costs libmemcached one."""
-    short = [n for n in range(1, 111) if MODES["libmemcached"]([1] * n) == [39] * n]
+
+    def points(count: int) -> list[int]:
+        return list(map(len, MODES["libmemcached"]([(f"10.0.0.{i}", 1) for i in range(count)])))
+
+    short = [n for n in range(1, 111) if points(n) == [4 * 39] * n]
     assert short == [25, 47, 50, 55, 61, 71, 94, 100, 107, 109, 110]
-    assert all(MODES["libmemcached"]([1] * n) == [40] * n for n in range(1, 111) if n not in short)
+    assert all(points(n) == [4 * 40] * n for n in range(1, 111) if n not in short)
 
 
 def test_points_are_sorted_and_named() -> None:
@@ -133,7 +137,7 @@ def test_share(mode: str) -> None:
     assert [*ring.share()] == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize(("weights", "mode"), [(TEN, "jump"), ([], "ketama"), ([], "libmemcached")])
+@pytest.mark.parametrize(("weights", "mode"), [(TEN, "jump"), ([], "ketama"), ([], "libmemcached"), ([], "modula")])
 def test_refusals(weights: list[tuple[str, int]], mode: str) -> None:
     """An unknown mode and an empty fleet are refused."""
     with pytest.raises(InvalidTopology):

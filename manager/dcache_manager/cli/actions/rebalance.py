@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 
 def change_of(options: LayoutOptions) -> LayoutChange:
-    return LayoutChange(options.add, options.remove, options.weights, options.replicas)
+    return LayoutChange(options.add, options.remove, options.weights, options.replicas, ring=options.ring)
 
 
 # Planning
