@@ -41,6 +41,13 @@ def test_resize(case, faults):
     assert not simulate(1, case, faults).history.wrong
 
 
+@pytest.mark.parametrize("case", ["move", "r2add"])
+def test_resize_beside_healing(case):
+    """Nor when a conductor and processes that take a node out want the same epoch: one of them begins again."""
+    for seed in range(2):
+        assert not simulate(seed, case, "gone").history.wrong
+
+
 @pytest.mark.parametrize("name", ["one-vote", "unmarked", "unbumped"])
 def test_broken_healing(name):
     """A node is taken out by one vote, comes back with what it held, or is stood in for under old names: it shows."""

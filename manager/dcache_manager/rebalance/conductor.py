@@ -5,10 +5,10 @@ finds the phase there, repeats its (repeatable) work and continues.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from django_dcache.errors import Conflict, NodeFailure
-from django_dcache.model.topology import Layout, Node, Phase, Topology
+from django_dcache.model.topology import Layout, Phase, Topology
 from django_dcache.runtime.fleet import Fleet
 
 from ..errors import Cancelled
@@ -18,7 +18,7 @@ from .key_filter import Wanted, joins, leaves
 from .leadership import OUTAGE_SECONDS, CancelAsked, Leadership
 from .passes import LocalPasses, Passes, moving_throttle
 from .plan import changes_in_short, with_out
-from .preflight import Unanswered, greet, silent, try_out
+from .preflight import Unanswered, greet, newcomers, silent, try_out
 
 UNMOVABLE_SECONDS = 3.0
 """For which keys that can't be moved hold up all others: the longer a resize takes, the more a node that dies costs."""
@@ -100,19 +100,15 @@ class Conductor:
         with self._lead:
             self._lead.claim("run")
             self.progress.what = f"take {name} out of service"
-            topology = self._topology
-            if topology.phase is not Phase.STABLE:
-                raise Conflict("keys are moving; repeat this once the resize has ended", epoch=topology.epoch)
-            self._lead.barrier("the epoch before this one")
-            self._lead.publish(topology.served_by(with_out(topology.layout, name, True), self._lead.fence))
-            self.progress.state = "done"
+            while self.progress.state != "done":
+                with self._lead.giving_way():
+                    self._publish_without([name])
+                    self.progress.state = "done"
         return self.progress
 
     def bring_back(self, name: str) -> Progress:
         """Let a node that was out join again: everything it holds is forgotten, then it is filled, then it is read."""
         return self.run(with_out(self._topology.layout, name, False))
-
-    # The phases
 
     @property
     def _topology(self) -> Topology:
@@ -136,43 +132,51 @@ class Conductor:
         self.progress.what = changes_in_short(self._topology, desired)
         while self._topology.phase is not Phase.STABLE or self._topology.layout != desired:
             self._rest()
-            if self._topology.phase is Phase.STABLE:
-                self._begin(desired)
-            else:
-                self._advance()
+            with self._lead.giving_way():
+                if self._topology.phase is Phase.STABLE:
+                    self._begin(desired)
+                else:
+                    self._advance()
 
     def _begin(self, desired: Layout) -> None:
-        joining, limits = _newcomers(self._topology, desired), self._fleet.transport.limits
-        newcomers = greet(joining, limits)
+        topology, limits = self._topology, self._fleet.transport.limits
+        joining = newcomers(topology, desired)
+        greeted = greet(joining, limits)
         try_out(joining, limits)
-        self._excuse(desired)
+        if dead := self._dead_leavers(topology, desired):
+            self.progress.notes += [f"{name} does not answer: what only it holds is lost" for name in dead]
+            self._publish_without(dead)
+            return
         self._lead.barrier("the epoch before this resize")
         # Whatever a new node holds already was never ours to serve: its slots are new from the first moment. A node
         # that was here before may yet execute commands it was sent then, even if it looks empty.
-        dirty = [newcomer.name for newcomer in newcomers if newcomer.items or self._topology.layout.node(newcomer.name)]
-        self._lead.publish(self._topology.begin(desired, self._lead.fence), dirty)
+        dirty = [newcomer.name for newcomer in greeted if newcomer.items or topology.layout.node(newcomer.name)]
+        self._lead.publish(topology.begin(desired, self._lead.fence), dirty)
 
-    def _excuse(self, desired: Layout) -> None:
-        """Take nodes that are to leave and do not answer out of service at once.
+    def _dead_leavers(self, topology: Topology, desired: Layout) -> list[str]:
+        """Nodes that are to leave and do not answer, to be taken out of service at once.
 
         While keys move, each write that a source does not answer costs the joining nodes a slot: a dead node that took
         part in a resize would empty all others. Raises Unanswered for one that is to stay.
         """
-        topology = self._topology
         moved = {node.name for node in topology.moved(desired)}  # Out of service with the next epoch, dead or not.
         asked = [node for node in topology.layout.nodes if not node.out and node.name not in moved]
         dead = silent(asked, self._fleet.transport.limits)
         for name in dead:
-            staying = desired.node(name)
-            if staying and not staying.out:
+            if (staying := desired.node(name)) and not staying.out:
                 raise Unanswered(node=name, epoch=topology.epoch)
-        if dead:
-            self.progress.notes += [f"{name} does not answer: what only it holds is lost" for name in dead]
-            layout = topology.layout
-            for name in dead:
-                layout = with_out(layout, name, True)
-            self._lead.barrier("the epoch before this one")
-            self._lead.publish(topology.served_by(layout, self._lead.fence))
+        return dead
+
+    def _publish_without(self, names: Iterable[str]) -> None:
+        """Raises Conflict while keys are moving."""
+        topology = self._topology
+        if topology.phase is not Phase.STABLE:
+            raise Conflict("keys are moving; repeat this once the resize has ended", epoch=topology.epoch)
+        layout = topology.layout
+        for name in names:
+            layout = with_out(layout, name, True)
+        self._lead.barrier("the epoch before this one")
+        self._lead.publish(topology.served_by(layout, self._lead.fence))
 
     def _advance(self) -> None:
         phase, topology, fence = self._topology.phase, self._topology, self._lead.fence
@@ -198,7 +202,13 @@ class Conductor:
             passes.sweep(old, leaves)
             # What stays behind is never read again: the next resize looks for it before it could be.
             passes.sweep(sorted(passes.away), leaves)
-            self._lead.publish(topology.step(Phase.STABLE, fence))
+            self._end(topology)
+
+    def _end(self, topology: Topology) -> None:
+        """Stable, and a node that has left may be switched off: no process uses it any more."""
+        self._lead.publish(topology.step(Phase.STABLE, self._lead.fence))
+        if topology.nodes.keys() - self._topology.nodes.keys():
+            self._lead.barrier("phase stable")
 
     def _new_passes(self) -> Passes:
         return self._passes(self._fleet, self._throttle, self.progress, self._lead.tick, self._lead.beat)
@@ -229,16 +239,14 @@ class Conductor:
                 " that none is lost. Run it again once the node answers"
             )
             raise CancelAsked
-        if moved.failed > moved.busy and self._joining_away():
-            names = ", ".join(self._joining_away())
+        if moved.failed > moved.busy and (away := ", ".join(self._joining_away())):
             raise NodeFailure(
-                f"{names} joins and does not answer; `rebalance resume` finishes it, `rebalance cancel` goes back",
+                f"{away} joins and does not answer; `rebalance resume` finishes it, `rebalance cancel` goes back",
                 epoch=self._topology.epoch,
             )
         if passes.refused:
-            self._lead.wait(
-                self._lazy_seconds, f"{', '.join(sorted(passes.refused))} list no keys: waiting for readers"
-            )
+            names = ", ".join(sorted(passes.refused))
+            self._lead.wait(self._lazy_seconds, f"{names} list no keys: waiting for readers")
 
     def _unheard(self, passes: Passes) -> list[str]:
         """Sources that did not answer in the last pass, if some keys may have no other copy."""
@@ -266,12 +274,9 @@ class Conductor:
                 self._lead.wait(seconds, f"{moved.failed} keys could not be moved yet")
 
     def _joining_away(self) -> list[str]:
-        old = {node.name for node in self._topology.layout.nodes}
-        return [
-            name
-            for name in self._topology.nodes
-            if name not in old and (pool := self._fleet.transport.pool(name)) and pool.breaker.state != "up"
-        ]
+        old, pool = {node.name for node in self._topology.layout.nodes}, self._fleet.transport.pool
+        joining = [name for name in self._topology.nodes if name not in old]
+        return [name for name in joining if (found := pool(name)) and found.breaker.state != "up"]
 
     def _go_back(self) -> None:
         """Before flip the new ring is dropped, phase by phase; after it the same resize is made the other way."""
@@ -287,13 +292,8 @@ class Conductor:
             self._lead.barrier("phase copy")
             # Back through prepare: a process still reading joining nodes must not meet one that no longer purges them.
             self._lead.publish(topology.step(Phase.PREPARE, self._lead.fence))
-        if self._topology.phase is Phase.PREPARE:
-            self._lead.barrier("phase prepare")
-            names = [node.name for node in self._topology.layouts[-1].nodes if not node.out]
-            self._sweep(self._new_passes(), names, joins)
-            self._lead.publish(self._topology.step(Phase.STABLE, self._lead.fence))
-
-
-def _newcomers(topology: Topology, desired: Layout) -> list[Node]:
-    known = {node.name: node.address for node in topology.layout.nodes if not node.out}
-    return [node for node in desired.nodes if known.get(node.name) != node.address and not node.out]
+            topology = self._topology
+        self._lead.barrier("phase prepare")
+        names = [node.name for node in topology.layouts[-1].nodes if not node.out]
+        self._sweep(self._new_passes(), names, joins)
+        self._end(topology)

@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from django_dcache.errors import Conflict, NoMajority
@@ -93,6 +94,17 @@ class Leadership:
                 self._sleep(RETRY_SECONDS)
         self.progress.phase, self.progress.epoch = str(topology.phase), topology.epoch
         self._journal.record("published", self.progress)
+
+    @contextmanager
+    def giving_way(self) -> Iterator[None]:
+        """Processes that take a node out, or back, have no fence and may be first: then the block ends, to be repeated
+        from what they left. Raises Conflict if another conductor was."""
+        epoch = self.topology.epoch
+        try:
+            yield
+        except Conflict:
+            if self.topology.epoch == epoch or self._fleet.view.state.fence > self.fence:
+                raise
 
     def barrier(self, what: str) -> None:
         """Wait until no process can be in the epoch before the present one."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django_dcache.engines import introspection_of
 from django_dcache.errors import NodeFailure
 from django_dcache.model.keys import RESERVED
-from django_dcache.model.topology import Node
+from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.transport.limits import Limits
 
 from ..inspection.node_query import NodeReport, exchange, survey
@@ -30,6 +30,12 @@ class Newcomer(NamedTuple):
     version: str
     items: int
     """-1: it does not say."""
+
+
+def newcomers(topology: Topology, desired: Layout) -> list[Node]:
+    """The nodes that join on the way to `desired`."""
+    known = {node.name: node.address for node in topology.layout.nodes if not node.out}
+    return [node for node in desired.nodes if known.get(node.name) != node.address and not node.out]
 
 
 def silent(nodes: Iterable[Node], limits: Limits) -> list[str]:

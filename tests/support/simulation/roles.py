@@ -21,6 +21,8 @@ from .history import Counter, History, Lock
 from .process import Process, Script, Sleep
 from .world import World
 
+BESIDE_HEALING = 12.0
+"""Seconds that a resize may wait for processes that take nodes out, or back."""
 Operation = Callable[..., Flow[Any]]
 
 
@@ -225,18 +227,18 @@ def _carry_all(view: View, scene: Scene, carry: Callable[..., Flow[move.Moved]])
 
 def conductor(scene: Scene, process: Process, path: tuple[Phase, ...], target: Layout, hold: float) -> Script:
     """rebalance.conductor, without its lease: publish, wait until everybody knows, do the work of the phase."""
-    yield Sleep(scene.world.chance.random() * 0.6 + 0.2)
+    chance, until = scene.world.chance, scene.now + BESIDE_HEALING - 3
+    yield Sleep(chance.random() * 0.6 + 0.2)
+    while scene.world.faults.gone and scene.now < until and not process.view.state.accused:
+        yield from waiting(scene, process, 0.1)
+    if process.view.state.accused:  # It begins just when processes take a node out.
+        yield Sleep(process.view.decided_after + chance.uniform(-0.1, 0.2))
     yield from process.prove()
     fence = yield from _insist(process, move.new_fence)
+    while process.view.state.topology.phase is not Phase.STABLE:  # Processes take a node back.
+        yield from waiting(scene, process, 0.1)
     for phase in path:
-        before = process.view.state.topology
-        if before.phase is Phase.STABLE:
-            topology = before.begin(target, fence)
-        elif before.phase is Phase.FLIP and phase is Phase.STABLE:  # A broken rule: settle is left out.
-            topology = before.served_by(target, fence)
-        else:
-            topology = before.step(phase, fence)
-        yield from _insist(process, move.publish, topology, fence)
+        yield from _insist(process, _publish_next, phase, target, fence)
         yield Sleep(hold)
         scene.world.say(f"everybody is in {phase}")
         if phase is Phase.PREPARE:
@@ -253,6 +255,19 @@ def conductor(scene: Scene, process: Process, path: tuple[Phase, ...], target: L
             yield from _discard(scene, process, lambda route: route.first.purge)
 
 
+def _publish_next(view: View, phase: Phase, target: Layout, fence: int) -> Flow[None]:
+    before = view.state.topology
+    if before.phase is phase:  # It was published, and is told those that were not reached.
+        topology = before
+    elif before.phase is Phase.STABLE:
+        topology = before.begin(target, fence)
+    elif before.phase is Phase.FLIP and phase is Phase.STABLE:  # A broken rule: settle is left out.
+        topology = before.served_by(target, fence)
+    else:
+        topology = before.step(phase, fence)
+    yield from move.publish(view, topology, fence)
+
+
 def _discard(scene: Scene, process: Process, nodes: Callable[[Any], tuple[str, ...]]) -> Script:
     for key in _keys(scene, process.view):
         for node in nodes(key.route):
@@ -266,5 +281,6 @@ def _insist(process: Process, flow: Callable[..., Flow[Any]], *arguments: Any) -
     while True:
         try:
             return (yield from process.run(flow, *arguments))
-        except NoMajority:
+        except (NoMajority, Conflict):
             yield Sleep(0.2)
+            yield from process.prove()

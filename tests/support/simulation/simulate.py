@@ -12,6 +12,7 @@ from .cases import CASES, FAULTS, Faults
 from .history import Counter, History, Lock
 from .process import FRESHNESS, HOLD, Process, Script
 from .roles import (
+    BESIDE_HEALING,
     Scene,
     adder,
     conductor,
@@ -61,7 +62,10 @@ def simulate(
     cast += chance.sample((locker, passing, toucher, mover, reader, loader if loader in cast else adder), 3)
     path = tuple(phase for phase in case.path if phase not in rule.skip)
     scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
-    scene.stop = (1.0 if path else 20.0 if faults.gone else 3.0) + len(path) * (HOLD + 0.1) + chance.random()
+    lasts = 20.0 if faults.gone else 3.0
+    if path:
+        lasts = (BESIDE_HEALING if faults.gone else 1.0) + len(path) * (HOLD + 0.1)
+    scene.stop = lasts + chance.random()
     first = processes[0]
     world.victim = first.view.place(value).route.write[0]
 

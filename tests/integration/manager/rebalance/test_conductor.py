@@ -1,20 +1,26 @@
 """Resizes that meet something unusual: other conductors, operators who change their minds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dcache_manager.errors import Cancelled
+from dcache_manager.jobs.progress import Progress
 from dcache_manager.rebalance.conductor import Conductor
 from dcache_manager.rebalance.leadership import ask
 from dcache_manager.rebalance.passes import LocalPasses
 from django_dcache.errors import Conflict
-from django_dcache.flows import Item
+from django_dcache.flows import Flow, Item
 from django_dcache.flows.add import add
+from django_dcache.flows.consensus import agree
 from django_dcache.flows.count import count
 from django_dcache.flows.resize import Moved
 from django_dcache.flows.write import touch, write
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Phase, Topology
+from django_dcache.model.view import View
 from support.resize_stage import NAMES, Stage
 
 
@@ -52,6 +58,68 @@ def test_pause(stage: Callable[..., Stage]) -> None:
     assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
 
 
+def test_nodes_that_left_may_be_switched_off(stage: Callable[..., Stage]) -> None:
+    """A resize ends when no process can use the nodes that left any more: their last epoch is over by then."""
+    fleet = stage()
+    published: list[float] = []
+
+    class Journal:
+        def record(self, event: str, progress: Progress, **details: object) -> None:
+            published.append(fleet.clock())
+
+    leaving = fleet.nodes.nodes[0]
+    fleet.conductor(journal=Journal()).run(fleet.changed(remove=[leaving.address]))
+    *_, stable, done = published
+    assert done - stable >= fleet.theirs.view.hold
+    leaving.kill()
+    fleet.store(2)
+    assert fleet.versions() == [2] * len(NAMES) and not fleet.theirs.view.debts
+
+
+def of_processes(view: View, after: Topology, taken_out: tuple[str, ...] = ()) -> Flow[object]:
+    """An epoch that processes publish, which have no fence."""
+
+    def change(state: FleetState) -> FleetState:
+        for name in taken_out:
+            state = state.taken_out(name)
+        return replace(state, topology=after)
+
+    return (yield from agree(view, change, also=after.all_keepers))
+
+
+def test_processes_that_take_a_node_out_first(stage: Callable[..., Stage]) -> None:
+    """A conductor that finds an epoch of the processes where its own was to be begins from that one."""
+    fleet = stage()
+    added, lost = fleet.nodes.add().address, fleet.nodes.nodes[1]
+    kept = sorted({*NAMES} - fleet.owned(lost))
+
+    def take_out() -> None:
+        topology = fleet.theirs.proven_view().state.topology
+        fleet.theirs.run(of_processes, topology.served_by(topology.layout.without({lost.address})), (lost.address,))
+
+    fleet.conductor({"stable": take_out}).run(fleet.changed(add=[added]))
+    epoch, nodes = fleet.settled
+    assert {added, lost.address} <= {*nodes} and not fleet.theirs.view.state.topology.layout.out
+    assert epoch == 7 and fleet.versions(kept) == [1] * len(kept)
+
+
+def test_processes_that_lead_the_same_resize(stage: Callable[..., Stage]) -> None:
+    """A conductor that comes by while the processes take a node back leads that to its end, from where they are."""
+    fleet = stage()
+    back, topology = fleet.nodes.nodes[0].address, fleet.theirs.proven_view().state.topology
+    fleet.theirs.run(of_processes, topology.served_by(topology.layout.without({back})), (back,))
+    fleet.clock.advance(fleet.theirs.view.hold)  # The new slots of the node that stands in are open.
+    fleet.store(2)
+    fleet.theirs.run(of_processes, fleet.theirs.view.state.topology.begin(topology.layout))
+
+    def step() -> None:
+        fleet.theirs.run(of_processes, fleet.theirs.proven_view().state.topology.step(Phase.COPY))
+
+    assert fleet.conductor({"prepare": step}).run(topology.layout).state == "done"
+    assert fleet.phases == ["prepare", "copy", "flip", "settle"]
+    assert fleet.versions() == [2] * len(NAMES)
+
+
 @pytest.mark.parametrize("phase", ["prepare", "copy"])
 def test_cancel_before_flip(stage: Callable[..., Stage], phase: str) -> None:
     """Cancelled before flip, the fleet is as it was: nothing stale, nothing on the node that was to join."""
@@ -79,7 +147,7 @@ def test_cancel_after_flip(stage: Callable[..., Stage], phase: str) -> None:
     conductor = fleet.conductor({phase: lambda: ask(fleet.theirs, "cancel")})
     with pytest.raises(Cancelled):
         conductor.run(fleet.changed(add=[fleet.nodes.add().address]))
-    assert fleet.phases == ["stable", "prepare", "copy", "flip", "settle"] * 2
+    assert fleet.phases == ["stable", "prepare", "copy", "flip", "settle"] * 2 + ["stable"]
     assert fleet.settled[1] == before
     assert fleet.versions() == [1] * len(NAMES) and not fleet.strays()
 
