@@ -71,20 +71,23 @@ class ServerProcess:
         """Whether there is a process, frozen or not."""
         return self.process is not None and self.process.poll() is None
 
-    def start(self) -> Self:
-        """Starts the server and returns when it answers. Raises RuntimeError with its own words if it does not."""
-        self.launch()
+    def start(self, *options: str) -> Self:
+        """Starts the server and returns when it answers. Raises RuntimeError with its own words if it does not.
+
+        options: more arguments, for this time.
+        """
+        self.launch(*options)
         self.await_ready()
         return self
 
-    def launch(self) -> None:
+    def launch(self, *options: str) -> None:
         """The first half of `start()`: several nodes launched together are ready sooner."""
         if self.running:
             raise RuntimeError(f"{self!r} can't be started twice.")
         self._stderr.seek(0)
         self._stderr.truncate()
         self.process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=self._stderr, stderr=self._stderr
+            [*self._command, *options], stdin=subprocess.DEVNULL, stdout=self._stderr, stderr=self._stderr
         )
 
     def await_ready(self, deadline: float = STARTUP) -> None:

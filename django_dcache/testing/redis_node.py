@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from .client import dial
 from .process import ServerProcess
+
+BATCH = 1000
+"""Commands that are sent before their replies are read."""
 
 
 class LocalRedis(ServerProcess):
@@ -22,6 +27,8 @@ class LocalRedis(ServerProcess):
 
     QUESTION = b"PING\r\n"
     SCHEME = "redis"
+    folder: Path
+    """Where the server saves its data when it is told to; it begins with them when it is started again."""
 
     @staticmethod
     def server() -> str:
@@ -44,24 +51,30 @@ class LocalRedis(ServerProcess):
 
     def _command_line(self) -> Sequence[str]:
         # Whatever lies in the present folder is another server's.
-        own = tempfile.mkdtemp(prefix="dcache-")
-        self._place.callback(shutil.rmtree, own, ignore_errors=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="dcache-"))
+        self._place.callback(shutil.rmtree, self.folder, ignore_errors=True)
         if self._folder:
             self.address = f"{self.SCHEME}+unix://{self.name}?db=0"
             listen = ["--port", "0", "--unixsocket", self.name]
         else:
             self.address = f"{self.SCHEME}://{self.endpoint}/0"
             listen = ["--port", str(self._port), "--bind", self._host]
-        return [self._binary, *listen, "--daemonize", "no", "--dir", own, *self._options]
+        return [self._binary, *listen, "--daemonize", "no", "--dir", str(self.folder), *self._options]
 
     def items(self) -> dict[bytes, float]:
         """All strings: key → seconds it has left; -1: it never expires."""
         with dial(self.endpoint) as connection, connection.makefile("rb") as answer:
             connection.sendall(b"SCAN 0 COUNT 1000000 TYPE string\r\n")
             keys = _reply(answer)[1]
-            connection.sendall(b"".join(b"*2\r\n$4\r\nPTTL\r\n$%d\r\n%b\r\n" % (len(key), key) for key in keys))
-            left = [_reply(answer) for _ in keys]
+            left = _each(connection, answer, b"PTTL", keys)
         return {key: ms / 1000 if ms > 0 else ms for key, ms in zip(keys, left, strict=True) if ms != -2}
+
+    def strings(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Those of the keys that are there: key → the bytes as they are stored."""
+        asked = list(keys)
+        with dial(self.endpoint) as connection, connection.makefile("rb") as answer:
+            found = _each(connection, answer, b"GET", asked)
+        return {key: stored for key, stored in zip(asked, found, strict=True) if stored is not None}
 
 
 class LocalValkey(LocalRedis):
@@ -74,6 +87,17 @@ class LocalValkey(LocalRedis):
         return os.environ.get("DCACHE_VALKEY") or "valkey-server"
 
 
+def _each(connection: socket.socket, answer: BinaryIO, word: bytes, keys: Sequence[bytes]) -> list[Any]:
+    """The replies to a command for each key."""
+    found: list[Any] = []
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
+        command = b"*2\r\n$%d\r\n%b\r\n$%%d\r\n%%b\r\n" % (len(word), word)
+        connection.sendall(b"".join(command % (len(key), key) for key in part))
+        found += [_reply(answer) for _ in part]
+    return found
+
+
 def _reply(answer: BinaryIO) -> Any:
     """The next reply; a test never judges the engine by its own parser."""
     line = answer.readline()
@@ -81,5 +105,5 @@ def _reply(answer: BinaryIO) -> Any:
     if kind == b"*":
         return [_reply(answer) for _ in range(int(rest))]
     if kind == b"$":
-        return answer.read(int(rest) + 2)[:-2]
+        return None if rest == b"-1" else answer.read(int(rest) + 2)[:-2]
     return int(rest) if kind == b":" else rest

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from . import drill, report
-from .faults import FAULTS
-from .plan import Plan
+from .faults import FAULTS, faults_of
+from .plan import ENGINES, Plan
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=Plan.seed, help="selects what is broken when")
     parser.add_argument("--replicas", type=int, default=Plan.replicas)
     parser.add_argument("--on-unproven", default=Plan.on_unproven, choices=("serve", "miss"))
+    parser.add_argument("--engine", default=Plan.engine, choices=ENGINES, help="of the nodes that it starts")
     names = ", ".join(FAULTS)
     parser.add_argument("--faults", default="", metavar="NAME,…", help=f"inject only these of {names}")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="operations a second of each process")
@@ -27,12 +28,14 @@ def main() -> int:
     parser.add_argument("--judge", type=Path, metavar="FOLDER", help="run nothing, judge what is in FOLDER again")
     given = parser.parse_args()
     faults = tuple(filter(None, given.faults.split(",")))
-    if unknown := [name for fault in faults for name in fault.split("+") if name not in FAULTS]:
-        parser.error(f"no fault {unknown[0]!r}; choose from {names}")
+    known = faults_of(given.engine)
+    if unknown := [name for fault in faults for name in fault.split("+") if name not in known]:
+        parser.error(f"no fault {unknown[0]!r} on {given.engine}; choose from {', '.join(known)}")
     plan = Plan(
         seed=given.seed,
         seconds=given.minutes * 60,
         replicas=given.replicas,
+        engine=given.engine,
         on_unproven=given.on_unproven,
         faults=faults,
         rate=given.rate,

@@ -14,8 +14,8 @@ from django_dcache.errors import ConfigurationError
 from django_dcache.model.topology import Node
 
 from . import drill, report
-from .faults import FAULTS, HARMLESS
-from .plan import Plan
+from .faults import HARMLESS, faults_of
+from .plan import ENGINES, Plan
 
 
 @click.command("drill", cls=Verb)
@@ -26,7 +26,7 @@ from .plan import Plan
 )
 @click.option(
     "--engine",
-    type=click.Choice(["memcached", "redis", "valkey"]),
+    type=click.Choice(ENGINES),
     default="memcached",
     show_default=True,
     help="Of nodes of its own.",
@@ -58,7 +58,7 @@ def command(
     named = bool(choices.settings or choices.nodes)
     plan = _on(find(choices)) if named else Plan()
     chosen = tuple(filter(None, faults.split(",")))
-    known = HARMLESS if named else tuple(FAULTS)
+    known = HARMLESS if named else faults_of(engine)
     if unknown := [name for fault in chosen for name in fault.split("+") if name not in known]:
         raise ConfigurationError(f"no fault {unknown[0]!r} here; choose from {', '.join(known)}")
     if named:

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import chart, report
 from .audit import audit
 from .checker import Bounds, Findings, Violation, check
-from .faults import FAULTS, HARMLESS
+from .faults import HARMLESS, faults_of
 from .injector import FaultInjector
 from .plan import Plan
 from .schedule import Phase, schedule
@@ -31,7 +31,7 @@ def run(plan: Plan, folder: Path | None = None, tell: Callable[[str], None] = la
     """Runs and judges a drill; everything it leaves is in `folder` (a new one by default)."""
     folder = folder or Path(tempfile.mkdtemp(prefix="dcache-drill-"))
     folder.mkdir(parents=True, exist_ok=True)
-    names = plan.faults or (HARMLESS if plan.location else tuple(FAULTS))
+    names = plan.faults or (HARMLESS if plan.location else faults_of(plan.engine))
     episodes = schedule(plan.seed, names, plan.seconds, plan.calm)
     (folder / PLAN).write_text(json.dumps({"plan": asdict(plan), "episodes": episodes}, indent=1))
 

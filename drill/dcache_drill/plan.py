@@ -6,6 +6,7 @@ from typing import Any
 
 ALIAS = "drill"
 PREFIX = "dcache-drill"
+ENGINES = ("memcached", "redis", "valkey")
 NEAR_BYTES = 4_000_000
 WEIGHTS = {
     "get": 22, "load": 26, "commit": 9, "set": 8, "delete": 3, "add": 3, "touch": 3,

@@ -88,7 +88,8 @@ class Testbed:
         plan = self.plan
         if plan.engine != "memcached":
             kind = {"redis": LocalRedis, "valkey": LocalValkey}[plan.engine]
-            return [self._stack.enter_context(kind(memory=plan.memory_mb)) for _ in range(plan.nodes + plan.spares)]
+            terms: dict[str, Any] = {"memory": plan.memory_mb, "extra": ("--maxclients", "256")}
+            return [self._stack.enter_context(kind(**terms)) for _ in range(plan.nodes + plan.spares)]
         # What a hung node does when it wakes shows fully only on one of several threads.
         kinds = [4 if number == 0 else 1 for number in range(plan.nodes + plan.spares)]
         return [

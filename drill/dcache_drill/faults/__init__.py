@@ -7,7 +7,7 @@ from random import Random
 from types import ModuleType
 
 from ..testbed import Testbed
-from . import networks, nodes, processes, resizes
+from . import networks, nodes, processes, redis_nodes, resizes
 
 Fault = Callable[[Testbed, Random], AbstractContextManager[str]]
 
@@ -21,7 +21,12 @@ def _faults(*modules: ModuleType) -> dict[str, Fault]:
     }
 
 
-FAULTS = _faults(networks, nodes, processes, resizes)
-"""All that a drill injects, unless some are named (`--faults`)."""
+_USUAL, _OF_REDIS = _faults(networks, nodes, processes, resizes), _faults(redis_nodes)
+FAULTS = _USUAL | _OF_REDIS
 HARMLESS = tuple(_faults(networks, processes))
 """Those that break only what is the drill's own: its networks and its processes."""
+
+
+def faults_of(engine: str) -> tuple[str, ...]:
+    """All that a drill injects on nodes of its own, unless some are named (`--faults`)."""
+    return (*_USUAL, *(() if engine == "memcached" else _OF_REDIS))

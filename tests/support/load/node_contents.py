@@ -1,7 +1,7 @@
 """What lies on the nodes when a load is over, compared with what should."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import NamedTuple
@@ -10,7 +10,8 @@ from django_dcache.engines.memcached.protocol import MONTH
 from django_dcache.model import keys
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.testing import LocalNode
+from django_dcache.testing import LocalNode, LocalRedis
+from django_dcache.values.plain import INTEGER, PICKLE
 from support.load.truth import NEVER, Truth, counter_name, flags, key_name, stored
 
 PREFIX = b":1:"
@@ -27,7 +28,7 @@ class Copy(NamedTuple):
     generation: int
     data: bytes
     flags: int
-    ttl: int
+    ttl: float
     read_at: float
 
     def ttl_error(self, expires: float) -> float:
@@ -57,7 +58,7 @@ class Inspection:
         return self.copies.get(PREFIX + counter_name(counter).encode(), [])
 
 
-def inspect(fleet: Fleet, nodes: Iterable[LocalNode], truth: Truth, moves: int = 2) -> Inspection:
+def inspect(fleet: Fleet, nodes: Iterable[LocalNode | LocalRedis], truth: Truth, moves: int = 2) -> Inspection:
     """Everything on the running nodes against the truth. `moves`: how often a key may have been moved."""
     slack = TTL_SLACK + moves - 2
     view = fleet.proven_view()
@@ -98,25 +99,39 @@ def _owned(found: Inspection, view: View, name: bytes) -> Iterable[Copy]:
         yield from copies
 
 
-def _copies(nodes: Iterable[LocalNode]) -> dict[bytes, list[Copy]]:
+def _copies(nodes: Iterable[LocalNode | LocalRedis]) -> dict[bytes, list[Copy]]:
     copies: dict[bytes, list[Copy]] = defaultdict(list)
     for node in nodes:
-        if not node.running:
-            continue
-        wire_keys = [key for key in node.items() if not key.startswith(keys.RESERVED)]
-        read_at = monotonic()
-        answer = node.ask(b"".join(b"mg %b k v f t\r\n" % key for key in wire_keys), timeout=30.0)
-        position = 0
-        while position < len(answer):
-            end = answer.index(b"\r\n", position)
-            kind, *parts = answer[position:end].split(b" ")
-            position = end + 2
-            if kind != b"VA":
-                continue
-            size, (key, flag, ttl) = int(parts[0]), parts[1:4]
-            data, position = answer[position : position + size], position + size + 2
-            if b"Z" in parts or b"W" in parts:
-                continue
-            name, generation = keys.parse_wire_key(key[1:])
-            copies[name].append(Copy(node.address, generation, data, int(flag[1:]), int(ttl[1:]), read_at))
+        if node.running:
+            for key, copy in _of_redis(node) if isinstance(node, LocalRedis) else _of_memcached(node):
+                name, generation = keys.parse_wire_key(key)
+                copies[name].append(copy._replace(generation=generation))
     return copies
+
+
+def _of_memcached(node: LocalNode) -> Iterator[tuple[bytes, Copy]]:
+    """Wire keys and what lies under them, but for stubs; generations are told later."""
+    wire_keys = [key for key in node.items() if not key.startswith(keys.RESERVED)]
+    read_at = monotonic()
+    answer = node.ask(b"".join(b"mg %b k v f t\r\n" % key for key in wire_keys), timeout=30.0)
+    position = 0
+    while position < len(answer):
+        end = answer.index(b"\r\n", position)
+        kind, *parts = answer[position:end].split(b" ")
+        position = end + 2
+        if kind != b"VA":
+            continue
+        size, (key, flag, ttl) = int(parts[0]), parts[1:4]
+        data, position = answer[position : position + size], position + size + 2
+        if b"Z" not in parts and b"W" not in parts:
+            yield key[1:], Copy(node.name, 0, data, int(flag[1:]), int(ttl[1:]), read_at)
+
+
+def _of_redis(node: LocalRedis) -> Iterator[tuple[bytes, Copy]]:
+    left = {key: ttl for key, ttl in node.items().items() if not key.startswith(keys.RESERVED)}
+    read_at = monotonic()
+    for key, item in node.strings(left).items():
+        if item[:1] == b"\xdc":
+            yield key, Copy(node.name, 0, item[5:], int.from_bytes(item[1:5], "big"), left[key], read_at)
+        elif item[:1] != b"\xdd":
+            yield key, Copy(node.name, 0, item, INTEGER if item.isdigit() else PICKLE, left[key], read_at)

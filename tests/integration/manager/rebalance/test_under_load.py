@@ -1,12 +1,13 @@
 """A fleet is resized while processes read, write and count on it through Django, and nobody notices.
 
-DCACHE_TEST_SCALE=full: 20,000 keys, and a conductor killed ten times (minutes); else 4,000 keys and two kills.
+DCACHE_TEST_SCALE=full: 20,000 keys, a conductor killed ten times (minutes), and Valkey; else 4,000 keys and two kills.
 
 On a machine so busy that replies come too late the promise is another one: what may be wrong is forgotten, and counted.
 The tests print how many slots were, and at full scale there may be none.
 """
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from dcache_manager.cli.exit_codes import Exit
 from dcache_manager.jobs.progress import Progress
 from dcache_manager.rebalance.conductor import Conductor
-from django_dcache.testing import LocalFleet
+from django_dcache.testing import LocalFleet, LocalRedis, LocalValkey
 from support.conductors import Lead, changed, connected
 from support.load.assertions import COUNTERS, KEYS, OPTIONS, UNSEEN, assert_unnoticed
 from support.load.node_contents import inspect
@@ -28,11 +29,19 @@ MEMORY = 256
 Fleets = Callable[..., LocalFleet]
 
 
-def test_grow_and_shrink_under_load(fleet: Fleets) -> None:
+@pytest.fixture(params=["memcached", "redis", "valkey"] if FULL else ["memcached", "redis"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The software of the nodes."""
+    if request.param == "valkey" and not shutil.which(LocalValkey.server()):
+        pytest.skip("no valkey-server here; DCACHE_VALKEY names one")
+    return str(request.param)
+
+
+def test_grow_and_shrink_under_load(fleet: Fleets, engine: str) -> None:
     """From 3 nodes to 4 and back to 3 under load nothing is stale, lost or left behind, and no call raises."""
-    nodes = fleet(3, memory=MEMORY)
+    nodes = fleet(3, memory=MEMORY, engine=engine)
     addresses = list(nodes.addresses)
-    changes = {"add": [nodes.add().address]}, {"remove": [addresses[0]]}
+    changes = {"add": [nodes.add().address]}, {"remove": [nodes.nodes[0].name]}
     with connected(addresses, OPTIONS) as ours, Load(addresses, OPTIONS, KEYS, COUNTERS) as load:
         for change in changes:
             progress = Conductor(ours).run(changed(ours, **change))
@@ -42,14 +51,15 @@ def test_grow_and_shrink_under_load(fleet: Fleets) -> None:
         assert_unnoticed(nodes, load)
 
 
-def test_killed_conductor(fleet: Fleets, tmp_path: Path) -> None:
-    """However often the conductor is killed with -9, at whatever moment, the next run goes on and nothing is lost."""
-    nodes, chance = fleet(3, memory=MEMORY), random.Random(11)
+def test_killed_conductor(fleet: Fleets, engine: str, tmp_path: Path) -> None:
+    """However often the conductor of 3 → 4 → 3 is killed with -9, at whatever moment, the next run goes on, and nothing
+    is lost."""
+    nodes, chance = fleet(3, memory=MEMORY, engine=engine), random.Random(11)
     addresses = list(nodes.addresses)
     kills, done = 0, 0
     change = ["--add", nodes.add().address]
     with Load(addresses, OPTIONS, KEYS, COUNTERS) as load:
-        while kills < KILLS or not done:
+        while kills < KILLS or done < 2:
             with Lead(addresses, OPTIONS, tmp_path, *change) as lead:
                 code = lead.ended(chance.uniform(0, 4) if kills < KILLS else 120)
             if code is None:
@@ -57,7 +67,7 @@ def test_killed_conductor(fleet: Fleets, tmp_path: Path) -> None:
                 expire_lease(nodes)
             elif code == Exit.OK:
                 done += 1
-                change = ["--remove", nodes.addresses[done // 2]] if done % 2 else ["--add", nodes.add().address]
+                change = ["--remove", nodes.nodes[done // 2].name] if done % 2 else ["--add", nodes.add().address]
             else:
                 assert "Too few keepers" in lead.said[-1], lead.said  # A busy machine has killed it, so to speak.
         assert_unnoticed(nodes, load)
@@ -93,4 +103,4 @@ def test_replicas_under_load_while_a_node_dies(fleet: Fleets, phase: str) -> Non
 def expire_lease(nodes: LocalFleet) -> None:
     """What six seconds do to a dead conductor's lease."""
     for node in nodes.nodes:
-        node.ask(b"md _dc:default:conductor\r\n")
+        node.ask(b"%b _dc:default:conductor\r\n" % (b"DEL" if isinstance(node, LocalRedis) else b"md"))
