@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,11 @@ class Site:
         """What `dcache-admin jobs` says."""
         return self.run("-m", "dcache_manager", "jobs", *arguments, code=code)
 
+    @property
+    def said(self) -> str:
+        """What the workers said."""
+        return (self.folder / "worker.log").read_text()
+
     def loads(self) -> list[tuple[int, int]]:
         """(number, pid) of every call of a loader, in order."""
         lines = (self.folder / "stock/loads").read_text().splitlines() if (self.folder / "stock/loads").exists() else []
@@ -126,7 +132,15 @@ class Site:
         ]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         with (self.folder / "worker.log").open("ab") as said:
-            self._workers.append(subprocess.Popen(command, env=self.environment, stdout=said, stderr=said))
+            worker = subprocess.Popen(command, env=self.environment, stdout=said, stderr=said, start_new_session=True)
+        self._workers.append(worker)
+
+    def kill_workers(self) -> None:
+        """`kill -9` them and their children, with what the broker had given them."""
+        for worker in self._workers:
+            os.killpg(worker.pid, signal.SIGKILL)
+            worker.wait(timeout=60)
+        self._workers.clear()
 
     def close(self) -> None:
         for worker in self._workers:
@@ -138,6 +152,19 @@ class Site:
 def nodes() -> Iterator[LocalFleet]:
     with LocalFleet(2) as nodes:
         yield nodes
+
+
+@pytest.fixture
+def served(tmp_path: Path, nodes: LocalFleet) -> Iterator[Site]:
+    """A site with a broker and a worker."""
+    broker = Broker()
+    with ExitStack() as stack:
+        stack.callback(broker.close)
+        broker.start()
+        site = Site(tmp_path, nodes, broker)
+        stack.callback(site.close)
+        site.work()
+        yield site
 
 
 def test_from_the_command_line(tmp_path: Path, nodes: LocalFleet) -> None:
@@ -170,28 +197,38 @@ def test_from_the_command_line(tmp_path: Path, nodes: LocalFleet) -> None:
     assert "did you mean 'products'" in site.warm("run", "product", code=2)["errors"][0]["message"]
 
 
-def test_a_killed_worker(tmp_path: Path, nodes: LocalFleet) -> None:
+def half_way(site: Site) -> int:
+    """The process that has loaded half of the slow warmer, and stored it."""
+    assert until(lambda: len(site.loads()) == 50), site.said
+    assert until(lambda: site.run("-c", STORED).stdout == "50\n")
+    return site.loads()[0][1]
+
+
+def assert_each_once(site: Site, killed: int) -> None:
+    assert [number for number, _ in sorted(site.loads())] == list(range(100, 200))
+    assert {pid for number, pid in site.loads() if number < 150} == {killed}
+    assert killed not in {pid for number, pid in site.loads() if number >= 150}
+
+
+def test_a_killed_child(served: Site) -> None:
     """A worker child that is killed half-way is followed by another, which loads the rest, and no item twice."""
-    broker = Broker()
-    site = None
-    try:
-        broker.start()
-        site = Site(tmp_path, nodes, broker)
-        site.work()
-        (item,) = site.warm("run", "slow", "--runner", "celery", "--no-wait")["items"]
-        assert item["state"] == "running"
-        assert until(lambda: len(site.loads()) == 50), (tmp_path / "worker.log").read_text()
-        assert until(lambda: site.run("-c", STORED).stdout == "50\n")
-        killed = site.loads()[0][1]
-        os.kill(killed, signal.SIGKILL)
-        (tmp_path / "stock/go on").touch()
-        assert until(lambda: site.warm("status", item["job"])["items"][0]["state"] == "done"), (
-            tmp_path / "worker.log"
-        ).read_text()
-        assert [number for number, _ in sorted(site.loads())] == list(range(100, 200))
-        assert {pid for number, pid in site.loads() if number < 150} == {killed}
-        assert killed not in {pid for number, pid in site.loads() if number >= 150}
-    finally:
-        if site:
-            site.close()
-        broker.close()
+    (item,) = served.warm("run", "slow", "--runner", "celery", "--no-wait")["items"]
+    assert item["state"] == "running"
+    os.kill(killed := half_way(served), signal.SIGKILL)
+    (served.folder / "stock/go on").touch()
+    assert until(lambda: served.warm("status", item["job"])["items"][0]["state"] == "done"), served.said
+    assert_each_once(served, killed)
+
+
+def test_a_killed_worker(served: Site) -> None:
+    """A worker that is killed whole half-way takes its message with it: the command that watches the run has the next
+    worker finish it, with no beat and no item loaded twice."""
+    command = [sys.executable, "-m", "dcache_manager", "warm", "run", "slow", "--runner", "celery", "--json"]
+    with subprocess.Popen(command, env=served.environment, stdout=subprocess.PIPE, text=True) as watching:
+        killed = half_way(served)
+        served.kill_workers()
+        (served.folder / "stock/go on").touch()
+        served.work()
+        (item,) = json.loads(watching.communicate(timeout=120)[0])["items"]
+    assert (item["state"], item["failed"], watching.returncode) == ("done", 0, 0), served.said
+    assert_each_once(served, killed)
