@@ -9,7 +9,7 @@ from ..runtime import registry
 from ..transport.breaker import State
 
 READINGS = {
-    "unproven_seconds": "Seconds since a majority of the keepers has proven the fleet's state.",
+    "unproven_seconds": "Seconds for which too few keepers have answered; 0 while a majority does.",
     "epoch": "The epoch of the fleet's map.",
     "resizing": "1 while a resize moves keys.",
     "nodes_out": "Nodes that are out of service.",
@@ -38,7 +38,7 @@ def readings() -> Iterator[Reading]:
     """Of each fleet in use in this process."""
     for fleet in registry.fleets():
         name, topology = fleet.configuration.fleet, fleet.view.state.topology
-        yield Reading("unproven_seconds", name, "", max(0.0, fleet.clock() - fleet.view.proven_at))
+        yield Reading("unproven_seconds", name, "", fleet.reports.unproven_seconds)
         yield Reading("epoch", name, "", topology.epoch)
         yield Reading("resizing", name, "", topology.phase is not Phase.STABLE)
         yield Reading("nodes_out", name, "", len(topology.layout.out))

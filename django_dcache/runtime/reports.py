@@ -124,6 +124,12 @@ class Reports(Observer):
             extra = {"action": "state_refused", "fleet": self._fleet, "node": keeper, "count": count}
             log.error("Keeper %s counts as silent: %s (%s)", keeper, error, _times(count), extra=extra)
 
+    @property
+    def unproven_seconds(self) -> float:
+        """For how long too few keepers have answered; 0 while a majority does, as far as this process has asked."""
+        since = self._unproven_since
+        return 0.0 if since is None else max(0.0, self._clock() - since)
+
     def proven(self) -> None:
         since, self._unproven_since = self._unproven_since, None
         if since is not None:

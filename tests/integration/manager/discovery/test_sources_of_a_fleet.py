@@ -36,28 +36,33 @@ class Site(NamedTuple):
         return [node.address for node in self.fleet.proven_view().state.topology.layout.nodes]
 
 
-@pytest.fixture(params=["srv", "elasticache"])
+@pytest.fixture(params=["dns", "srv", "elasticache"])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with ExitStack() as stack:
         local = stack.enter_context(LocalFleet(4))
-        hosts = {f"cache-{number}.cache.test:11211": node.address for number, node in enumerate(local.nodes)}
+        if request.param == "dns":
+            hosts = {f"10.0.0.{number}:11211": node.address for number, node in enumerate(local.nodes)}
+        else:
+            hosts = {f"cache-{number}.cache.test:11211": node.address for number, node in enumerate(local.nodes)}
         options = {"freshness": 0.05, "timeout": 0.5, "replicas": 2, "address_remap": hosts.get, "eject_after": 0}
-        nodes = [{"name": host.partition(".")[0], "address": host} for host in list(hosts)[:3]]
+        nodes = [{"name": f"cache-{number}", "address": host} for number, host in enumerate(list(hosts)[:3])]
         fleet = Fleet(parse("default", nodes, options))
         stack.callback(fleet.close)
-        if request.param == "srv":
-            server = stack.enter_context(NameServer())
-            text = f"srv:{SERVICE}?nameserver={server.address}"
-
-            def say(named: list[str]) -> None:
-                server.records[SERVICE, "SRV"] = [f"0 {len(named)} 11211 {host.partition(':')[0]}." for host in named]
-
-        else:
+        if request.param == "elasticache":
             endpoint = stack.enter_context(CloudEndpoint(local.nodes[0]))
             text = f"elasticache:{endpoint.address}"
 
             def say(named: list[str]) -> None:
                 endpoint.nodes = [f"{host.partition(':')[0]}|10.0.0.1|11211" for host in named]
+
+        else:
+            server = stack.enter_context(NameServer())
+            kind, name = {"dns": ("A", "cache.test"), "srv": ("SRV", SERVICE)}[request.param]
+            record = "{host}" if kind == "A" else "0 0 11211 {host}."
+            text = f"{request.param}:{name}?nameserver={server.address}"
+
+            def say(named: list[str]) -> None:
+                server.records[name, kind] = [record.format(host=host.partition(":")[0]) for host in named]
 
         autopilot = Autopilot(fleet, reconciler=Reconciler(SourceWatch(source(text), Rules(reads=2))))
         yield Site(fleet, local, hosts, say, autopilot.look)
@@ -97,6 +102,6 @@ def test_one_that_does_not_answer_yet(site: Site) -> None:
     late.kill()
     site.say(four)
     said = [site.look() for _ in range(3)][-1]
-    assert len(said) == 1 and said[0].endswith("(cache-3.cache.test:11211): does not answer, or can't be used")
+    assert len(said) == 1 and said[0].endswith(f"({four[3]}): does not answer, or can't be used")
     late.restart()
     assert until(lambda: (site.look(), site.nodes == four)[1])

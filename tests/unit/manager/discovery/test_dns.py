@@ -37,6 +37,12 @@ def test_addresses_of_both_kinds(server: NameServer) -> None:
     assert ask(server, "dns:cache.test") == [("", "10.0.0.1:11211")]
 
 
+def test_many_addresses(server: NameServer) -> None:
+    """An answer that no datagram holds is asked for again over TCP: no node is left out."""
+    server.records["cache.test", "A"] = [f"10.0.{n}.1" for n in range(200)]
+    assert len(ask(server, "dns:cache.test")) == 200
+
+
 def test_service_records(server: NameServer) -> None:
     """A headless service: a record for each pod, whose name stays. Case means nothing, nor do weights and order."""
     server.records["_memcache._tcp.cache.test", "SRV"] = [
