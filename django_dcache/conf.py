@@ -7,7 +7,7 @@ from pickle import HIGHEST_PROTOCOL
 from types import NoneType
 from typing import Any
 
-from . import credentials
+from . import coexistence, credentials
 from .errors import ConfigurationError, InvalidKey, InvalidTopology
 from .foreign_options import advice
 from .location import logins, parse_nodes
@@ -17,6 +17,7 @@ from .model.documents import MODES, Documents
 from .model.owner import Owner
 from .model.state import MAX_PREFIXES
 from .model.topology import RING_MODES, Layout
+from .values import classic
 from .values.chunks import LEAST_BYTES
 
 
@@ -41,6 +42,9 @@ class Options:
     ring: str = "ketama"
     """How keys are placed: "ketama"; or as other clients of the nodes do: "libmemcached" (pylibmc's `ketama_weighted`),
     "ketama-unweighted" (its `ketama`), "modula" (pylibmc without either), "rendezvous" (pymemcache)."""
+    coexist: str = ""
+    """The backend that a site comes from, whose processes share the nodes until `dcache-admin adopt finish`:
+    "pymemcache", "pylibmc", "django-redis" or "redis". Its values are read as long as this is set."""
     hash_tags: bool = False
     """Hash only the part of a key between { and }, so that related keys share a node."""
     prefixes: tuple[str, ...] = ()
@@ -121,6 +125,7 @@ class Options:
         for name, kind in {"zone": str, "fleet": str, "serializer": str, **kinds}.items():
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")
+        object.__setattr__(self, "ring", coexistence.ring(self) if self.coexist else self.ring)
         if type(self.chunk_bytes) is not int or 0 != self.chunk_bytes < LEAST_BYTES:
             raise ConfigurationError(f"chunk_bytes is {self.chunk_bytes!r}, want 0, or {LEAST_BYTES} or more")
         object.__setattr__(self, "prefixes", _prefixes(self.prefixes))
@@ -196,6 +201,7 @@ DJANGO_OPTIONS = ("MAX_ENTRIES", "CULL_FREQUENCY")
 """Known to every Django backend, and without meaning for one that evicts by memory."""
 _choices = {
     "sign_state": MODES,
+    "coexist": ("", *classic.BACKENDS),
     "compress": ("", "zlib", "zstd", "lz4"),
     "ring": RING_MODES,
     "on_error": ("miss", "raise"),
@@ -240,6 +246,7 @@ def parse(alias: str, location: Any, options: Mapping[str, Any] | None = None, o
     except InvalidTopology as error:
         node = f" (node {error.node})" if error.node else ""
         raise ConfigurationError(f"alias {alias!r}: {error.detail}{node}") from None
+    coexistence.check(alias, layout, parsed.coexist)
     if not (parsed.fleet or alias).replace("-", "").replace("_", "").isalnum() or len(parsed.fleet or alias) > 50:
         raise ConfigurationError(f"fleet name {parsed.fleet or alias!r}: letters, digits, - and _ only, at most 50")
     return Configuration(alias, layout, parsed, owner, tuple(logins(location)))

@@ -76,6 +76,11 @@ class Conflict(DCacheError):
     """Another process holds the conductor's lease or has moved the fleet on; look again, then repeat."""
 
 
+class Coexisting(Conflict):
+    """Processes with the backend of before still use these nodes, and know nothing of leases and of other nodes; once
+    they are gone, `dcache-admin adopt finish` says so."""
+
+
 class TooManyPrefixes(DCacheError):
     """The fleet already keeps generations of as many made prefixes as it can; keep to a few in OPTIONS["prefixes"]."""
 

@@ -135,7 +135,11 @@ def _remove(view: View, made_keys: list[str]) -> Flow[dict[str, Outcome]]:
 def immediate(order: Order) -> bool:
     """Whether carrying it out takes no longer than a few deletes: keys, tags, or a prefix in OPTIONS["prefixes"]."""
     # A made key ends with the key. Another prefix that happens to end so is none the worse for it.
-    return order.kind in SINGLE or order.made[0].endswith(find_cache(order.alias).fleet.options.prefixes)
+    if order.kind in SINGLE:
+        return True
+    fleet = find_cache(order.alias).fleet
+    # Classic clients know of no generations: for them a prefix is swept.
+    return order.made[0].endswith(fleet.options.prefixes) and not fleet.view.coexists
 
 
 def carry_out(order: Order) -> bool:

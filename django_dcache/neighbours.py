@@ -23,7 +23,7 @@ def shared_nodes(fleet: Fleet) -> tuple[set[str], set[str]]:
     do not answer. All are looked through within one `timeout`: what takes longer may hold anything."""
     shared: set[str] = set()
     silent: set[str] = set()
-    if fleet.options.clear_nodes:
+    if fleet.options.clear_nodes or fleet.view.coexists:  # As the backend of before does.
         return shared, silent
     heads = _heads(fleet)
     until = fleet.clock() + fleet.options.timeout

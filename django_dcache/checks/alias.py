@@ -8,6 +8,7 @@ from ..errors import ConfigurationError, InvalidKey
 from ..foreign_options import advice
 from ..model import keys
 from ..values import codec_for
+from ..values.classic import REDIS
 from .entry import Entry, Messages
 
 DJANGO_KEYS = ("BACKEND", "LOCATION", "TIMEOUT", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "OPTIONS")
@@ -52,7 +53,8 @@ def _values(entry: Entry) -> Messages:
 
 def _complaint(entry: Entry, options: dict[str, Any]) -> str:
     try:
-        parsed = parse(entry.alias, "localhost", options).options
+        location = "redis://localhost" if options.get("coexist") in REDIS else "localhost"
+        parsed = parse(entry.alias, location, options).options
         codec_for(parsed, "check", lambda: parsed.secrets)
     except ConfigurationError as error:
         return error.detail.removeprefix(_named(entry))

@@ -26,6 +26,9 @@ def clear(view: View, shared: Callable[[], Any], beginning: bytes = b"") -> Flow
     away = silent.intersection(names) | {name for name, (reply,) in replies.items() if isinstance(reply, NodeFailure)}
     kept = neighbours.intersection(names) | {name for name, (reply,) in replies.items() if isinstance(reply, Refused)}
 
+    if view.coexists and (away or kept):
+        return False  # Classic clients would read there what was to be forgotten.
+
     def change(state: FleetState) -> FleetState:
         for name in sorted(away | kept):
             state = state.bumped_whole(name)

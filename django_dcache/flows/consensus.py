@@ -142,6 +142,8 @@ def bump(view: View, lost: Iterable[Slot], unchanged: Iterable[Slot] = ()) -> Fl
     and the bump of what was lost is a debt of this process now; or the fleet is more than one epoch
     ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
     """
+    if view.coexists:
+        return False  # A classic client would ask for the same key again: the write is not acknowledged, and no more.
     debts = {(server_of(node), slot) for node, slot in lost}
     slots = debts | {(server_of(node), slot) for node, slot in unchanged}
     wanted = {slot: view.generation(*slot) + 1 for slot in slots}

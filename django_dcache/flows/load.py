@@ -6,12 +6,14 @@ have its token, which is as good in their hands: of two that store by one token 
 """
 
 from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..commands import Answer, Command, Token, Value, is_item
 from ..errors import NodeFailure, NoReplica
 from ..model.view import View
 from . import Flow, Item, Load, Wait
+from .add import add
 from .copies import Copies
 from .read import fetch
 from .write import Batches, Outcome
@@ -48,6 +50,9 @@ def fetch_or_load(
         return found[name]
     if found.unanswered:
         raise NoReplica(epoch=view.epoch)
+    if view.coexists:
+        yield from _load_without_lease(view, name, load)
+        return None
     until, pause = view.clock() + wait_seconds, FIRST_WAIT
     while True:
         lease = yield from _lease(view, name)
@@ -72,6 +77,15 @@ def fetch_or_load(
     else:
         yield from _store(view, name, item, lease)
     return None
+
+
+def _load_without_lease(view: View, name: bytes, load: Callable[[], Item | None]) -> Flow[None]:
+    """As Django's other backends do: a classic client would read the stub of a lease as a value. What another caller
+    stored meanwhile stays."""
+    item, view = yield Load(load)
+    if item is not None:
+        with suppress(NoReplica):
+            yield from add(view, name, item)
 
 
 def reload(view: View, name: bytes, seen: bytes | None, load: Callable[[], Item | None]) -> Flow[None]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..commands import Answer, Get, Remove, Store, Value
-from ..errors import Conflict, NodeFailure, NoMajority
+from ..errors import Coexisting, Conflict, NodeFailure, NoMajority
 from ..model.documents import LEASE, REPORT
 from ..model.placement import Route
 from ..model.state import Control, FleetState, conductor_key, progress_key
@@ -112,10 +112,12 @@ def new_fence(view: View) -> Flow[int]:
 def publish(view: View, topology: Topology, fence: int, bump: Iterable[str] = ()) -> Flow[None]:
     """Make `topology` the next epoch, and every slot of the nodes in `bump` new with it.
 
-    Raises Conflict if a newer conductor or another epoch came first, NoMajority if too few keepers answered (it may
-    be published then: publish the same again).
+    Raises Coexisting, Conflict if a newer conductor or another epoch came first, NoMajority if too few keepers answered
+    (it may be published then: publish the same again).
     """
     bump = tuple(bump)
+    if view.coexists:
+        raise Coexisting("nothing can be moved yet", epoch=view.epoch)
 
     def change(state: FleetState) -> FleetState:
         if state.fence > fence:

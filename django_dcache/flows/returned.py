@@ -38,16 +38,18 @@ def renew(view: View, held_since: dict[tuple[str, str], float], returned: Mappin
         if node not in view.state.topology.nodes:
             continue
         since = held_since.get((node, incarnation))
-        if since is None:
+        # Classic clients read whatever it came back with: new slots would only part the two.
+        ready = view.coexists or (since is not None and since + view.decided_after <= view.clock())
+        if since is None and not ready:
             found = yield from agree(view, partial(_renewed, node=node, incarnation=incarnation))
             if found.majority:
                 held_since[node, incarnation] = view.clock()
-        elif since + view.decided_after <= view.clock():
+        elif ready:
             mark = Store(mark_key(view.fleet), 0, incarnation.encode())
             (reply,) = (yield {node: [mark]})[node]
             if reply is Answer.DONE:
                 marked.append(node)
-                del held_since[node, incarnation]
+                held_since.pop((node, incarnation), None)
     return marked
 
 

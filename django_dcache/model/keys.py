@@ -51,6 +51,15 @@ def name(made_key: str, renamed: int = 0, hash_tags: bool = False) -> bytes:
 
     Raises InvalidKey for what memcached would refuse, or split into other commands.
     """
+    encoded = classic_name(made_key)
+    marked = b"\xff~%d;%b" % (renamed, encoded) if renamed else encoded
+    if len(marked) > MAX_NAME_BYTES:
+        return b"\xff#%b%b" % (digest(encoded, hash_tags).hex().encode(), sha256(marked).hexdigest().encode())
+    return marked
+
+
+def classic_name(made_key: str) -> bytes:
+    """What `made_key` is to a classic client: just its bytes. Raises InvalidKey."""
     try:
         encoded = made_key.encode()
     except UnicodeEncodeError:
@@ -59,10 +68,7 @@ def name(made_key: str, renamed: int = 0, hash_tags: bool = False) -> bytes:
         raise InvalidKey(_complaint(made_key, encoded))
     if encoded.startswith(RESERVED):
         raise InvalidKey(f"{made_key!r} begins with {RESERVED.decode()!r}, which holds the fleet state")
-    marked = b"\xff~%d;%b" % (renamed, encoded) if renamed else encoded
-    if len(marked) > MAX_NAME_BYTES:
-        return b"\xff#%b%b" % (digest(encoded, hash_tags).hex().encode(), sha256(marked).hexdigest().encode())
-    return marked
+    return encoded
 
 
 def plainly_legal(made_keys: Collection[str]) -> bool:

@@ -14,15 +14,8 @@ from ..errors import InvalidTopology, UnknownFormat
 from .generations import NONE, WHOLE_NODE, Generations
 from .keys import RESERVED
 from .owner import OWNER, PLACE, USER, Owner, oldest_sites
-from .topology import Topology, strict
+from .topology import FORMATS, Topology, strict
 
-FORMAT = 1
-STAND_INS = 2
-"""The format of a document in whose layouts some nodes stand in for others: an older release, which would neither read
-nor delete there, must take it for one that it can't read."""
-CLASSIC_RINGS = 4
-"""The same where a ring is of a mode that came later. (3 is the envelope of a signed document.)"""
-FORMATS = (FORMAT, STAND_INS, CLASSIC_RINGS)
 MAX_GENERATION = 10**7
 """Far more than lost writes make, and a tenth of what the wire key has room for: past it only a forger leads."""
 MAX_COUNT = 2**53
@@ -34,8 +27,8 @@ Slot = tuple[str, int]
 
 # What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
 # releases like any node's generations (docs/adr/0010, 0016).
-_PREFIX, _SETTLED, _NOTES, _DROPPED = " ", "=", "!", "="
-_STAYS = (_PREFIX, _SETTLED + _PREFIX, OWNER, PLACE, USER)
+_PREFIX, _SETTLED, _NOTES, _DROPPED, _ADOPTED = " ", "=", "!", "=", "^"
+_STAYS = (_PREFIX, _SETTLED + _PREFIX, OWNER, PLACE, USER, _ADOPTED)
 
 
 def prefix_slot(made_prefix: str) -> Slot:
@@ -77,6 +70,10 @@ def note_slot(node: str, note: Note) -> Slot:
 
 _DROPPED_SLOT = (_DROPPED, WHOLE_NODE)
 """Where the highest generation of all nodes that left the fleet is kept, instead of theirs."""
+
+
+ADOPTED_SLOT = (_ADOPTED, WHOLE_NODE)
+"""Where it is kept that no classic client uses the nodes any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,11 @@ class FleetState:
         """Whether the processes took this node out by themselves, and no operator has changed that since."""
         out = any(node in layout.out for layout in self.topology.layouts)
         return out and self.note(node, Note.EJECTED) == self.generation(node, WHOLE_NODE) > 0
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was said that no classic client uses the nodes any more (docs/adr/0040)."""
+        return self.generation(*ADOPTED_SLOT) > 0
 
     @property
     def marks(self) -> frozenset[str]:
@@ -194,15 +196,9 @@ class FleetState:
         """Whether `node` was taken out, and no process can have stored anything on it in its present generation."""
         return self.note(node, Note.OUT) == self.generation(node, WHOLE_NODE) > 0
 
-    @property
-    def _format(self) -> int:
-        if self.topology.has_classic_rings:
-            return CLASSIC_RINGS
-        return STAND_INS if self.topology.has_stand_ins else FORMAT
-
     def encode(self) -> bytes:
         document = {
-            "format": self._format,
+            "format": self.topology.format,
             "topology": self.topology.to_json(),
             "generations": {node: generations.to_json() for node, generations in sorted(self.generations.items())},
             "fence": self.fence,
@@ -218,7 +214,7 @@ class FleetState:
         except (ValueError, RecursionError):
             raise InvalidTopology("the fleet state is not JSON") from None
         fields = {"format": int, "topology": dict, "generations": dict, "fence": int, "control": dict}
-        if isinstance(document, dict) and document.get("format", FORMAT) not in FORMATS:
+        if isinstance(document, dict) and document.get("format", FORMATS[0]) not in FORMATS:
             known = ", ".join(map(str, FORMATS))
             raise UnknownFormat(f"format {document['format']!r:.40}, this release knows {known}")
         want = strict(document, fields)
@@ -232,7 +228,7 @@ class FleetState:
 
 
 def _is_node(name: str) -> bool:
-    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, OWNER, PLACE, USER)
+    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, OWNER, PLACE, USER, _ADOPTED)
 
 
 def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:

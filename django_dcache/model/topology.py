@@ -17,6 +17,13 @@ MAX_NODES = 1000
 MAX_WEIGHT = 100
 MAX_TOTAL_WEIGHT = 2000
 """Of the nodes of a layout: a process takes about a second to make a ring of that."""
+FORMAT = 1
+STAND_INS = 2
+"""The format of a document in whose layouts some nodes stand in for others: an older release, which would neither read
+nor delete there, must take it for one that it can't read."""
+CLASSIC_RINGS = 4
+"""The same where a ring is of a mode that came later. (3 is the envelope of a signed document.)"""
+FORMATS = (FORMAT, STAND_INS, CLASSIC_RINGS)
 WEIGHTED_MODES = ("ketama", "libmemcached")
 RING_MODES = (*WEIGHTED_MODES, "ketama-unweighted", "rendezvous", "modula")
 
@@ -201,14 +208,12 @@ class Topology:
         return tuple(1 if len(layout.nodes) <= 2 else len(group) // 2 + 1 for layout, group in groups)
 
     @property
-    def has_stand_ins(self) -> bool:
-        """Whether a node serves keys of others that are out of service. Older releases know nothing of it."""
-        return any(len(layout.out) >= min(layout.replicas, len(layout.nodes)) for layout in self.layouts)
-
-    @property
-    def has_classic_rings(self) -> bool:
-        """Whether keys are placed in a way that releases before adoption know nothing of."""
-        return any(layout.ring not in WEIGHTED_MODES for layout in self.layouts)
+    def format(self) -> int:
+        """The format of documents of it, by which older releases know what they can't read."""
+        if any(layout.ring not in WEIGHTED_MODES for layout in self.layouts):
+            return CLASSIC_RINGS
+        stand_ins = any(len(layout.out) >= min(layout.replicas, len(layout.nodes)) for layout in self.layouts)
+        return STAND_INS if stand_ins else FORMAT
 
     def step(self, phase: Phase, fence: int = 0) -> "Topology":
         """The next epoch, one phase on or back. Settle is followed by stable with the target as the layout."""

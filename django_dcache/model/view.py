@@ -112,10 +112,15 @@ class View:
     hash_tags: bool = False
     avoid: frozenset[str] = frozenset()
     """Nodes to read from only when no other copy is left: far slower than the others."""
+    coexist: bool = False
+    """Whether this process's settings say that classic clients use the nodes too."""
+    coexists: bool = field(init=False)
+    """Whether they may still: until the fleet state says that they are gone (docs/adr/0040)."""
     prefixes: tuple[str, ...] = field(init=False)
     """The made prefixes that were ever bumped."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "coexists", self.coexist and not self.state.adopted)
         object.__setattr__(self, "prefixes", self.state.prefixes)
 
     @property
@@ -139,6 +144,8 @@ class View:
 
     def name(self, made_key: str) -> bytes:
         """The present name of `made_key`. Raises InvalidKey."""
+        if self.coexists:
+            return keys.classic_name(made_key)
         if not made_key.startswith(self.prefixes):
             return keys.name(made_key, hash_tags=self.hash_tags)
         # Whichever of them is bumped, the sum rises: neither a name nor its stamp comes twice.

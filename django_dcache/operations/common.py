@@ -56,6 +56,8 @@ class Common(BaseCache):
             flags, data = (encode or self._codec.encode)(made_key, value)
             if len(data) <= self._item_bytes:
                 return new_item(Item, (flags, data, ttl))
+            if self.fleet.view.coexists and len(data) <= self.fleet.options.max_value:
+                return Item(flags, data, ttl)  # In one piece, which is all that a classic client can read.
             return large_values.large(self.fleet.options, flags, data, ttl)
         except ValueTooLarge:
             self.fleet.reports.value_too_large(value)
@@ -64,9 +66,11 @@ class Common(BaseCache):
     def _item_on(
         self, conditions: Conditions | None, made_key: str, value: Any, ttl: float | None
     ) -> Item | Large | None:
-        """The same, on conditions if there are any."""
+        """The same, on conditions if there are any: with those nothing is stored while classic clients read it."""
         if conditions is None:
             return self._item(made_key, value, ttl)
+        if self.fleet.view.coexists:
+            return None
         return self._item(made_key, (value, conditions), ttl, self._codec.encode_conditional)
 
     def _decoded(self, made_key: str, flags: int, data: bytes) -> Any:

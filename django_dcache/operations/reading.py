@@ -9,7 +9,7 @@ from ..errors import NoReplica, UnreadableValue
 from ..flows import Operation, Run
 from ..flows.read import fetch
 from ..model.view import View
-from ..values.chunks import IN_CHUNKS
+from ..values.chunks import InChunks
 from ..values.conditions import Conditional
 from .common import ABSENT, name
 from .tags import Tags
@@ -91,11 +91,13 @@ class Reading(Tags):
         """The value, put together if it lies in chunks, or ABSENT. Raises Conditional."""
         if value.data is None:
             return ABSENT
-        flags, data = value.flags, value.data
-        if flags & IN_CHUNKS:
-            try:
-                flags, data = yield from large_values.load(self.fleet, made_key, value)
-            except UnreadableValue as error:
-                self.fleet.reports.value_unreadable(error)
-                return ABSENT
+        try:
+            return self._decoded(made_key, value.flags, value.data)
+        except InChunks:
+            pass
+        try:
+            flags, data = yield from large_values.load(self.fleet, made_key, value)
+        except UnreadableValue as error:
+            self.fleet.reports.value_unreadable(error)
+            return ABSENT
         return self._decoded(made_key, flags, data)

@@ -142,7 +142,8 @@ class Writing(Reading):
         """`call`: how the caller calls what waits for nodes."""
         look = partial(call, partial(shared_nodes, self.fleet))
         # Some engines can remove every version of this alias's keys, and leave the rest.
-        ours = self.key_func is default_key_func and not self.fleet.options.clear_nodes
+        alone = not (self.fleet.options.clear_nodes or self.fleet.view.coexists)
+        ours = self.key_func is default_key_func and alone
         beginning = f"{self.key_prefix}:" if ours else ""
         return (yield Run(clear, (look, beginning.encode()))) or self._failed(1)
 

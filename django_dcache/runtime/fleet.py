@@ -38,7 +38,7 @@ class Fleet(Knowledge):
     ):
         super().__init__(configuration, clock, wall_clock)
         options = configuration.options
-        self.codec = codec_for(options, configuration.fleet, lambda: options.secrets)
+        self.codec = codec_for(options, configuration.fleet, lambda: options.secrets, lambda: self.view.coexists)
         self.spare_seconds = options.request_budget - options.timeout
         """What a request may have spent before the time of its operations gets shorter."""
         self.near = Near(options.near, options.freshness, clock) if options.near else None

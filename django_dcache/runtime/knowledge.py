@@ -56,6 +56,7 @@ class Knowledge:
             owner=configuration.owner,
             documents=configuration.documents(),
             hash_tags=options.hash_tags,
+            coexist=bool(options.coexist),
         )
         self.transport.serve(seed.nodes)
         self.plans = Plans(self.view, self.transport)

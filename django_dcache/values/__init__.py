@@ -6,6 +6,7 @@ compressed or signed, and the only cost of all this is one look-up by flags.
     plain           text, bytes, whole numbers, and anything else by the serializer
     serializers     pickle, json, msgpack, msgspec, or the site's own
     compressors     zlib, zstd, lz4
+    classic         as the backend writes them that a site comes from
     conditions      the tags of a value, and when it is stale
     signature       the proof of a value under its key
     envelope        what is compressed, conditional or signed (docs/reference/envelope.md)
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ..errors import UnreadableValue
 from ..model.stamps import unstamped
-from . import compressors, envelope, plain, serializers
+from . import classic, compressors, envelope, plain, serializers
 from .chunks import InChunks
 from .conditions import Conditional
 from .signature import Signature, signature
@@ -51,16 +52,22 @@ class Codec(NamedTuple):
         return True
 
 
-def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) -> Codec:
-    """The codec of an alias with these `Options`. Raises ConfigurationError."""
+def codec_for(
+    options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]], coexists: Callable[[], bool] = lambda: False
+) -> Codec:
+    """The codec of an alias with these `Options`. `coexists`: whether classic clients read what is written now. Raises
+    ConfigurationError."""
 
     @cache
     def proof() -> Signature:
         return signature(secrets(), fleet)
 
-    most, strict = options.max_value, options.sign_values and not options.read_unsigned
+    most, beside = options.max_value, options.coexist
+    strict = options.sign_values and not options.read_unsigned and not beside
     serializer = serializers.find(options.serializer, options.pickle_protocol)
-    loads = plain.SIMPLE | serializers.loads((options.serializer, *options.read_serializers))
+    loads = plain.SIMPLE | serializers.loads(
+        (options.serializer, *options.read_serializers, *(("pickle",) if beside in classic.MEMCACHED else ()))
+    )
     encode = plain.encoder(serializer.dump, serializer.flags)
     if options.compress:
         compressor = compressors.find(compressors.NAMES[options.compress])
@@ -70,9 +77,19 @@ def codec_for(options: Any, fleet: str, secrets: Callable[[], Sequence[bytes]]) 
         encode, encode_conditional = (envelope.signed(each, proof()) for each in (encode, encode_conditional))
     opened = envelope.opener(loads, proof, not strict, most)
     decode = plain.decoder(plain.NUMBERS if strict else loads, opened)
+    if beside:
+        encode = _by_turns(coexists, classic.encoder_beside(options), encode)
+        decode = classic.decoder_beside(options, decode)
     if most < READ_BYTES:
         decode = envelope.limited(decode, most)
     return Codec(encode, decode, encode_conditional, plain.NUMBERS if strict else plain.SIMPLE)
+
+
+def _by_turns(coexists: Callable[[], bool], classic: plain.Encode, own: plain.Encode) -> plain.Encode:
+    def encode(made_key: str, value: Any) -> tuple[int, bytes]:
+        return (classic if coexists() else own)(made_key, value)
+
+    return encode
 
 
 __all__ = ["Codec", "codec_for"]

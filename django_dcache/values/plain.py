@@ -13,6 +13,10 @@ from ..errors import UnreadableValue
 from ..model.stamps import unstamped
 
 BYTES, PICKLE, INTEGER, LONG, TEXT = 0, 1, 2, 4, 16
+FOREIGN = 1 << 29
+"""The flags of bytes without flags, of which it is not known what wrote them."""
+RAW = FOREIGN | 1
+"""The flags of bytes that are to be stored without any, for software that knows none."""
 LEAST, MOST = -(2**63), 2**64 - 1
 """What is stored as digits: numbers of 64 bits, with a sign or without."""
 _number = re.compile(rb"-?\d+ *").fullmatch  # int() takes more; spaces are what counting down may leave

@@ -14,14 +14,12 @@ from hashlib import sha1
 from os import urandom
 
 from ...values.compressors import ZLIB, ZSTD
-from ...values.plain import INTEGER, PICKLE
+from ...values.plain import FOREIGN, INTEGER, PICKLE, RAW
 from ...values.serializers import JSON
 
 ITEM, STUB = b"\xdc", b"\xdd"
 STUB_BYTES = 17
 OVERHEAD_BYTES = 5
-FOREIGN = 0xFFFF_FFFF
-"""The flags of bytes that no known software has written: no value is read from them."""
 
 _digits = re.compile(rb"-?\d{1,20}").fullmatch
 _MAGIC = {b"\x80": PICKLE, b"\x78": PICKLE | ZLIB, b"\x28\xb5\x2f\xfd": PICKLE | ZSTD}
@@ -31,6 +29,8 @@ _JSON = frozenset(b'{["tfn')
 def pack(flags: int, data: bytes) -> bytes:
     """The string of an item."""
     if flags == INTEGER and _digits(data) or flags == PICKLE and data[:1] == b"\x80":
+        return data
+    if flags == RAW and not is_stub(data):
         return data
     return b"\xdc%b%b" % (flags.to_bytes(4, "big"), data)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from django_dcache.engines import introspection_of
 from django_dcache.engines.inspection import BulkItem
-from django_dcache.errors import Conflict, NoMajority
+from django_dcache.errors import Coexisting, Conflict, NoMajority
 from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.keys import SLOTS, wire_key
 from django_dcache.model.state import FleetState
@@ -25,9 +25,11 @@ class BatchWriter:
     """Stores batches under the present epoch."""
 
     def __init__(self, fleet: Fleet, sleep: Callable[[float], None] = time.sleep):
-        """Raises Conflict while keys are moving."""
+        """Raises Conflict while keys are moving, and while classic clients would read leases as values."""
         self._fleet, self._sleep = fleet, sleep
         view = fleet.proven_view()
+        if view.coexists:
+            raise Coexisting("a snapshot is loaded under leases", epoch=view.epoch)
         if view.state.topology.phase is not Phase.STABLE:
             raise Conflict("keys are moving; load once the resize has ended", epoch=view.epoch)
         self._epoch = view.epoch

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from django_dcache.errors import InvalidTopology, UnknownFormat
 from django_dcache.model.state import (
-    FORMAT,
     WHOLE_NODE,
     Control,
     FleetState,
@@ -22,7 +21,7 @@ from django_dcache.model.state import (
     settled_slot,
     state_key,
 )
-from django_dcache.model.topology import Layout, Node, Topology
+from django_dcache.model.topology import FORMAT, Layout, Node, Topology
 from support.strategies import histories, names, states, topologies
 
 SLOTS = range(8)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from django_dcache.conf import Options
 from django_dcache.engines.redis.items import (
-    FOREIGN,
     is_stub,
     new_stub,
     pack,
@@ -19,9 +18,9 @@ from django_dcache.engines.redis.items import (
     unpack,
 )
 from django_dcache.values import codec_for
-from django_dcache.values.plain import BYTES, INTEGER, PICKLE, TEXT
+from django_dcache.values.plain import BYTES, FOREIGN, INTEGER, PICKLE, RAW, TEXT
 
-FLAGS = st.sampled_from([BYTES, PICKLE, INTEGER, TEXT, 2**32 - 1]) | st.integers(0, 2**32 - 1)
+FLAGS = st.sampled_from([BYTES, PICKLE, INTEGER, TEXT, 2**32 - 1]) | st.integers(0, 2**32 - 1).filter(RAW.__ne__)
 
 
 @given(FLAGS, st.binary() | st.integers().map(lambda n: b"%d" % n) | st.builds(pickle.dumps, st.text()))
@@ -29,6 +28,13 @@ def test_way_there_and_back(flags, data):
     """Flags and bytes come back, whatever they are, and none of them is taken for a stub."""
     assert unpack(pack(flags, data)) == (flags, data)
     assert not is_stub(pack(flags, data))
+
+
+@given(st.binary())
+def test_raw(data):
+    """What is stored for other software lies as it is, unless it looked like a stub."""
+    stub = len(data) == 17 and data[:1] == b"\xdd"
+    assert (pack(RAW, data) == data) is not stub
 
 
 def test_plain_forms():
