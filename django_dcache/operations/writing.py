@@ -62,8 +62,9 @@ class Writing(Reading):
         return not (yield from self._set_many({made_key: item}))
 
     def _remove(self, made_key: str) -> Operation:
-        """Whether there was something to delete."""
-        return (yield from self._write({made_key: None}))[made_key].existed
+        """Whether there was something to delete, and no process will read it any more."""
+        outcome = (yield from self._write({made_key: None}))[made_key]
+        return outcome.existed and outcome.acknowledged
 
     def _add(self, made_key: str, item: Item | Large | None) -> Operation:
         if isinstance(item, Large):

@@ -185,8 +185,11 @@ def test_a_value_that_can_not_be_read(cache, key):
     cache.set(key, Vanishing())
     assert cache.get(key, "default") == "default"
     assert cache.get_many([key]) == {}
+    assert not cache.has_key(key)
     assert cache.get_or_set(key, "new") == "new"
     assert cache.get(key) == "new"
+    cache.set(key, Vanishing())
+    assert cache.add(key, "added") and cache.get(key) == "added"
 
 
 class Vanishing:

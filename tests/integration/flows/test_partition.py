@@ -12,6 +12,7 @@ from django_dcache.flows.write import write
 from django_dcache.model import keys
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy
+from support.waiting import until
 
 NAMES = [keys.name(f"key-{number}") for number in range(40)]
 OPTIONS = {"freshness": 0.3, "timeout": 0.1, "connect_timeout": 0.1}
@@ -87,3 +88,17 @@ def test_without_a_majority_of_keepers_the_policy_decides_and_is_counted(process
         assert process.fleet.staleness_bound() > OPTIONS["freshness"]
     assert seen is not None
     assert serving.read()
+
+
+def test_a_process_that_reaches_no_keeper(fleet):
+    """One that reaches only a node without the fleet's state acknowledges nothing, however the fleet is resized
+    meanwhile: by the map that it knows its keys may be elsewhere."""
+    addresses = fleet(6, memory=16).addresses
+    with ExitStack() as stack:
+        alone, other = Process(addresses, stack), Process(addresses, stack)
+        assert until(lambda: other.set(1) == set(NAMES) == alone.read().keys())
+        alone.lose(addresses[:5])
+        while alone.fleet.proven:
+            alone.read()
+        assert not alone.set(2) and not alone.delete() and not alone.read()
+        assert set(other.read().values()) <= {1}

@@ -51,6 +51,35 @@ while True:
     cache.set_many({{f"own-{{number}}": turn for number in range(500)}}, None)
 """
 )
+THREADS = (
+    PREAMBLE
+    + """
+import json, threading
+text = json.dumps([[number] * 10 for number in range(300_000)])
+for _ in range(3):
+    reader = threading.Thread(target=json.loads, args=(text,))  # It keeps the lock of the interpreter all the while.
+    reader.start()
+    cache.set_many({{f"own-{{number}}": 1 for number in range(300)}}, None)
+    reader.join()
+"""
+)
+LOOP = (
+    PREAMBLE
+    + """
+import asyncio
+
+async def main():
+    for number in range(3):
+        writes = [asyncio.create_task(cache.aset(f"own-{{number}}", 2, None)) for number in range(200)]
+        writes.append(asyncio.create_task(cache.adelete_many([f"own-{{number}}" for number in range(200, 400)])))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        busy()
+        await asyncio.gather(*writes)
+
+asyncio.run(main())
+"""
+)
 SITE = (
     PREAMBLE
     + """
@@ -102,6 +131,13 @@ def test_a_greenlet_that_computes(nodes):
     """While one greenlet computes for 0.4 s, others write: at least 99 % of what others stored is left."""
     pytest.importorskip("gevent")
     subprocess.run([sys.executable, "-c", script(GREENLETS, nodes)], cwd=CHECKOUT, check=True, timeout=60)
+    assert left(nodes) >= 0.99 * len(OTHERS)
+
+
+@pytest.mark.parametrize("text", [THREADS, LOOP], ids=["a thread", "a coroutine"])
+def test_one_that_computes_beside_others(nodes, text):
+    """While a thread keeps the interpreter's lock, or a coroutine its loop, others write: nothing of others is lost."""
+    subprocess.run([sys.executable, "-c", script(text, nodes)], cwd=CHECKOUT, check=True, timeout=120)
     assert left(nodes) >= 0.99 * len(OTHERS)
 
 

@@ -1,5 +1,7 @@
 """`on_unproven="miss"`: without a majority of keepers nothing that was found is believed."""
 
+import asyncio
+
 import pytest
 
 from django_dcache.backend import DistributedCache
@@ -31,3 +33,18 @@ def test_a_batch_with_failures_holds_nothing_that_was_found(cut_off):
 def test_get_or_set_asks_its_loader(cut_off):
     """get_or_set returns what the loader says, not what the node that answers has."""
     assert ["new"] * len(KEYS) == [cut_off.get_or_set(key, lambda: "new") for key in KEYS]
+
+
+def test_no_write_is_acknowledged(cut_off):
+    """Nothing that is set, deleted, touched, added or counted counts, by one key or by many, on threads or on loops."""
+    assert cut_off.set_many(dict.fromkeys(KEYS, "new")) == KEYS
+    for key in KEYS:
+        assert not cut_off.set(key, "new") and not cut_off.add(f"other-{key}", 1) and not cut_off.delete(key)
+        with pytest.raises(ValueError):
+            cut_off.incr(key)
+
+    async def main():
+        assert await cut_off.aset_many(dict.fromkeys(KEYS, "new")) == KEYS
+        assert not any([await cut_off.aset(key, "new") for key in KEYS])
+
+    asyncio.run(main())

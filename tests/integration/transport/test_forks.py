@@ -1,5 +1,6 @@
 """Forks that Python is not told of: uWSGI's preforking, extensions in C."""
 
+import asyncio
 import ctypes
 import json
 import os
@@ -89,6 +90,30 @@ def test_children_share_no_connection(fleet, replicas):
         wrong = read(CHILDREN)
         assert not wrong and not any(outcome(child) for child in children)
         os.close(begin)
+    cache.fleet.close()
+
+
+@pytest.mark.parametrize("world", ["sync", "async"])
+def test_children_of_children(fleet, world):
+    """A child that C made makes another, and all generations ask at once, on threads or on loops of their own."""
+    cache = DistributedCache(fleet(2).addresses, PATIENT)
+    for number in range(3):
+        assert cache.set(f"user:{number}", f"secret of {number}", None)
+
+    def read(number):
+        async def on_a_loop():
+            return [await cache.aget(f"user:{number}") for _ in range(100)]
+
+        values = asyncio.run(on_a_loop()) if world == "async" else [cache.get(f"user:{number}") for _ in range(100)]
+        return [value for value in values if value != f"secret of {number}"]
+
+    def child():
+        grandchild = forked(lambda: read(2))
+        return read(1) + outcome(grandchild)
+
+    for _ in range(4):
+        ours = forked(child)
+        assert read(0) == [] == outcome(ours)
     cache.fleet.close()
 
 
