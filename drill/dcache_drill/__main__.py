@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=Plan.seed, help="selects what is broken when")
     parser.add_argument("--replicas", type=int, default=Plan.replicas)
+    parser.add_argument("--near", action="store_true", help="give each worker a near cache")
     parser.add_argument("--on-unproven", default=Plan.on_unproven, choices=("serve", "miss"))
     parser.add_argument("--engine", default=Plan.engine, choices=ENGINES, help="of the nodes that it starts")
     names = ", ".join(FAULTS)
@@ -36,6 +37,7 @@ def main() -> int:
         seconds=given.minutes * 60,
         replicas=given.replicas,
         engine=given.engine,
+        near=given.near,
         on_unproven=given.on_unproven,
         faults=faults,
         rate=given.rate,

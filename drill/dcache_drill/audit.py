@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from time import monotonic
 from typing import Any
@@ -12,6 +12,9 @@ from django_dcache.errors import NodeFailure
 from django_dcache.flows import Flow
 from django_dcache.model import keys
 from django_dcache.model.view import View
+from django_dcache.operations.tags import NAMESPACE
+from django_dcache.runtime.fleet import Fleet
+from django_dcache.values.conditions import Conditional
 
 from . import tagged_value
 from .checker import Violation
@@ -36,7 +39,7 @@ def _read_copies(testbed: Testbed, recorder: Recorder) -> None:
     fleet = testbed.fleet
     fleet.proven_view()
     codec = fleet.codec
-    for family in (Family.REGISTER, Family.ROW):
+    for family in (Family.REGISTER, Family.ROW, Family.TAGGED):
         for number in range(SIZES[family]):
             key = key_number(family, number)
             made_key = f"{PREFIX}:1:{key_name(key)}"
@@ -44,10 +47,25 @@ def _read_copies(testbed: Testbed, recorder: Recorder) -> None:
             began = monotonic()
             for reply in fleet.run(copies, name).values():
                 if is_item(reply) and reply.data is not None:
-                    found = tagged_value.read(codec.decode(made_key, reply.flags, reply.data))
+                    try:
+                        found = tagged_value.read(codec.decode(made_key, reply.flags, reply.data))
+                    except Conditional as conditional:
+                        if not _holds(fleet, conditional.conditions.versions):
+                            continue
+                        found = tagged_value.read(conditional.open())
                     outcome = Outcome.CORRUPT if found is None else Outcome.OK if found.key == key else Outcome.FOREIGN
                     version = found.version if found else 0
                     recorder.add(Kind.READ, outcome, AUDITOR, key, version, began, monotonic(), 0, fleet.view.epoch)
+
+
+def _holds(fleet: Fleet, versions: Mapping[str, bytes]) -> bool:
+    """Whether there is a copy of each tag that has this version: then the value may be read."""
+    for tag, version in versions.items():
+        made_tag = f"{PREFIX}:{NAMESPACE}:{tag}"
+        there = [reply for reply in fleet.run(copies, keys.name(made_tag)).values() if is_item(reply)]
+        if version not in [fleet.codec.decode(made_tag, item.flags, item.data) for item in there if item.data]:
+            return False
+    return True
 
 
 def copies(view: View, name: bytes) -> Flow[dict[str, Any]]:

@@ -37,6 +37,12 @@ class Bounds:
     """What all but one in a thousand calls must not exceed."""
     calm: float = 0.0
     """How far a read may lag while nothing is in doubt: `freshness` with a near cache."""
+    tags: float = 0.0
+    """The same for values with tags, whose versions each process keeps for `freshness`."""
+
+    def lag(self, family: int, quiet: bool) -> float:
+        """How far a read of a key of this family may lag."""
+        return self.stale if not quiet else max(self.calm, self.tags) if family == Family.TAGGED else self.calm
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ def check(
         writers.add(writer)
         availability.add(kind, outcome, writer, key, version, began, ended)
         if kind in WRITES:
-            writes.add(outcome, key, version, began, ended)
+            writes.add(outcome, writer, key, version, began, ended)
         elif kind == Kind.COUNT:
             counts.add(key, version, ended, outcome == Outcome.OK)
         elif kind == Kind.LEARN:
@@ -163,7 +169,7 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
     starts = array("d", [phase.began for phase in findings.phases])
     stopped = ["worker" in phase.name for phase in findings.phases] or [False]
     tallies, seconds, lags, origin = findings.tallies, findings.seconds, findings.lags, findings.began
-    stale = findings.bounds.stale
+    bounds = findings.bounds
     for kind, outcome, writer, key, version, began, ended, loading, epoch in read_all(paths):
         findings.records += 1
         phase = max(0, bisect_right(starts, began) - 1)
@@ -198,6 +204,9 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
                 continue
             lag = counts.lag(key, version, began) if counter else writes.lag(key, version, began)
             lags[-int(-lag / BUCKET_SECONDS // 1)] += 1
+            if not counter and (own := writes.own_lag(writer, key, version, began)):
+                text = f"process {writer}: {key_name(key)} was {own:.3f} s behind what this process had written"
+                findings.blame(Violation("I5 own writes", text, began, key, phase))
         elif kind == Kind.COUNT and version:
             for text in _wrong_number(counts, key, version, began):
                 findings.blame(Violation("I6 counters", f"process {writer}: {text}", began, key, phase))
@@ -209,7 +218,7 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
         if lag > 0:
             tally.late += 1
             tally.worst = max(tally.worst, lag)
-            if lag > (findings.bounds.calm if quiet else stale):
+            if lag > bounds.lag(key >> FAMILY_SHIFT, quiet):
                 invariant = _stale_by_family.get(key >> FAMILY_SHIFT, "I4 staleness")
                 when = "in calm" if quiet else "in doubt"
                 what = f"{Kind(kind).name.lower()} of {key_name(key)}"

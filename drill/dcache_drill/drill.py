@@ -24,7 +24,7 @@ def bounds(plan: Plan) -> Bounds:
     # A call may wait for the proof of the state, then for its own deadline, then for the bump of a lost write; and
     # on a busy machine every call waits.
     calm = plan.freshness if plan.near else 0.0
-    return Bounds(plan.freshness + plan.timeout, plan.hold, 4 * plan.timeout + 0.2, calm)
+    return Bounds(plan.freshness + plan.timeout, plan.hold, 4 * plan.timeout + 0.2, calm, plan.freshness)
 
 
 def run(plan: Plan, folder: Path | None = None, tell: Callable[[str], None] = lambda line: None) -> Findings:

@@ -24,14 +24,17 @@ class Family(IntEnum):
     """Counted up; decremented if its number is odd."""
     SESSION = 3
     """Logged in, saved, logged out."""
+    TAGGED = 4
+    """Rows that are cached with a tag, some with each: a change of them is committed, then their tag is invalidated."""
 
 
-SIZES = {Family.REGISTER: 400, Family.ROW: 300, Family.COUNTER: 40, Family.SESSION: 100}
+SIZES = {Family.REGISTER: 400, Family.ROW: 300, Family.COUNTER: 40, Family.SESSION: 100, Family.TAGGED: 180}
 _offsets = {family: sum(size for other, size in SIZES.items() if other < family) for family in SIZES}
 _total = sum(SIZES.values())
 SESSIONS, STOP, INSTRUCTIONS = _total, _total + 1, _total + 2
 """Cells that are no keys: how many sessions ever began, whether to stop, and an instruction to each worker."""
 MAX_WORKERS = 256
+ROWS_OF_A_TAG = 3
 
 
 class Instruction(IntEnum):
@@ -49,7 +52,23 @@ def key_number(family: int, number: int) -> int:
 
 def key_name(key: int) -> str:
     """What Django is given as the key."""
-    return f"{Family(key >> FAMILY_SHIFT).name.lower()}-{key & ((1 << FAMILY_SHIFT) - 1)}"
+    return f"{Family(key >> FAMILY_SHIFT).name.lower()}-{_number(key)}"
+
+
+def _number(key: int) -> int:
+    """Which one it is of its family."""
+    return key & ((1 << FAMILY_SHIFT) - 1)
+
+
+def tag_of(key: int) -> str:
+    """The tag of a row that has one."""
+    return f"tag-{_number(key) // ROWS_OF_A_TAG}"
+
+
+def rows_of_its_tag(key: int) -> range:
+    """The key, and the others that have its tag."""
+    first = key - _number(key) % ROWS_OF_A_TAG
+    return range(first, first + ROWS_OF_A_TAG)
 
 
 def own_names(truth: "GroundTruth") -> Iterator[bytes]:
@@ -58,6 +77,8 @@ def own_names(truth: "GroundTruth") -> Iterator[bytes]:
         if family is not Family.SESSION:
             for number in range(size):
                 yield f"{PREFIX}:1:{key_name(key_number(family, number))}".encode()
+    for number in range(0, SIZES[Family.TAGGED], ROWS_OF_A_TAG):
+        yield f"{PREFIX}:tag:{tag_of(key_number(Family.TAGGED, number))}".encode()
     for number in range(1, truth.cells[SESSIONS] + 1):
         yield f"{PREFIX}:1:django.contrib.sessions.cache{session_key(number)}".encode()
 
@@ -96,4 +117,6 @@ class GroundTruth:
 
     @staticmethod
     def cell(family: int, number: int) -> int:
+        """Rows of one tag have one cell: they change at once."""
+        number -= number % ROWS_OF_A_TAG if family == Family.TAGGED else 0
         return _offsets[Family(family)] + number

@@ -12,6 +12,7 @@ WEIGHTS = {
     "get": 22, "load": 26, "commit": 9, "set": 8, "delete": 3, "add": 3, "touch": 3,
     "get_many": 4, "set_many": 2, "delete_many": 1, "count": 9, "look_at_counter": 2,
     "log_in": 2, "save_session": 1, "log_out": 2, "load_session": 4,
+    "load_tagged": 8, "store_tagged": 2, "change_tagged": 3, "evict_tag": 1,
 }  # fmt: skip
 """How often a worker does what, compared with the rest."""
 READ_ONLY = dict.fromkeys(WEIGHTS, 0) | {"get": 22, "get_many": 60, "look_at_counter": 2, "load_session": 4}

@@ -46,26 +46,38 @@ class Writes:
 
     def __init__(self) -> None:
         self._acknowledged: defaultdict[int, Acknowledged] = defaultdict(Acknowledged)
+        self._own: defaultdict[tuple[int, int], Acknowledged] = defaultdict(Acknowledged)
+        """By writer and key."""
         self._ended: defaultdict[int, dict[int, float]] = defaultdict(dict)
 
-    def add(self, outcome: int, key: int, version: int, began: float, ended: float) -> None:
-        row = key >> FAMILY_SHIFT == Family.ROW
+    def add(self, outcome: int, writer: int, key: int, version: int, began: float, ended: float) -> None:
+        row = _is_row(key)
         if outcome == Outcome.OK:
-            self._acknowledged[key].add(ended, version if row else began)
+            for acknowledged in (self._acknowledged[key], self._own[writer, key]):
+                acknowledged.add(ended, version if row else began)
         if not row and outcome in (Outcome.OK, Outcome.FAIL):
             self._ended[key][version] = ended
 
     def settle(self) -> None:
-        for acknowledged in self._acknowledged.values():
+        for acknowledged in (*self._acknowledged.values(), *self._own.values()):
             acknowledged.settle()
 
     def lag(self, key: int, version: int, at: float) -> float:
         """Seconds by which `version`, read by a call that began at `at`, had been outdated."""
-        if key not in self._acknowledged:
+        return self._lag(self._acknowledged.get(key), key, version, at)
+
+    def own_lag(self, writer: int, key: int, version: int, at: float) -> float:
+        """The same, by what the reader itself had written."""
+        return self._lag(self._own.get((writer, key)), key, version, at)
+
+    def _lag(self, acknowledged: Acknowledged | None, key: int, version: int, at: float) -> float:
+        if acknowledged is None:
             return 0.0
-        if key >> FAMILY_SHIFT == Family.ROW:
-            return self._acknowledged[key].lag(version, at)
-        return self._acknowledged[key].lag(self._ended[key].get(version, float("inf")), at)
+        return acknowledged.lag(version if _is_row(key) else self._ended[key].get(version, float("inf")), at)
+
+
+def _is_row(key: int) -> bool:
+    return key >> FAMILY_SHIFT in (Family.ROW, Family.TAGGED)
 
 
 class Calm:

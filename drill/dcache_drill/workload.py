@@ -2,6 +2,7 @@
 
 from bisect import bisect
 from collections.abc import Mapping
+from functools import partial
 from itertools import accumulate
 from random import Random
 from time import monotonic, sleep
@@ -14,17 +15,19 @@ from .client import MISSING, Client, names
 from .ground_truth import SESSIONS, SIZES, Family, GroundTruth, key_name, key_number, session_key
 from .history import Kind, Outcome
 from .plan import WEIGHTS
+from .tags import TagActions
 
 LIFE_BITS = 32
 """A counter that was lost begins its next life 2^32 higher, so that no number is ever right twice."""
 VERSION_BITS = 20
 """A session's cell holds its number and, in its lowest bits, its version."""
 TAG = "tag"
+_READ = (Family.REGISTER, Family.ROW, Family.TAGGED)
 STRIDE = 7
 """By how many keys the drift moves the hot ones: so that no key is hot again soon."""
 
 
-class Workload:
+class Workload(TagActions):
     """`step()` does one thing. Values of `cells` are the truth; what was asked and answered goes to the history."""
 
     def __init__(self, client: Client, truth: GroundTruth, chance: Random, spec: Mapping[str, Any]):
@@ -57,7 +60,7 @@ class Workload:
     # Registers
 
     def _get(self) -> None:
-        key, cell = self._key(self._chance.choice((Family.REGISTER, Family.ROW)))
+        key, cell = self._key(self._chance.choice(_READ))
         self._client.saw(key, cell, self._client.call(self._cache.get, key_name(key)))
 
     def _set(self) -> None:
@@ -87,7 +90,7 @@ class Workload:
         self._client.tried()
 
     def _get_many(self) -> None:
-        keys = self._keys(self._chance.choice((Family.REGISTER, Family.ROW)))
+        keys = self._keys(self._chance.choice(_READ))
         found = self._client.call(self._cache.get_many, list(names(keys)))
         for key, cell in keys.items():
             self._client.saw(key, cell, found.get(key_name(key)) if found is not MISSING else MISSING)
@@ -121,7 +124,9 @@ class Workload:
         self._client.removed(key, version)
 
     def _load(self) -> None:
-        key, cell = self._key(Family.ROW)
+        self._load_row(*self._key(Family.ROW))
+
+    def _load_row(self, key: int, cell: int, **conditions: Any) -> None:
         loading = 0.0
 
         def load() -> Any:
@@ -135,7 +140,7 @@ class Workload:
             loading = monotonic() - began
             return value
 
-        value = self._client.call(self._cache.get_or_set, key_name(key), load, self._timeout())
+        value = self._client.call(partial(self._cache.get_or_set, **conditions), key_name(key), load, self._timeout())
         self._client.loading = loading
         self._client.saw(key, cell, MISSING if loading else value)
 

@@ -8,7 +8,7 @@ careless_sockets   sockets that make of a careful client a careless one
 python -m tests.support.planted_mistakes MISTAKE [SECONDS [SEED]]      a drill of the product with this mistake
 """
 
-from . import careless_agreement, careless_operations, careless_redis
+from . import careless_agreement, careless_memory, careless_operations, careless_redis
 from .registry import MISTAKES, plan
 
-__all__ = ["MISTAKES", "careless_agreement", "careless_operations", "careless_redis", "plan"]
+__all__ = ["MISTAKES", "careless_agreement", "careless_memory", "careless_operations", "careless_redis", "plan"]

@@ -7,7 +7,7 @@ from dcache_drill.ground_truth import Family, key_number
 from dcache_drill.history import Kind, Outcome, write
 from dcache_drill.schedule import Phase
 
-BOUNDS = Bounds(stale=0.7, hold=0.9, latency=1.0)
+BOUNDS = Bounds(stale=0.7, hold=0.9, latency=1.0, tags=0.5)
 CALM = [Phase(0, "calm", 0.0, 100.0)]
 REGISTER, COUNTER = key_number(Family.REGISTER, 1), key_number(Family.COUNTER, 2)
 FIRST = (1 << 32) + (1 << 31)
@@ -18,9 +18,9 @@ FIRST = (1 << 32) + (1 << 31)
 def judged(tmp_path):
     """The violations in a history of (kind, outcome, key, version, began, ended)."""
 
-    def judged(*records, phases=CALM, ill=(), writer=1):
-        path = tmp_path / "history"
-        write(path, [(kind, outcome, writer, *rest, 0, 1) for kind, outcome, *rest in records])
+    def judged(*records, phases=CALM, ill=(), writer=1, reader=1):
+        path, by = tmp_path / "history", {Kind.READ: reader}
+        write(path, [(kind, outcome, by.get(kind, writer), *rest, 0, 1) for kind, outcome, *rest in records])
         return check([path], BOUNDS, phases, ill).total
 
     return judged
@@ -136,5 +136,27 @@ def test_a_stale_read(judged):
     newer = (Kind.WRITE, Outcome.OK, REGISTER, 2, 2.0, 2.1)
     old = (Kind.READ, Outcome.OK, REGISTER, 1, 2.2, 2.3)
     learned = (Kind.LEARN, Outcome.OK, 0, 0, 2.2, 2.2)
-    assert judged(STORED, newer, old) == {"I4 staleness": 1}
-    assert not judged(STORED, newer, old, learned)
+    assert judged(STORED, newer, old, reader=2) == {"I4 staleness": 1}
+    assert not judged(STORED, newer, old, learned, reader=2)
+
+
+ROW, TAGGED = key_number(Family.ROW, 1), key_number(Family.TAGGED, 1)
+
+
+def changed_then_read(key, began):
+    """A change that is acknowledged at 2.0, and a read of what was there before."""
+    return (Kind.REMOVE, Outcome.OK, key, 2, 1.9, 2.0), (Kind.READ, Outcome.OK, key, 1, began, began + 0.01)
+
+
+def test_what_was_invalidated_by_a_tag_may_be_read_for_freshness(judged):
+    """A row whose tag was invalidated may be read for `freshness` by others, though nothing is in doubt; one without
+    a tag may not be read at all."""
+    assert not judged(*changed_then_read(TAGGED, 2.4), reader=2)
+    assert judged(*changed_then_read(TAGGED, 2.6), reader=2) == {"I4 staleness": 1}
+    assert judged(*changed_then_read(ROW, 2.1), reader=2) == {"I4 staleness": 1}
+
+
+def test_what_a_process_has_written_itself(judged):
+    """A process that reads what it has replaced itself is told of, within any bound of staleness."""
+    assert judged(*changed_then_read(TAGGED, 2.4)) == {"I5 own writes": 1}
+    assert judged((Kind.WRITE, Outcome.OK, REGISTER, 1, 1.0, 1.1), *changed_then_read(REGISTER, 2.4))["I5 own writes"]
