@@ -90,6 +90,8 @@ class Options:
     """A larger value lies in chunks of this many bytes, which nodes must take (`memcached -I`). 0: none does."""
     max_value: int = 64 * 2**20
     """The most bytes of a value: a larger one is not stored, and what was there is removed; nor is one read."""
+    count_deletes: bool = False
+    """`delete_many` says how many of the keys there were, as django-redis does; it takes more time then."""
     near: Any = None
     """{"bytes": N}: keep what is read again and again in this process, for `freshness` at most. None: always ask."""
     redact_keys: bool = False
@@ -121,7 +123,9 @@ class Options:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name} is {value!r}, want a whole number above 0")
-        kinds = dict.fromkeys(("hash_tags", "clear_nodes", "sign_values", "read_unsigned", "redact_keys"), bool)
+        kinds = dict.fromkeys(
+            ("hash_tags", "clear_nodes", "sign_values", "read_unsigned", "redact_keys", "count_deletes"), bool
+        )
         for name, kind in {"zone": str, "fleet": str, "serializer": str, **kinds}.items():
             if not isinstance(getattr(self, name), kind):
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}, want {kind.__name__}")

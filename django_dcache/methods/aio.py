@@ -167,17 +167,24 @@ class AsyncMethods(ManyKeys):
     async def adelete(self, key: Any, version: int | None = None) -> bool:
         return bool(await self._arun(self._remove(self.make_key(key, version))))
 
-    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        await self._adelete_many(self._made_keys(keys, version))
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> int | None:
+        made_keys = self._made_keys(keys, version)
+        if self.fleet.options.count_deletes:
+            return sum([int(await self._arun(self._count_removed(part))) for part in self._parts(made_keys)])
+        await self._adelete_many(made_keys)
+        return None
 
-    async def _adelete_many(self, made_keys: Iterable[str]) -> list[str]:
+    async def _adelete_many(self, made_keys: Mapping[str, Any]) -> list[str]:
         failed: list[str] = []
-        for part in self._parts(dict.fromkeys(made_keys)):
+        for part in self._parts(made_keys):
             failed += await self._arun(self._remove_many(part))
         return failed
 
-    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        return int(await self._arun(self._incr(key, self.make_key(key, version), delta)))
+    async def aincr(
+        self, key: Any, delta: int = 1, version: int | None = None, *, ignore_key_check: bool = False
+    ) -> int:
+        count = self._incr_or_begin if ignore_key_check else self._incr
+        return int(await self._arun(count(key, self.make_key(key, version), delta)))
 
     async def adecr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return await self.aincr(key, -delta, version)

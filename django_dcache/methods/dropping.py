@@ -40,9 +40,9 @@ class DroppingMethods(SwappingMethods):
         with self.dropping((self.make_key(key, version),)):
             return super().delete(key, version)
 
-    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+    def incr(self, key: Any, delta: int = 1, version: int | None = None, **how: Any) -> int:
         with self.dropping((self.make_key(key, version),)):
-            return super().incr(key, delta, version)
+            return super().incr(key, delta, version, **how)
 
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
@@ -50,10 +50,10 @@ class DroppingMethods(SwappingMethods):
         with self.dropping(self._made_keys(data, version)):
             return super().set_many(data, timeout, version, **conditions)
 
-    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> int | None:
         keys = list(keys)
         with self.dropping(self._made_keys(keys, version)):
-            super().delete_many(keys, version)
+            return super().delete_many(keys, version)
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         version = self.version if version is None else version
@@ -106,9 +106,9 @@ class DroppingMethods(SwappingMethods):
         with self.dropping((self.make_key(key, version),)):
             return await super().adelete(key, version)
 
-    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+    async def aincr(self, key: Any, delta: int = 1, version: int | None = None, **how: Any) -> int:
         with self.dropping((self.make_key(key, version),)):
-            return await super().aincr(key, delta, version)
+            return await super().aincr(key, delta, version, **how)
 
     async def aset_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
@@ -116,10 +116,10 @@ class DroppingMethods(SwappingMethods):
         with self.dropping(self._made_keys(data, version)):
             return await super().aset_many(data, timeout, version, **conditions)
 
-    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
+    async def adelete_many(self, keys: Iterable[Any], version: int | None = None) -> int | None:
         keys = list(keys)
         with self.dropping(self._made_keys(keys, version)):
-            await super().adelete_many(keys, version)
+            return await super().adelete_many(keys, version)
 
     async def aincr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         version = self.version if version is None else version

@@ -225,8 +225,13 @@ class SyncMethods(ManyKeys):
         except NeedsFlow as needs:
             return bool(self._run(self._remove(made_key), needs))
 
-    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self._delete_many(self._made_keys(keys, version))
+    def delete_many(self, keys: Iterable[Any], version: int | None = None) -> int | None:
+        """None, as in Django; with OPTIONS["count_deletes"], how many of the keys there were."""
+        made_keys = self._made_keys(keys, version)
+        if self.fleet.options.count_deletes:
+            return sum(int(self._run(self._count_removed(part))) for part in self._parts(made_keys))
+        self._delete_many(made_keys)
+        return None
 
     def _delete_many(self, made_keys: Mapping[str, Any]) -> list[str]:
         """The made keys that may still be read."""
@@ -238,9 +243,14 @@ class SyncMethods(ManyKeys):
                 failed += self._run(self._remove_many(part), needs)
         return failed
 
-    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """The new number; the TTL stays. Raises ValueError if there is none, TypeError if it is no whole number."""
+    def incr(self, key: Any, delta: int = 1, version: int | None = None, *, ignore_key_check: bool = False) -> int:
+        """The new number; the TTL stays. Raises ValueError if there is none, TypeError if it is no whole number.
+
+        With `ignore_key_check`, one that is absent begins with `delta`, and never expires.
+        """
         made_key, needs = self.make_key(key, version), None
+        if ignore_key_check:
+            return int(self._run(self._incr_or_begin(key, made_key, delta)))
         if isinstance(delta, int) and 0 <= delta <= MOST:
             try:
                 number = shortcut_write.count(self.fleet, made_key, delta)

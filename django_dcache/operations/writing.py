@@ -24,6 +24,9 @@ from ..values.conditions import CONDITIONAL, Conditional
 from .common import ABSENT, OVER, name
 from .reading import Reading
 
+BEGINNINGS = 3
+"""How often a number is begun that other callers begin and delete at the same time."""
+
 
 class Writing(Reading):
     """Operations that change values."""
@@ -57,6 +60,11 @@ class Writing(Reading):
         """The made keys that may still be read."""
         outcomes = yield from self._write(dict.fromkeys(made_keys))
         return [made_key for made_key in made_keys if not outcomes[made_key].acknowledged]
+
+    def _count_removed(self, made_keys: Collection[str]) -> Operation:
+        """How many of them there were."""
+        outcomes = yield from self._write(dict.fromkeys(made_keys))
+        return sum(outcome.existed for outcome in outcomes.values())
 
     def _set(self, made_key: str, item: Item | Large | None) -> Operation:
         return not (yield from self._set_many({made_key: item}))
@@ -122,6 +130,16 @@ class Writing(Reading):
         if number is None:
             raise ValueError(f"Key {key!r} not found")
         return number
+
+    def _incr_or_begin(self, key: Any, made_key: str, delta: int) -> Operation:
+        """The same; where there is no number, one begins with `delta`, for ever."""
+        for _ in range(BEGINNINGS):
+            try:
+                return (yield from self._incr(key, made_key, delta))
+            except ValueError:
+                if (yield from self._add(made_key, self._item(made_key, delta, None))):
+                    return delta
+        raise ValueError(f"Key {key!r} not found, and not to be made")
 
     def _incr_version(self, key: Any, delta: int, version: int | None) -> Operation:
         version = self.version if version is None else version

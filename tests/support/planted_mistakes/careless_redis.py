@@ -1,10 +1,11 @@
 """Mistakes with servers that keep their data, run scripts, and answer in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django_dcache.engines.redis import scripts
 from django_dcache.engines.redis.hot import HOT
+from django_dcache.engines.shortcut import Found
 
 from .registry import IN_BULK, mistake
 from .seams import replace
@@ -40,18 +41,19 @@ def unchecked_token() -> None:
     replace("django_dcache.engines.redis.scripts:STORE", lambda script: script.removeprefix(scripts.SAME))
 
 
-@mistake("slow", engine="redis")
-def bare_stub() -> None:
-    """The place that a loader reserved is a value like any other."""
-    replace("django_dcache.engines.redis.items:is_stub", lambda _: lambda stored: False)
-
-
 @mistake("kill", engine="redis", weights={"get_many": 40})
 def shifted_answers() -> None:
     """Of many answers those that are misses are passed over, and the next value is taken for that key."""
     original = HOT.answers
 
-    def answers(data: bytes, *others: Any) -> tuple[int, int]:
-        return original(data.replace(b"$-1\r\n", b"") + data, *others)
+    def answers(
+        data: bytes, made_keys: Sequence[str], number: int, first: int, found: Found, missed: list[str]
+    ) -> tuple[int, int]:
+        position = original(data, made_keys, number, first, found, missed)
+        if missed:
+            values = [*found.values()]
+            found.clear()
+            found.update(zip(made_keys, values, strict=False))
+        return position
 
     object.__setattr__(HOT, "answers", answers)

@@ -40,6 +40,23 @@ def test_the_past_is_out_of_reach(saving, cache_of):
     assert cache.get("probe") == 1
 
 
+def test_a_journal_is_the_past(redis, cache_of):
+    """A node that kept a journal (AOF, synced each second) and was killed comes back with the very last writes, and no
+    value of it is read: it can't be told whether the last second is there."""
+    cache = cache_of(redis, timeout=1.0, eject_after=0)
+    assert redis.ask(b"CONFIG SET appendonly yes\r\n") == b"+OK\r\n"  # everysec is what it does by itself
+    journal = redis.folder / "appendonlydir"
+    assert until(lambda: list(journal.glob("*.manifest")))
+    assert cache.set("key", "written", None)
+    redis.kill()
+    redis.start("--appendonly", "yes")
+    assert until(lambda: redis.ask(b"PING\r\n") == b"+PONG\r\n"), "it has read the journal"
+    assert len(redis.items()) > 1, "it holds what was written"
+    seen = set()
+    assert until(lambda: seen.add(cache.get("key")) or cache.set("probe", 1))
+    assert cache.get("key") is None and seen == {None}
+
+
 def test_it_is_renewed_once(saving, cache_of):
     """However many processes see it, and connect again later, its slots are renewed once for each return."""
     caches = [cache_of(saving, timeout=1.0, eject_after=0, idle_connections=number) for number in (1, 2, 3)]
