@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dcache_manager.adoption.plan import plan
 from django_dcache import conf
 from django_dcache.foreign_options import advice
 from django_dcache.testing import LocalFleet
@@ -158,9 +159,14 @@ def test_every_check_is_listed():
 
 
 def test_options_of_other_backends():
-    """Of each option in the page on migration a check says what to do, or it is an option here too."""
-    table = (CHECKOUT / "docs/howto/migrate.md").read_text().partition("| from |")[2].partition("\n\n")[0]
-    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[2])}
+    """Of each option in the pages on migration a check says what to do, or it is an option here too."""
+    tables = [
+        (CHECKOUT / f"docs/howto/from-{backend}.md").read_text().partition("| option |")[2].partition("\n\n")[0]
+        for backend in ("pymemcache", "pylibmc", "redis")
+    ]
+    named = {
+        name for table in tables for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
     assert {name for name in named if conf.unknown(name.lower()) and not advice(name)} == set()
 
 
@@ -236,6 +242,45 @@ def test_howto_test_your_site(tmp_path):
     with Shell(tmp_path, {"DJANGO_SETTINGS_MODULE": "mysite.settings"}) as shell:
         shell.run("django-admin startproject mysite . && mkdir shop && touch shop/__init__.py")
         shell.follow("docs/howto/test-your-site.md")
+
+
+def test_howto_from_pymemcache(tmp_path):
+    """Every command of the how-to works, from the old entry to the end, and prints what the how-to says."""
+    old = "django.core.cache.backends.memcached.PyMemcacheCache"
+    fill = "from django.core.cache import cache; cache.set_many({f'k{n}': n for n in range(999)})"
+    with LocalFleet(3) as fleet, Shell(tmp_path, {"DJANGO_SETTINGS_MODULE": "project"}) as shell:
+        entry = {"BACKEND": old, "LOCATION": fleet.addresses}
+        project = tmp_path / "project.py"
+        project.write_text(f"SECRET_KEY = 'tests'\nCACHES = {{'default': {entry!r}}}\n")
+        shell.run(f'python -c "{fill}"')
+        (planned, said), *others = steps("docs/howto/from-pymemcache.md")
+        shell.check(planned, said)
+        new = plan("default", entry).entry
+        new["OPTIONS"]["freshness"] = 0.05
+        project.write_text(f"SECRET_KEY = 'tests'\nCACHES = {{'default': {new!r}}}\n")
+        for command, printed in others:
+            shell.check(command, printed)
+        count = "print(len(cache.get_many([f'k{n}' for n in range(999)])))"
+        assert shell.run(f'python -c "from django.core.cache import cache; {count}"') == ("999\n", 0)
+
+
+def test_howto_scale_one_redis_out(tmp_path):
+    """Every command of the how-to works on a server that django-redis has filled, and no entry is lost."""
+    fill = "from django.core.cache import cache; [cache.set(f'k{n}', n) for n in range(999)]"
+    with LocalFleet(2, "redis") as fleet, Shell(tmp_path, {"DJANGO_SETTINGS_MODULE": "project"}) as shell:
+        entry = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": fleet.addresses[0]}
+        project = tmp_path / "project.py"
+        project.write_text(f"SECRET_KEY = 'tests'\nCACHES = {{'default': {entry!r}}}\n")
+        shell.run(f'python -c "{fill}"')
+        new = plan("default", entry).entry
+        new["OPTIONS"]["freshness"] = 0.05
+        project.write_text(f"SECRET_KEY = 'tests'\nCACHES = {{'default': {new!r}}}\n")
+        said, status = shell.run("dcache-admin adopt finish --yes")
+        assert status == 0, said
+        for command, printed in steps("docs/howto/scale-one-redis-out.md"):
+            shell.check(command.replace("redis://10.0.0.2:6379/0", fleet.addresses[1]), printed)
+        count = "print(len(cache.get_many([f'k{n}' for n in range(999)])))"
+        assert shell.run(f'python -c "from django.core.cache import cache; {count}"') == ("999\n", 0)
 
 
 @pytest.mark.parametrize(("page", "count"), [("docs/howto/add-a-node.md", 3), ("docs/howto/drain-a-node.md", 4)])

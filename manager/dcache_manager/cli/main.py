@@ -28,6 +28,7 @@ COMMANDS = {
     "ring": "Show where keys live, and which node owns how much.",
     "node": "List, add, remove, drain, weigh and readdress nodes, and take them out of service.",
     "rebalance": "Change the fleet and move its keys while it serves.",
+    "adopt": "Take over the nodes of another backend while the site runs.",
     "state": "Mend keepers whose copy of the fleet's state is not to be believed.",
     "verify": "Compare what the replicas of each key hold.",
     "invalidate": "Make cached values unreadable, here and in every other region.",

@@ -63,6 +63,14 @@ def find_in_project(choices: Choices) -> "Target":
     return target
 
 
+def alias_in_project(choices: Choices) -> str:
+    """The alias that is meant, of any backend, in a project that is set up. Raises ConfigurationError."""
+    if not choices.settings:
+        raise NoProject()
+    set_up(choices.settings, choices.pythonpath)
+    return choices.cache or "default"
+
+
 def find_installed(choices: Choices) -> "Target":
     """As `find`, in a project with dcache_manager, whose models can be imported then. Raises ConfigurationError."""
     target = find_in_project(choices)
