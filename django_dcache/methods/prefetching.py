@@ -97,19 +97,19 @@ class PrefetchMethods(DroppingMethods):
         except UnreadableValue as error:
             return self._unreadable(error, ABSENT)
 
-    def _remembered(self, made_keys: Collection[str]) -> tuple[Prefetched | None, dict[str, None]]:
-        """The memory of the request, and what is to be fetched now because the request begins to read."""
-        memory = prefetched.of(self.fleet)
-        if memory is None:
-            return None, {}
+    def _expected(self, memory: Prefetched, made_keys: Collection[str]) -> dict[str, None]:
+        """What is to be fetched now because the request begins to read."""
         expected = memory.begin(made_keys)
-        return memory, dict.fromkeys([*made_keys, *expected]) if expected else {}
+        return dict.fromkeys([*made_keys, *expected]) if expected else {}
 
     def get(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
-        made_key = self.make_key(key, version)
-        memory, expected = self._remembered((made_key,))
-        if memory is None or fresh:
+        memory = prefetched.of(self.fleet)
+        if memory is None:
             return super().get(key, default, version, fresh=fresh)
+        made_key = self.make_key(key, version)
+        expected = self._expected(memory, (made_key,))
+        if fresh:
+            return super().get(key, default, version, fresh=True)
         if expected:
             self._prefetch(memory, expected)
         value = self._known(memory, made_key)
@@ -118,10 +118,13 @@ class PrefetchMethods(DroppingMethods):
         return default if value is ABSENT else value
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
-        made_key = self.make_key(key, version)
-        memory, expected = self._remembered((made_key,))
-        if memory is None or fresh:
+        memory = prefetched.of(self.fleet)
+        if memory is None:
             return await super().aget(key, default, version, fresh=fresh)
+        made_key = self.make_key(key, version)
+        expected = self._expected(memory, (made_key,))
+        if fresh:
+            return await super().aget(key, default, version, fresh=True)
         if expected:
             await self._aprefetch(memory, expected)
         value = self._known(memory, made_key)
@@ -130,10 +133,13 @@ class PrefetchMethods(DroppingMethods):
         return default if value is ABSENT else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False) -> dict[Any, Any]:
+        memory = prefetched.of(self.fleet)
+        if memory is None:
+            return super().get_many(keys, version, fresh=fresh)
         wanted = self._made_keys(keys, version)
-        memory, expected = self._remembered(wanted)
-        if memory is None or fresh:
-            return super().get_many(wanted.values(), version, fresh=fresh)
+        expected = self._expected(memory, wanted)
+        if fresh:
+            return super().get_many(wanted.values(), version, fresh=True)
         if expected:
             self._prefetch(memory, expected)
         values = self._take_known(memory, wanted)
@@ -142,10 +148,13 @@ class PrefetchMethods(DroppingMethods):
     async def aget_many(
         self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False
     ) -> dict[Any, Any]:
+        memory = prefetched.of(self.fleet)
+        if memory is None:
+            return await super().aget_many(keys, version, fresh=fresh)
         wanted = self._made_keys(keys, version)
-        memory, expected = self._remembered(wanted)
-        if memory is None or fresh:
-            return await super().aget_many(wanted.values(), version, fresh=fresh)
+        expected = self._expected(memory, wanted)
+        if fresh:
+            return await super().aget_many(wanted.values(), version, fresh=True)
         if expected:
             await self._aprefetch(memory, expected)
         values = self._take_known(memory, wanted)
@@ -164,10 +173,9 @@ class PrefetchMethods(DroppingMethods):
     def get_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> Any:
-        made_key = self.make_key(key, version)
-        memory, expected = self._remembered((made_key,))
-        if memory is not None:
-            if expected:
+        if (memory := prefetched.of(self.fleet)) is not None:
+            made_key = self.make_key(key, version)
+            if expected := self._expected(memory, (made_key,)):
                 self._prefetch(memory, expected)
             if (value := self._known(memory, made_key)) is not ASK and value is not ABSENT:
                 return value
@@ -176,10 +184,9 @@ class PrefetchMethods(DroppingMethods):
     async def aget_or_set(
         self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None, **conditions: Any
     ) -> Any:
-        made_key = self.make_key(key, version)
-        memory, expected = self._remembered((made_key,))
-        if memory is not None:
-            if expected:
+        if (memory := prefetched.of(self.fleet)) is not None:
+            made_key = self.make_key(key, version)
+            if expected := self._expected(memory, (made_key,)):
                 await self._aprefetch(memory, expected)
             if (value := self._known(memory, made_key)) is not ASK and value is not ABSENT:
                 return value

@@ -28,8 +28,12 @@ WORTH_ROUNDS = 0.5
 """Rounds saved in a request, on average, from which a prefetch pays."""
 TRIALS = 2
 """How often a key is fetched before it is judged by its bytes."""
-WATCHED, THEN_EVERY, IF_IT_DOES_NOT_PAY_EVERY = 30, 8, 32
-"""The first requests of a route are learned from, and then a few."""
+COST_SECONDS = 0.0005
+"""What it takes to foretell keys and to keep what was fetched, beyond reading them one by one: what is saved has to be
+worth that. Where nodes are near, a page of few keys is not."""
+WATCHED, THEN_EVERY = 30, 8
+"""The first requests of a route are learned from, and then a few: ever fewer while they read what was foretold."""
+AT_LEAST_EVERY, IF_IT_DOES_NOT_PAY = 64, 1024
 
 Value = TypeVar("Value")
 
@@ -73,8 +77,24 @@ class Route:
         self.requests = 0
         self.templates: dict[Template, Score] = {}
         self.foretold: tuple[Template, ...] = ()
+        """Those whose keys are likely, if fetching them together saves a round."""
+        self.rounds_saved = 0.0
+        """In a request, on average."""
+        self._learn_at, self._every = 0, THEN_EVERY
 
-    def learn(self, values: Values, reads: Mapping[str, float], fetched: Mapping[str, int], head: str) -> None:
+    def begins(self) -> bool:
+        """A request begins: whether to learn from it."""
+        self.requests += 1
+        return self.requests >= self._learn_at
+
+    def learn(
+        self,
+        values: Values,
+        reads: Mapping[str, float],
+        fetched: Mapping[str, int],
+        head: str,
+        round_seconds: float,
+    ) -> None:
         """A request that had these values has read these keys, each by its part of a call; of those that were fetched
         before, how many bytes."""
         explained: set[str] = set()
@@ -94,7 +114,16 @@ class Route:
             if part > 0 and key not in explained and len(self.templates) < MOST_TEMPLATES:
                 for template in candidates(key, values, head):
                     self.templates.setdefault(template, Score(part))
-        self.foretold = self._choose()
+        before, self.foretold = self.foretold, self._choose()
+        foreseen = {fill(template, values) for template in self.foretold}
+        steady = not foreseen ^ {key for key, part in reads.items() if part} if self.foretold else not before
+        most = AT_LEAST_EVERY if self.pays(round_seconds) else IF_IT_DOES_NOT_PAY
+        self._every = min(2 * self._every, most) if steady else THEN_EVERY
+        self._learn_at = self.requests + (1 if self.requests < WATCHED else self._every)
+
+    def pays(self, round_seconds: float) -> bool:
+        """Whether it does where a round takes so long."""
+        return bool(self.foretold) and self.rounds_saved * round_seconds >= COST_SECONDS
 
     def _rank(self, template: Template) -> tuple[float, int]:
         return self.templates[template].likelihood, len(template)
@@ -111,7 +140,8 @@ class Route:
                 size, vain = size + more, vain + more_vain
                 calls += score.likelihood * score.part
                 chosen.append(template)
-        return tuple(chosen) if calls >= 1 + WORTH_ROUNDS else ()  # One round is there in any case.
+        self.rounds_saved = calls - 1  # One is there in any case.
+        return tuple(chosen) if self.rounds_saved >= WORTH_ROUNDS else ()
 
 
 class Recent(OrderedDict[str, Value]):
@@ -135,19 +165,24 @@ class Learner:
         self.head = head
         self.users: Recent[str] = Recent(MOST_USERS)
         """The user of a session: before it is read, it is a guess."""
+        self.round_seconds = float("inf")
+        """What a round takes, lately."""
         self._routes: Recent[Route] = Recent(MOST_ROUTES)
 
     def begins(self, route: str) -> tuple[bool, bool]:
-        """A request of this route begins: whether to learn from it, and whether something can be foretold of it."""
+        """A request of this route begins: whether to learn from it, and whether it pays to foretell its keys."""
         known = self._routes.get(route)
         if known is None:
             return True, False
-        known.requests += 1
-        every = THEN_EVERY if known.foretold else IF_IT_DOES_NOT_PAY_EVERY
-        return known.requests <= WATCHED or known.requests % every == 0, bool(known.foretold)
+        return known.begins(), known.pays(self.round_seconds)
+
+    def took(self, seconds: float) -> None:
+        """A round with foretold keys took the nodes so long."""
+        before = self.round_seconds
+        self.round_seconds = seconds if before == float("inf") else before + (seconds - before) / 8
 
     def foretell(self, route: str, values: Values) -> list[str]:
-        """The keys that a request with these values will read, as far as it pays to fetch them together."""
+        """The keys that a request with these values will read, as far as fetching them together saves a round."""
         known = self._routes.get(route)
         keys = [fill(template, values) for template in known.foretold] if known else ()
         return [key for key in keys if key is not None]
@@ -156,4 +191,4 @@ class Learner:
         """Such a request has read these keys; see `Route.learn`."""
         known = self._routes.get(route) or Route()
         self._routes.put(route, known)
-        known.learn(values, reads, fetched, self.head)
+        known.learn(values, reads, fetched, self.head, self.round_seconds)

@@ -10,6 +10,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import default_key_func
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
+from django.urls import ResolverMatch
 
 from ..backend import DistributedCache
 from ..errors import ConfigurationError
@@ -49,49 +50,80 @@ class PrefetchMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         if iscoroutinefunction(self):
             return self._acall(request)
-        watches = self._begin(request)
+        memories = self._begin(request)
         response = self._get_response(request)
-        for watch in watches:
-            watch.end()
+        memories.end()
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponse:
-        watches = self._begin(request)
+        memories = self._begin(request)
         response: HttpResponse = await self._get_response(request)
-        for watch in watches:
-            watch.end()
+        memories.end()
         return response
 
-    def _begin(self, request: HttpRequest) -> "list[Watch]":
-        prefetched.forget()
-        return [Watch(request, fleet, learner, self._learning) for fleet, learner in self._learners.items()]
+    def _begin(self, request: HttpRequest) -> "WatchedMemories":
+        memories = WatchedMemories(request, self.watch)
+        prefetched.begin(memories)
+        return memories
+
+    def watch(self, request: HttpRequest, fleet: Fleet) -> "Watch | None":
+        """A request uses a cache for the first time. Of most requests of a route that does not pay that is all."""
+        learner = self._learners.get(fleet)
+        match = (request.resolver_match or match_of(request)) if learner else None
+        if learner is None or match is None:
+            return None
+        learns, pays = learner.begins(route_of(request, match))
+        if not (learns or pays or hasattr(match.func, "prefetched_keys")):
+            return None
+        return Watch(request, match, fleet, learner, self._learning if learns else None, learns or pays)
+
+
+class WatchedMemories(prefetched.Memories):
+    """Those of a request, each of which begins when its cache is used: a request that uses none costs nothing more."""
+
+    def __init__(self, request: HttpRequest, watch: Callable[[HttpRequest, Any], "Watch | None"]):
+        self._request, self._watch = request, watch
+        self._watches: list[Watch] = []
+
+    def __missing__(self, fleet: object) -> prefetched.Prefetched | None:
+        watch = self._watch(self._request, fleet)
+        if watch is not None:
+            self._watches.append(watch)
+        self[fleet] = memory = watch.memory if watch is not None else None
+        return memory
+
+    def end(self) -> None:
+        """The response is there."""
+        for watch in self._watches:
+            watch.end()
 
 
 class Watch:
     """One request and one cache: tells the memory what to fetch, and the learner what was read."""
 
-    def __init__(self, request: HttpRequest, fleet: Fleet, learner: Learner, learning: threading.Lock):
-        self._request, self._fleet, self._learner, self._learning = request, fleet, learner, learning
-        self._memory = prefetched.here(fleet, fleet.options.freshness, fleet.clock)
-        self._memory.reads, self._memory.expected = {}, self._expected
-        self._route, self._learns = "", False
-        self._values: RequestValues | None = None
+    def __init__(
+        self,
+        request: HttpRequest,
+        match: ResolverMatch,
+        fleet: Fleet,
+        learner: Learner,
+        learning: "threading.Lock | None",
+        foretells: bool,
+    ):
+        """`learning`: to be held while it is learned what was read, if that is to be."""
+        self._request, self._match, self._fleet = request, match, fleet
+        self._learner, self._learning, self._foretells = learner, learning, foretells
+        self._route, self._values = route_of(request, match), RequestValues(request, match, self._user)
         self._foretold: list[str] = []
+        self.memory = prefetched.Prefetched(fleet.options.freshness, fleet.clock)
+        self.memory.reads, self.memory.expected = {}, self._expected
 
     def _expected(self) -> Iterable[str]:
-        """Asked for by the first call that reads: a request that reads nothing is not even looked at."""
-        match = match_of(self._request)
-        if match is None:
-            return ()
-        self._route = route_of(self._request, match)
-        self._learns, pays = self._learner.begins(self._route)
-        declared = getattr(match.func, "prefetched_keys", ())
-        if not (self._learns or pays or declared):
-            self._memory.reads = None
-            return ()
-        values = self._values = RequestValues(self._request, match, self._user)
-        self._foretold = self._learner.foretell(self._route, values)
-        wanted = [*self._foretold, *self._declared(declared, match.kwargs, values)] if declared else self._foretold
+        """Asked for by the first call that reads."""
+        if self._foretells:
+            self._foretold = self._learner.foretell(self._route, self._values)
+        declared = getattr(self._match.func, "prefetched_keys", ())
+        wanted = [*self._foretold, *self._declared(declared)] if declared else self._foretold
         # What a visitor sent may make a key that no node takes, and the call that reads another one must not raise.
         return [made_key for made_key in wanted if plainly_legal((made_key,))]
 
@@ -99,28 +131,32 @@ class Watch:
         """Whose session it was the last time."""
         return self._learner.users.get(session_of(self._request) or "")
 
-    def _declared(self, declared: Any, arguments: dict[str, Any], values: RequestValues) -> Iterable[str]:
+    def _declared(self, declared: Any) -> Iterable[str]:
+        arguments, user = self._match.kwargs, self._values.get("user")
         for alias, version, keys in declared:
             cache = caches[alias]
             if isinstance(cache, DistributedCache) and cache.fleet is self._fleet:
                 texts = [key for key in keys if isinstance(key, str)]  # A function may need what is not there yet.
-                for key in made(texts, self._request, arguments, values.get("user")):
+                for key in made(texts, self._request, arguments, user):
                     yield cache.make_key(key, version)
 
     def end(self) -> None:
         """The response is there."""
-        reads, fetched, counters = self._memory.reads, self._memory.fetched, self._fleet.counters
-        self._memory.reads = self._memory.expected = None
-        if reads is None or self._values is None:
+        memory, counters = self.memory, self._fleet.counters
+        reads, fetched = memory.reads, memory.fetched
+        memory.reads = memory.expected = None
+        if not reads:
             return
         read = {made_key for made_key, part in reads.items() if part}
         if len(read) > 1:  # Else there is nothing to save.
             foreseen = len(read.intersection(self._foretold))
             counters["reads_foreseen"] += foreseen
             counters["reads_unforeseen"] += len(read) - foreseen
-        counters["prefetched_bytes"] += sum(fetched.values())
-        counters["prefetched_bytes_unused"] += sum(size for made_key, size in fetched.items() if made_key not in read)
-        if not self._learns or not self._learning.acquire(blocking=False):
+        if fetched:
+            counters["prefetched_bytes"] += sum(fetched.values())
+            counters["prefetched_bytes_unused"] += sum(fetched[made_key] for made_key in fetched.keys() - read)
+            self._learner.took(memory.fetch_seconds)
+        if not self._learning or not self._learning.acquire(blocking=False):
             return  # If another thread learns: what this request would teach, the next one will.
         try:
             session, user = user_of(self._request)

@@ -14,8 +14,17 @@ from .plans import Plans
 
 MISSING: Any = object()
 """The value of an entry whose key was on no copy."""
-_of_fleets: ContextVar[dict[object, "Prefetched"] | None] = ContextVar("dcache_prefetched", default=None)
-"""The memories of the present request, by fleet; None if it has none."""
+
+
+class Memories(dict[object, "Prefetched | None"]):
+    """Those of one request, by fleet."""
+
+    def __missing__(self, fleet: object) -> "Prefetched | None":
+        """A cache is used for the first time."""
+        return None
+
+
+_of_request: ContextVar[Memories | None] = ContextVar("dcache_prefetched", default=None)
 
 
 class Prefetched(Entries):
@@ -31,6 +40,8 @@ class Prefetched(Entries):
         those that were written first by 0."""
         self.fetched: dict[str, int] = {}
         """How many bytes were fetched of each key that was fetched."""
+        self.fetch_seconds = 0.0
+        """How long it took the nodes to answer, the last time."""
 
     def begin(self, made_keys: Collection[str]) -> Iterable[str]:
         """A call reads these. What is to be fetched with them: something for the first call only."""
@@ -47,6 +58,7 @@ class Prefetched(Entries):
 
     def admit(self, began: float, plans: Plans, found: Mapping[str, tuple[int, bytes] | None]) -> None:
         """Take in what an operation that began then has found by `plans`: flags and data, or None for nothing."""
+        self.fetch_seconds = self._clock() - began
         late, ends = self._late(began, plans), began + self._freshness
         with self._lock:
             for made_key, read in found.items():
@@ -72,20 +84,27 @@ class Prefetched(Entries):
 
 def of(fleet: object) -> Prefetched | None:
     """The memory of the present request, if it has one."""
-    memories = _of_fleets.get()
-    return None if memories is None else memories.get(fleet)
+    memories = _of_request.get()
+    return None if memories is None else memories[fleet]
 
 
 def here(fleet: object, freshness: float, clock: Callable[[], float]) -> Prefetched:
     """The memory of the present request; from now on it has one."""
-    memories = _of_fleets.get()
+    memories = _of_request.get()
     if memories is None:
-        memories = {}
-        _of_fleets.set(memories)
-    return memories.get(fleet) or memories.setdefault(fleet, Prefetched(freshness, clock))
+        begin(memories := Memories())
+    memory = memories[fleet]
+    if memory is None:
+        memory = memories[fleet] = Prefetched(freshness, clock)
+    return memory
+
+
+def begin(memories: Memories) -> None:
+    """From now on the present request has these."""
+    _of_request.set(memories)
 
 
 @forks.in_child
 def forget() -> None:
     """What follows is another request."""
-    _of_fleets.set(None)
+    _of_request.set(None)

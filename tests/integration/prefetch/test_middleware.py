@@ -12,6 +12,7 @@ from django.urls import path
 from django.views.decorators.cache import cache_page
 
 from django_dcache.prefetch import prefetch_keys
+from django_dcache.runtime import prefetched
 from django_dcache.testing import FaultProxy, LocalFleet
 from support.waiting import until
 
@@ -78,6 +79,12 @@ def changing(request, pk):
     return HttpResponse(f"{before[0]} {cache.get(f'count:{pk}')}")
 
 
+def small(request, pk):
+    """Reads one key, and shows whether the request is watched."""
+    cache = caches["default"]
+    return HttpResponse(f"{cache.get('banner')} {prefetched.of(cache.fleet) is not None}")
+
+
 def failing(request, pk):
     """Has a fault."""
     caches["default"].get("banner")
@@ -95,6 +102,7 @@ urlpatterns = [
     path("adeclared/<int:pk>", adeclared),
     path("changing/<int:pk>", changing),
     path("failing/<int:pk>", failing),
+    path("small/<int:pk>", small),
 ]
 
 
@@ -279,3 +287,9 @@ def test_a_route_that_does_not_pay_fetches_nothing(site):
             site.get("/failing/1")
     assert len(site.reads()) == 1
     assert not site.counters["prefetched_bytes"]
+
+
+def test_a_small_page_is_hardly_watched(site):
+    """Once it is known that a page reads one key, its requests have no memory and its reads no work but their own."""
+    shown = [site.get(f"/small/{number % 20}") for number in range(200)]
+    assert shown[0] == "sale True" and shown.count("sale False") >= 150

@@ -4,7 +4,15 @@ import random
 
 import pytest
 
-from django_dcache.prefetch.learning import MOST_ROUTES, MOST_TEMPLATES, Learner
+from django_dcache.prefetch.learning import (
+    AT_LEAST_EVERY,
+    IF_IT_DOES_NOT_PAY,
+    MOST_ROUTES,
+    MOST_TEMPLATES,
+    THEN_EVERY,
+    WATCHED,
+    Learner,
+)
 from support.request_values import PlainValues
 
 
@@ -110,9 +118,33 @@ def test_memory_is_bounded():
     assert len(learner._routes) == MOST_ROUTES and foretold(learner, f"GET {MOST_ROUTES}") == ["a", "b"]
 
 
+def learned_from(learner, requests, route):
+    """How many of these requests were."""
+    learned = 0
+    for keys in requests:
+        if learner.begins(route)[0]:
+            learned += 1
+            learner.learn(route, PlainValues({}), dict.fromkeys(keys, 1.0), {})
+    return learned
+
+
 def test_few_requests_are_learned_from():
-    """Once a route is known most of its requests are not looked at, fewest of one that does not pay."""
+    """Once a route is known ever fewer of its requests are looked at, fewest of one that does not pay; again more of
+    one that reads something else than was foretold."""
     learner = Learner()
-    for keys, every in (("ab", 8), ("a", 32)):
-        teach(learner, [({}, list(keys))] * 100, route := f"GET {keys}")
-        assert sum(learner.begins(route)[0] for _ in range(320)) == 320 / every
+    pays, pays_not = [learned_from(learner, [keys] * 8000, f"GET {keys}") for keys in ("ab", "a")]
+    assert 8000 / AT_LEAST_EVERY <= pays <= 8000 / AT_LEAST_EVERY + WATCHED + 4
+    assert pays_not <= 8000 / IF_IT_DOES_NOT_PAY + WATCHED + 8
+    assert learned_from(learner, ["ab", "cd", "ef"] * 400, "GET ab") > 1200 / THEN_EVERY / 2
+
+
+def test_where_nodes_are_near_few_reads_do_not_pay():
+    """What a page of two reads saves is less than it costs where a round takes no time, and more where it takes some;
+    twenty reads always pay."""
+    learner = Learner()
+    teach(learner, [({}, ["a", "b"])] * 5, "GET two")
+    teach(learner, [({}, list("abcdefghijklmnopqrst"))] * 5, "GET twenty")
+    for seconds, pays in ((0.00005, (False, True)), (0.001, (True, True)), (0.00005, (False, True))):
+        for _ in range(50):
+            learner.took(seconds)
+        assert (learner.begins("GET two")[1], learner.begins("GET twenty")[1]) == pays
