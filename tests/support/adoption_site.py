@@ -25,7 +25,7 @@ class Site:
         memory = folder / "memory"
         memory.write_bytes(bytes(BYTES))
         self._memory = memory
-        terms = {"freshness": 0.25, "timeout": 0.5, "connect_timeout": 0.5, "request_budget": 10}
+        terms = {"freshness": 0.25, "timeout": 1.0, "connect_timeout": 1.0, "request_budget": 10}
         self.new = classic.new_entry(list(addresses), **terms)
         scene = {"memory": str(memory), "processes": PROCESSES, "new": self.new}
         (folder / "scene.json").write_text(json.dumps(scene | {"old": classic.old_entry(list(addresses))}))

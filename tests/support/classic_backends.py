@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from django.core.cache.backends.base import BaseCache
@@ -48,7 +49,7 @@ def _django_redis(serializes: str = "pickle", compress: str = "", serializer: st
     return Classic("django_redis.cache.RedisCache", ours, options, serializes, 1)
 
 
-CLASSICS = {
+_CLASSICS = {
     "pymemcache": Classic(f"{MEMCACHED}PyMemcacheCache", {"coexist": "pymemcache"}),
     "pylibmc": Classic(f"{MEMCACHED}PyLibMCCache", {"coexist": "pylibmc"}),
     "pylibmc-ketama": Classic(
@@ -67,6 +68,13 @@ CLASSICS = {
     "django-redis-json": _django_redis("json", serializer="json.JSONSerializer"),
     "django-redis-json-lz4": _django_redis("json", "lz4.Lz4Compressor", "json.JSONSerializer"),
     "django-redis-msgpack": _django_redis("msgpack", serializer="msgpack.MSGPackSerializer"),
+}
+
+
+CLASSICS = {
+    name: classic
+    for name, classic in _CLASSICS.items()
+    if not classic.backend.endswith("PyLibMCCache") or find_spec("pylibmc")  # It is built for few platforms.
 }
 
 

@@ -3,7 +3,7 @@
 from dcache_manager.adoption import service
 from dcache_manager.inspection.target import of_alias
 
-service.status(of_alias("default"))     # Status(coexist="pymemcache", finished=False, ring="rendezvous", epoch=1)
+service.status(of_alias("default"))     # Status(coexist="pymemcache", finished=False, …)
 service.finish(of_alias("default"))
 """
 
@@ -27,6 +27,8 @@ class Status:
     """Whether the fleet state says that none of its processes is left."""
     ring: str
     """How keys are placed."""
+    apart: bool
+    """Old and new processes share nothing: the fleet was there before, with another ring or with bumped slots."""
     epoch: int
 
     @property
@@ -65,4 +67,8 @@ def _proven(fleet: Fleet) -> Status:
     view = fleet.view
     if not fleet.proven:
         raise NoMajority(epoch=view.epoch)
-    return Status(fleet.options.coexist, view.state.adopted, view.state.topology.layout.ring, view.epoch)
+    state, coexist = view.state, fleet.options.coexist
+    layout = state.topology.layout
+    as_it_is = layout.ring == fleet.options.ring and layout.replicas == 1
+    apart = view.coexists and not (as_it_is and not any(map(state.highest, state.topology.nodes)))
+    return Status(coexist, state.adopted, layout.ring, apart, view.epoch)

@@ -1,7 +1,7 @@
 """What a resize should lead to: the running layout with changes, or the LOCATION of the project."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django_dcache.errors import ConfigurationError, InvalidTopology
 from django_dcache.model.topology import Layout, Node, Topology
@@ -48,23 +48,32 @@ def desired_layout(target: Target, topology: Topology, change: LayoutChange, not
         elsewhere = {name_of(base, node) or node: Node.at(to).address for node, to in change.addresses.items()}
         added = [_node(entry, change) for entry in change.add]
         return edit(base, added, leaving, weights, change.replicas, elsewhere, change.ring)
-    if target.wanted is None:
+    wanted = _wanted(target, topology)
+    if wanted is None:
         raise NoProject("without LOCATION there is nothing to compare with; or say what to change (--add, --remove, …)")
     running = {node.address: node.name for node in topology.layouts[-1].nodes}
-    for node in target.wanted.nodes:
+    for node in wanted.nodes:
         if running.get(node.address, node.name) != node.name:
             name = running[node.address]
             raise ConfigurationError(
                 f"LOCATION calls {node.address} {node.name!r}, the fleet calls it {name!r}; use that name"
             )
-    return target.wanted
+    return wanted
 
 
 def plan_change(target: Target, topology: Topology, change: LayoutChange, notify: Callable[[str], None]) -> Plan:
     """The plan to what is asked for; if nothing else is, that of the resize under way. Raises as `desired_layout`."""
-    if topology.target and not change and target.wanted in (None, topology.target):
+    if topology.target and not change and _wanted(target, topology) in (None, topology.target):
         return Plan(topology.epoch, topology.layout, topology.target)
     return plan(topology, desired_layout(target, topology, change, notify))
+
+
+def _wanted(target: Target, topology: Topology) -> Layout | None:
+    """What LOCATION and OPTIONS say. With `coexist` these can say neither how keys are placed nor how often."""
+    if target.wanted is None or not target.configuration.options.coexist:
+        return target.wanted
+    runs = topology.layouts[-1]
+    return replace(target.wanted, ring=runs.ring, replicas=runs.replicas)
 
 
 def name_of(layout: Layout, text: str) -> str | None:

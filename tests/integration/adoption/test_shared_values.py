@@ -1,5 +1,7 @@
 """Old and new processes on one set of nodes: what either writes the other reads, and neither leaves anything else."""
 
+import asyncio
+
 import pytest
 
 from django_dcache.errors import Coexisting
@@ -142,3 +144,19 @@ def test_a_lost_write_parts_no_processes():
         old.set("page", "after", 60)
         new.fleet.doubt()
         assert new.get("page") == "after"
+
+
+@every_backend
+def test_event_loops(name):
+    """What is done in an event loop is shared as well, and leaves no stub."""
+
+    async def use(old, new):
+        assert await new.aset("page", {"a": 1}, 60) and await new.aget("page") == {"a": 1}
+        assert await new.aadd("hits", 1, 60) and await new.aincr("hits") == 2
+        assert await new.aget_or_set("loaded", lambda: old.get("loaded", "nothing"), 60) == "nothing"
+        await new.aclose()
+
+    with beside(CLASSICS[name]) as (old, new, _):
+        asyncio.run(use(old, new))
+        assert (old.get("page"), old.get("hits"), old.get("loaded")) == ({"a": 1}, 2, "nothing")
+        assert old.delete("page") and new.get("page") is None

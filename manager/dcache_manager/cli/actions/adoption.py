@@ -50,7 +50,10 @@ def finish(choices: Choices, target: Target) -> int:
 
 def _write(choices: Choices, target: Target, now: service.Status) -> None:
     answer = Answer("adoption", [now.to_json()], alias=target.alias, epoch=now.epoch)
-    if now.coexists:
+    if now.apart:
+        answer.title = f"{target.alias}: was there before, and shares nothing with {now.coexist}; {now.ring} ring."
+        answer.next_steps = ['Next: give it a name as OPTIONS["fleet"] that was never used on these nodes.']
+    elif now.coexists:
         answer.title = f"{target.alias}: shares its nodes with processes of {now.coexist}; {now.ring} ring."
         answer.next_steps = ["Next: once the last of them is gone, `dcache-admin adopt finish`."]
     elif now.coexist:

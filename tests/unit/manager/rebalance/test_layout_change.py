@@ -1,5 +1,7 @@
 """From what is typed to a layout."""
 
+from dataclasses import replace
+
 import pytest
 
 from dcache_manager.inspection.target import Target
@@ -84,3 +86,17 @@ def test_plan_of_the_resize_under_way():
         made = plan_change(target, moving, LayoutChange(), no_note)
         assert (made.current, made.desired) == (TWO.layout, THREE)
     assert plan_change(NOBODY, moving, LayoutChange(remove=["b"]), no_note).current == THREE
+
+
+def test_adoption_has_no_wish():
+    """What `coexist` leaves no choice of, the ring and one copy, is no wish to have it back once it was changed."""
+    configuration = parse("default", ["10.0.0.1", "10.0.0.2"], {"coexist": "pymemcache"})
+    target = Target("default", configuration, configuration.layout)
+    moved = Topology(4, replace(configuration.layout, ring="ketama", replicas=2))
+    assert desired_layout(target, moved, LayoutChange(), no_note) == moved.layout
+
+
+def test_another_ring():
+    """A ring is changed by its name, and the nodes stay."""
+    layout = desired_layout(NOBODY, TWO, LayoutChange(ring="modula"), no_note)
+    assert layout == replace(TWO.layout, ring="modula")
