@@ -66,6 +66,11 @@ class Watch:
     epoch: tuple[int, float] = (-1, 0.0)
     """The last one seen, and since when."""
 
+    def cut_off_from(self, state: FleetState) -> frozenset[str]:
+        """The nodes that this process accused while others can reach them."""
+        accused, topology = state.accused, state.topology
+        return frozenset(node for node in self.patience if node not in accused and _serves(topology, node))
+
 
 def heal(
     view: View, watch: Watch, rules: Rules, silent: Mapping[str, float], returned: Mapping[str, str] = NONE

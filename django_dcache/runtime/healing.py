@@ -27,6 +27,7 @@ class Healer:
     def look(self, view: View) -> Flow[None]:
         """For a view that has just been proven."""
         watch, transport = self._watch, self._transport
+        transport.awaited |= watch.cut_off_from(view.state)
         yield from heal(view, watch, self.rules, transport.silent_nodes(), transport.returned_nodes())
         while watch.marked:
             if pool := transport.pool(watch.marked.pop()):

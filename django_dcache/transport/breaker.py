@@ -10,8 +10,8 @@ FAILURES = 3
 FIRST_PROBE, LAST_PROBE = 0.5, 8.0
 """Seconds until the first probe of a node that went down, and the most that later ones are apart."""
 LAST_PROBE_AWAITED = 1.0
-"""The same while no node answers (that is the network of this process, more likely), and for a keeper without which
-nothing can be proven: all calls are in vain until it is back, so that to ask costs nothing else."""
+"""The same while no node answers (that is the network of this process, more likely), for a keeper without which nothing
+can be proven, and for a node that other processes reach: it is in use, and what they store there is missed here."""
 
 
 class State(StrEnum):
@@ -30,7 +30,7 @@ class Breaker:
         siblings: Callable[[], Iterable["Breaker"]] = tuple,
         awaited: Callable[[], bool] = bool,
     ):
-        """`siblings`: those of all nodes that this process speaks to. `awaited`: whether nothing works without it."""
+        """`siblings`: those of all nodes that this process speaks to. `awaited`: whether it is to be found soon."""
         self.state, self.since = State.UP, clock()
         self.clock, self._chance, self._siblings, self._awaited = clock, chance, siblings, awaited
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0

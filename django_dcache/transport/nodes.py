@@ -21,7 +21,7 @@ class Transport:
         self.limits, self.clock, self._observer = limits, clock, observer
         self._pools: dict[str, Pool] = {}
         self.awaited: frozenset[str] = frozenset()
-        """The nodes without which nothing can be proven now."""
+        """The nodes without which nothing can be proven now, and those that other processes reach."""
 
     def serve(self, nodes: Mapping[str, Node]) -> None:
         """Speak to these nodes from now on. Connections of others are closed; one assignment swaps the set."""

@@ -52,6 +52,17 @@ def test_a_quiet_fleet():
     assert not party.look().keepers.asked
 
 
+def test_a_process_that_alone_is_cut_off():
+    """One whose accusation was refuted knows that others reach the node; not once it is out."""
+    party = Party().look(a=1)
+    assert not party.watch.cut_off_from(party.view.state)
+    state = party.view.state.bumped({note_slot("a", Note.REFUTED): 1})
+    assert party.watch.cut_off_from(state) == {"a"}
+    assert not party.watch.cut_off_from(
+        replace(state, topology=state.topology.served_by(state.topology.layout.without("a")))
+    )
+
+
 @pytest.mark.parametrize(("seconds", "accused"), [(0.2, 0), (0.25, 1)])
 def test_an_accusation(seconds, accused):
     """A node that has not answered for an eighth of the time is accused, once, and stays in service."""

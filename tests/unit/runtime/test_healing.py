@@ -1,0 +1,39 @@
+"""What a process does about its nodes after a proof."""
+
+from dataclasses import replace
+
+from django_dcache.conf import Options
+from django_dcache.model.state import FleetState, Note, note_slot
+from django_dcache.runtime.healing import Healer
+from django_dcache.transport.breaker import LAST_PROBE_AWAITED
+from django_dcache.transport.nodes import Transport
+from support.played_flows import Keepers, Play, topology, view_of
+
+
+def test_a_node_that_others_reach():
+    """A process whose accusation was refuted probes the node every second, however long it has been away."""
+    view = view_of(FleetState(topology("abc")), freshness=1.0)
+    transport, keepers = Transport(clock=view.clock), Keepers(view, silent="a")
+    transport.serve(view.state.topology.nodes)
+    healer, breaker = Healer(Options(), transport), transport.pool("a").breaker
+    breaker.failed(absent=True)
+
+    def look():
+        nonlocal view
+        view.clock.advance(1.0)
+        view = replace(view, proven_at=view.clock.now)
+        for step in Play(healer.look(view), keepers=keepers).learned:
+            view = view.learn(step.state, step.proven_at, step.held)
+
+    look()
+    assert view.state.accused and not transport.awaited
+    refuted = view.state.bumped({note_slot("a", Note.REFUTED): 1})
+    for keeper in "bc":
+        keepers.put(keeper, refuted.encode())
+    view = view.learn(refuted)
+    look()
+    assert transport.awaited == {"a"}
+    for _ in range(8):
+        assert breaker.admits()
+        breaker.failed(absent=True)
+        view.clock.advance(1.25 * LAST_PROBE_AWAITED)
