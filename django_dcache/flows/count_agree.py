@@ -225,7 +225,7 @@ class Count(Copies):
 
     def _towards(self, node: str, found: Value, there: int, wanted: int) -> Command:
         """From the very item that was seen to the wanted number. Only the node's own addition keeps the TTL exactly."""
-        if 0 <= there and 0 <= wanted < COUNTED_BY_NODES:
+        if 0 <= min(there, wanted) and max(there, wanted) < COUNTED_BY_NODES:
             return self.arithmetic(node, wanted - there, found.token)
         return self.store(node, Item(found.flags, b"%d" % wanted, found.ttl), found.token)
 

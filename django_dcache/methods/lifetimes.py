@@ -7,6 +7,8 @@ from math import ceil
 from time import time
 from typing import Any
 
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
 from ..commands import Value
 from ..errors import NoReplica
 from ..flows import Operation, Run
@@ -36,11 +38,15 @@ class LifetimeMethods(SyncMethods, AsyncMethods):
 
     def pexpire(self, key: Any, timeout: float, version: int | None = None) -> bool:
         """The same in milliseconds."""
-        return self.touch(key, timeout / 1000, version)
+        return self.touch(key, _of_milliseconds(timeout), version)
 
     def expire_at(self, key: Any, when: datetime | float, version: int | None = None) -> bool:
         """The same until a moment: Unix time, or a datetime (one without a zone is local)."""
         return self.touch(key, _until(when), version)
+
+    def pexpire_at(self, key: Any, when: datetime | float, version: int | None = None) -> bool:
+        """The same, with Unix time in milliseconds."""
+        return self.expire_at(key, when if isinstance(when, datetime) else when / 1000, version)
 
     def persist(self, key: Any, version: int | None = None) -> bool:
         """Whether there is such a key; it never expires now."""
@@ -66,10 +72,13 @@ class LifetimeMethods(SyncMethods, AsyncMethods):
         return await self.atouch(key, timeout, version)
 
     async def apexpire(self, key: Any, timeout: float, version: int | None = None) -> bool:
-        return await self.atouch(key, timeout / 1000, version)
+        return await self.atouch(key, _of_milliseconds(timeout), version)
 
     async def aexpire_at(self, key: Any, when: datetime | float, version: int | None = None) -> bool:
         return await self.atouch(key, _until(when), version)
+
+    async def apexpire_at(self, key: Any, when: datetime | float, version: int | None = None) -> bool:
+        return await self.aexpire_at(key, when if isinstance(when, datetime) else when / 1000, version)
 
     async def apersist(self, key: Any, version: int | None = None) -> bool:
         return await self.atouch(key, None, version)
@@ -121,6 +130,11 @@ class LifetimeMethods(SyncMethods, AsyncMethods):
 
 def _seconds(milliseconds: int | None) -> int | None:
     return None if milliseconds is None else ceil(milliseconds / 1000)
+
+
+def _of_milliseconds(timeout: Any) -> Any:
+    """A timeout in seconds. The alias's own is that already."""
+    return timeout if timeout is DEFAULT_TIMEOUT else timeout / 1000
 
 
 def _until(when: datetime | float) -> float:

@@ -30,9 +30,10 @@ SWEEP_SECONDS = 60.0
 
 
 class ListingMethods(SyncMethods, AsyncMethods):
-    """`search` is a pattern of the shell (`*`, `?`, `[abc]`) for keys as the application names them."""
+    """`search` is a pattern of the shell (`*`, `?`, `[abc]`) for keys as the application names them. `itersize` is
+    accepted, and changes nothing: nodes list some hundred keys at a time."""
 
-    def iter_keys(self, search: str = "*", version: int | None = None) -> Iterator[str]:
+    def iter_keys(self, search: str = "*", version: int | None = None, *, itersize: int | None = None) -> Iterator[str]:
         """Each key of this alias that can be read. Raises NodeFailure where a node does not list its keys."""
         for batch in self._listed(search, version):
             yield from batch
@@ -44,7 +45,14 @@ class ListingMethods(SyncMethods, AsyncMethods):
             found += batch
         return found
 
-    def delete_pattern(self, pattern: str, version: int | None = None, *, seconds: float = SWEEP_SECONDS) -> int:
+    def delete_pattern(
+        self,
+        pattern: str,
+        version: int | None = None,
+        *,
+        seconds: float = SWEEP_SECONDS,
+        itersize: int | None = None,
+    ) -> int:
         """Delete each key that matches, as `delete_many` does; how many there were. Raises TimeoutError if that takes
         longer: what was deleted until then is, and the next call deletes more."""
         count = 0
@@ -53,7 +61,9 @@ class ListingMethods(SyncMethods, AsyncMethods):
             count += len(batch)
         return count
 
-    async def aiter_keys(self, search: str = "*", version: int | None = None) -> AsyncIterator[str]:
+    async def aiter_keys(
+        self, search: str = "*", version: int | None = None, *, itersize: int | None = None
+    ) -> AsyncIterator[str]:
         async for batch in _from_thread(self._listed(search, version)):
             for key in batch:
                 yield key
@@ -63,7 +73,14 @@ class ListingMethods(SyncMethods, AsyncMethods):
     ) -> list[str]:
         return await to_thread(self.keys, search, version, seconds=seconds)
 
-    async def adelete_pattern(self, pattern: str, version: int | None = None, *, seconds: float = SWEEP_SECONDS) -> int:
+    async def adelete_pattern(
+        self,
+        pattern: str,
+        version: int | None = None,
+        *,
+        seconds: float = SWEEP_SECONDS,
+        itersize: int | None = None,
+    ) -> int:
         return await to_thread(self.delete_pattern, pattern, version, seconds=seconds)
 
     def _listed(self, search: str, version: int | None) -> Iterator[list[str]]:

@@ -44,3 +44,14 @@ def test_near(cache_of, on_road):
     assert [cache.get("a") for _ in range(5)] == [1] * 5
     assert on_road(cache).delete_many(["a", "b", "c"]) == 2 and cache.get("a") is None
     assert on_road(cache).incr("a", 7, ignore_key_check=True) == 7 == cache.get("a")
+
+
+@replicas
+@pytest.mark.parametrize("there", [2**63, 2**63 - 1, 2**64 - 1])
+def test_the_largest_numbers(cache_of, on_road, replicas, there):
+    """Each number of 64 bits is counted down, and back, also where the node itself could not count with it."""
+    cache = cache_of(replicas)
+    road = on_road(cache)
+    cache.set("number", there)
+    assert [road.decr("number"), road.decr("number", 2), road.incr("number", 3)] == [there - 1, there - 3, there]
+    assert cache.get("number") == there

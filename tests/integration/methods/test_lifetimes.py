@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from time import time
 
 import pytest
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 replicas = pytest.mark.parametrize("replicas", [1, 2])
 
@@ -34,10 +35,13 @@ def test_changed(cache_of, on_road, replicas):
         lambda: road.pexpire("k", 60_000),
         lambda: road.expire_at("k", time() + 60),
         lambda: road.expire_at("k", datetime.fromtimestamp(time() + 60, UTC)),
+        lambda: road.pexpire_at("k", (time() + 60) * 1000),
+        lambda: road.pexpire_at("k", datetime.fromtimestamp(time() + 60, UTC)),
     ):
         assert road.persist("k") and road.ttl("k") is None
         assert changed() and 50 <= road.ttl("k") <= 60
     assert cache.get("k") == "value"
+    assert road.pexpire("k", DEFAULT_TIMEOUT) and 250 <= road.ttl("k") <= 300
     assert road.expire_at("k", time() - 1) and cache.get("k") is None
 
 

@@ -18,6 +18,7 @@ def test_keys(cache_of, on_road, replicas):
     cache.get_or_set("left", lambda: cache.delete("left"), 0)
     road = on_road(cache)
     assert sorted(road.iter_keys()) == sorted(wanted) == sorted(road.keys())
+    assert len(list(road.iter_keys("item:*", itersize=10))) == 300
     assert set(road.keys("item:1?")) == {f"item:1{digit}" for digit in range(10)}
     assert road.keys("[[]x]") == ["[x]"] and road.keys("é*") == ["é*"] and road.keys("ITEM:*") == []
     assert road.keys(version=2) == ["item:version"]
