@@ -11,16 +11,19 @@ price.refresh(7)
 import inspect
 from asyncio import iscoroutinefunction
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial, update_wrapper
 from hashlib import blake2b
+from importlib import import_module
 from string import Formatter
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.apps import apps
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.db.models import Model
 from django.utils import timezone, translation
@@ -36,6 +39,10 @@ Templates = Iterable[str] | Callable[..., Iterable[str]]
 Vary = Iterable[str | Callable[[], Any]]
 
 _PLAIN = (str, bytes, int, float, Decimal, UUID, date, time, timedelta, Enum, type(None))
+_IN_MESSAGES = (str, int, float, bool, type(None))
+"""Types of arguments that another process can be told."""
+Sender = Callable[[str, list[Any], dict[str, Any]], bool]
+"""Has a worker `renew` what a function returns for these arguments; whether one will."""
 _VARY: dict[str, Callable[[], Any]] = {
     "language": translation.get_language,
     "timezone": timezone.get_current_timezone_name,
@@ -54,6 +61,7 @@ class Cached(Generic[P, R]):
         key: Template | None,
         vary: Vary,
         alias: str,
+        in_task: bool,
     ):
         update_wrapper(self, function)
         self._function, self._signature = function, inspect.signature(function)
@@ -61,12 +69,27 @@ class Cached(Generic[P, R]):
         self._tags, self._key = tags, key
         self._vary = [_VARY[each] if isinstance(each, str) else each for each in vary]
         self._awaited = iscoroutinefunction(function)
+        self._name = f"{function.__module__}:{function.__qualname__}"
+        if in_task:
+            if self._awaited or "<locals>" in self._name:
+                raise ConfigurationError(f"{self._name}: in_task is for plain functions that a worker can import")
+            _in_task[self._name] = self
+        self._in_task = in_task
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         cache, call = self._cache, partial(self._function, *args, **kwargs)
         get_or_set = cache.aget_or_set if self._awaited else cache.get_or_set
-        tags, stale = self.tags_of(*args, **kwargs), self._stale
-        return cast(R, get_or_set(self.key_of(*args, **kwargs), call, self._timeout, tags=tags, stale=stale))
+        terms: dict[str, Any] = {"tags": self.tags_of(*args, **kwargs), "stale": self._stale}
+        if self._in_task and all(type(each) in _IN_MESSAGES for each in (*args, *kwargs.values())):
+            terms["renew"] = lambda: _send(self._name, list(args), kwargs)
+        return cast(R, get_or_set(self.key_of(*args, **kwargs), call, self._timeout, **terms))
+
+    def renew(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """In a worker: load anew what is stale for these arguments, unless it was written or invalidated meanwhile."""
+        cache, call = self._cache, partial(self._function, *args, **kwargs)
+        key, tags = self.key_of(*args, **kwargs), self.tags_of(*args, **kwargs)
+        cache.give_claim_back(key)
+        cache.get_or_set(key, call, self._timeout, tags=tags, stale=self._stale)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else _Bound(self, instance)
@@ -143,6 +166,41 @@ class _Bound:
         return getattr(self.__wrapped__, name)
 
 
+_in_task: dict[str, Cached[..., Any]] = {}
+"""The functions that workers load anew, by module and name."""
+
+
+def _loaded_by_its_reader(name: str, args: list[Any], kwargs: dict[str, Any]) -> bool:
+    return False
+
+
+_send: Sender = _loaded_by_its_reader
+
+
+def send_with(sender: Sender) -> None:
+    """Have `sender` tell workers what is stale."""
+    global _send
+    _send = sender
+
+
+def renew(name: str, args: list[Any], kwargs: dict[str, Any]) -> bool:
+    """In a worker: what a message asks for; False if no function of the site is declared under this name. The module is
+    imported only if it is one of an installed application: a message may come from anywhere."""
+    module = name.partition(":")[0]
+    if name not in _in_task and apps.get_containing_app_config(module):
+        with suppress(ImportError):
+            import_module(module)
+    function = _in_task.get(name)
+    if function is None or not all(type(each) in _IN_MESSAGES for each in (*args, *kwargs.values())):
+        return False
+    try:
+        function.key_of(*args, **kwargs)
+    except TypeError:
+        return False
+    function.renew(*args, **kwargs)
+    return True
+
+
 def cached(
     timeout: Any = DEFAULT_TIMEOUT,
     *,
@@ -151,18 +209,21 @@ def cached(
     key: Template | None = None,
     vary: Vary = (),
     alias: str = "default",
+    in_task: bool = False,
 ) -> Callable[[Callable[P, R]], Cached[P, R]]:
     """Cache what a function, coroutine function or method returns, for `timeout` seconds.
 
     `stale`, `tags`: as those of `get_or_set`. `tags` and `key` are texts in which `{argument}` is filled in, or
     functions of the arguments; without a `key` it is made of the function's name and all its arguments. `vary`: what
-    else the result depends on: "language", "timezone", or functions without arguments. Raises ConfigurationError.
+    else the result depends on: "language", "timezone", or functions without arguments. `in_task`: what is stale is
+    loaded anew by a Celery worker (dcache_manager) where the arguments are text, numbers, booleans or None and a broker
+    answers; else by the caller that finds it. Raises ConfigurationError.
     """
     if isinstance(tags, str) or isinstance(vary, str):
         raise ConfigurationError("tags and vary are lists")
     if unknown := [each for each in vary if isinstance(each, str) and each not in _VARY]:
         raise ConfigurationError(f"vary has {unknown[0]!r}, want {', '.join(_VARY)} or a function")
-    return lambda function: Cached(function, timeout, stale, tags, key, vary, alias)
+    return lambda function: Cached(function, timeout, stale, tags, key, vary, alias, in_task)
 
 
 def _identity(name: str, value: Any) -> Any:

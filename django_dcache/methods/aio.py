@@ -8,6 +8,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from ..flows import Operation
 from ..operations import ABSENT, OVER
+from ..operations.loading import Renew
 from ..runtime import aio_loop, aio_shortcut
 from ..runtime.aio_shortcut import AsyncNeedsFlow
 from ..values.chunks import InChunks
@@ -72,6 +73,7 @@ class AsyncMethods(ManyKeys):
         *,
         tags: Tags | None = None,
         stale: float = 0,
+        renew: Renew | None = None,
     ) -> Any:
         """`get_or_set`; what `default` returns may also be awaitable."""
         made_key, needs = self.make_key(key, version), None
@@ -81,7 +83,7 @@ class AsyncMethods(ManyKeys):
                 return value
         except (AsyncNeedsFlow, InChunks) as more:
             needs = more.with_traceback(None)
-        return await self._aload(made_key, default, timeout, needs, tags=tags, stale=stale)
+        return await self._aload(made_key, default, timeout, needs, tags=tags, stale=stale, renew=renew)
 
     async def _apresent(self, made_key: str, flags: int, data: bytes) -> Any:
         """The value, or ABSENT. Raises InChunks."""
@@ -98,11 +100,14 @@ class AsyncMethods(ManyKeys):
         needs: AsyncNeedsFlow | InChunks | None,
         tags: Tags | None = None,
         stale: float = 0,
+        renew: Renew | None = None,
     ) -> Any:
         ttl = self._ttl(timeout)
         if tags is None and not stale:
             return await self._arun(self._get_or_set(made_key, default, ttl, self._arun, may_await=True), needs)
-        return await self._arun(self._get_or_set_on_terms(made_key, default, ttl, self._arun, True, tags, stale), needs)
+        return await self._arun(
+            self._get_or_set_on_terms(made_key, default, ttl, self._arun, True, tags, stale, renew), needs
+        )
 
     async def atag_versions(self, tags: Iterable[str]) -> Mapping[str, bytes]:
         """`tag_versions`."""

@@ -8,6 +8,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from ..errors import UnreadableValue
 from ..flows import Item, Operation
 from ..operations import ABSENT, OVER
+from ..operations.loading import Renew
 from ..runtime import shortcut, shortcut_many, shortcut_write
 from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
@@ -78,11 +79,14 @@ class SyncMethods(ManyKeys):
         *,
         tags: Tags | None = None,
         stale: float = 0,
+        renew: Renew | None = None,
     ) -> Any:
         """The value, or what `default` is or returns, stored for next time, with `tags`.
 
         With `stale`, seconds, one caller loads anew what has passed its timeout; the others get the old value, for so
-        long, without waiting.
+        long, without waiting. With `renew` that one doesn't load either: it calls this, which tells another process,
+        by a Celery task, say, to call `give_claim_back` and then `get_or_set` without `renew`. If what it returns is
+        false, or it raises, its caller loads.
 
         The right to store is leased before `default` is called and lost to any write meanwhile: a slow loader never
         overwrites something newer. While one caller loads, others wait briefly instead of loading too.
@@ -94,7 +98,7 @@ class SyncMethods(ManyKeys):
                 return value
         except (NeedsFlow, InChunks) as more:
             needs = more.with_traceback(None)  # A cycle would keep its connections open until it is collected.
-        return self._load(made_key, default, timeout, needs, tags=tags, stale=stale)
+        return self._load(made_key, default, timeout, needs, tags=tags, stale=stale, renew=renew)
 
     def _present(self, made_key: str, flags: int, data: bytes) -> Any:
         """The value, or ABSENT. Raises InChunks."""
@@ -111,11 +115,12 @@ class SyncMethods(ManyKeys):
         needs: NeedsFlow | InChunks | None,
         tags: Tags | None = None,
         stale: float = 0,
+        renew: Renew | None = None,
     ) -> Any:
         ttl = self._ttl(timeout)
         if tags is None and not stale:
             return self._run(self._get_or_set(made_key, default, ttl, self._run), needs)
-        return self._run(self._get_or_set_on_terms(made_key, default, ttl, self._run, False, tags, stale), needs)
+        return self._run(self._get_or_set_on_terms(made_key, default, ttl, self._run, False, tags, stale, renew), needs)
 
     def set(
         self,
@@ -150,6 +155,10 @@ class SyncMethods(ManyKeys):
             except NeedsFlow as more:
                 needs = more.with_traceback(None)
         return bool(self._run(self._set(made_key, item), needs))
+
+    def give_claim_back(self, key: Any, version: int | None = None) -> None:
+        """In the process that `renew` has told: from now on `get_or_set` loads a stale value anew, as ever."""
+        self._run(self._give_claim_back(self.make_key(key, version)))
 
     def tag_versions(self, tags: Iterable[str]) -> Mapping[str, bytes]:
         """The versions that these tags have now, for `tags=`: what is loaded after this call is not read once one of

@@ -25,11 +25,14 @@ DROPS = 3
 """How often one call makes room where it finds a value whose conditions do not hold."""
 LEAST_CLAIM_SECONDS = 1.0
 """For how long the right to load a stale value anew is one caller's, at least; it gives the right back before."""
+_NOT_TOLD = {"action": "renewal_not_sent"}
 RECENT_SECONDS = 0.1
 """For how long a process does not ask again who has that right."""
 
 Versions = Mapping[str, bytes]
 TagsGiven = Iterable[str] | Versions | None
+Renew = Callable[[], Any]
+"""Has another process load a stale value anew. What it returns is false if it could not: then its caller loads."""
 
 
 class Loading(Swapping):
@@ -75,12 +78,15 @@ class Loading(Swapping):
         may_await: bool,
         tags: TagsGiven,
         stale: float,
+        renew: Renew | None = None,
     ) -> Operation:
         """The versions are read before anything is loaded, and only where something is missing or stale."""
         found = (yield from self._fetch((made_key,))).get(made_key)
         value, due = (yield from self._decode_stale(made_key, found, stale)) if found else (ABSENT, False)
         if value is not ABSENT and not (due and (yield from self._claim(made_key))):
             return value
+        if value is not ABSENT and renew is not None and _handed_over(renew):
+            return value  # The claim stays until it is given back, or ends: then another one is sent for.
         terms = Terms((yield from self._made_versions(tags or (), run)), stale)
         if found is not None and value is not ABSENT:
             loader = Loader(self, made_key, default, ttl, run, may_await, terms)
@@ -186,6 +192,14 @@ class Loading(Swapping):
         stored = terms.ttl(ttl)
         items = {made_key: self._item_on(conditions, made_key, value, stored) for made_key, value in values.items()}
         return (yield from self._set_many(items))
+
+
+def _handed_over(renew: Renew) -> bool:
+    try:
+        return bool(renew())
+    except Exception:  # Of the site's own, or of its broker.
+        log.exception("A stale value is loaded anew by its reader: no other process could be told.", extra=_NOT_TOLD)
+        return False
 
 
 def _ask_application(view: View, load: Callable[[], Any]) -> Flow[Item | None]:

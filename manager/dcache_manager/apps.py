@@ -11,9 +11,12 @@ class ManagerConfig(AppConfig):
     def ready(self) -> None:
         # Late: models can be imported once all apps are loaded.
         from django_dcache import checks
+        from django_dcache.decorators import send_with
         from django_dcache.invalidation import record_with
 
         from .invalidation.log import record
+        from .messaging.renewals import send
 
         checks.register()
         record_with(record)
+        send_with(send)

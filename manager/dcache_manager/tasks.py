@@ -10,7 +10,7 @@ from . import metrics
 from .doctor import broker_check
 from .edge import purging
 from .invalidation import log
-from .messaging import arguments
+from .messaging import arguments, renewals
 from .rebalance.distributed import leader
 from .settings import Regions, regions
 from .warming import distributed as warming
@@ -33,6 +33,13 @@ def invalidate(number: int) -> None:
 def purge(number: int) -> None:
     """Purge the edges of the tags in one entry of the log."""
     purging.purge([number], _here())
+
+
+@_task("renew")
+@arguments.checked(function=arguments.name, args=arguments.plain_list, kwargs=arguments.plain_dict)
+def renew(function: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Load anew what a cached function has returned for these arguments, if it is stale."""
+    renewals.renew(function, args, kwargs)
 
 
 @_task("catch_up")

@@ -16,6 +16,7 @@ log = logging.getLogger("dcache_manager")
 
 MAX_NAME_LENGTH = 200
 MAX_NUMBER = 2**63 - 1
+MAX_ARGUMENTS_LENGTH = 10_000
 Check = Callable[[Any], bool]
 _answers = re.compile(r"dcache\.answers\.[0-9a-f]{16}").fullmatch
 
@@ -37,6 +38,16 @@ def name(given: Any) -> bool:
 
 def name_or_none(given: Any) -> bool:
     return given is None or name(given)
+
+
+def plain_list(given: Any) -> bool:
+    """Arguments of a function of the site."""
+    return isinstance(given, list) and sum(len(str(each)) for each in given) <= MAX_ARGUMENTS_LENGTH
+
+
+def plain_dict(given: Any) -> bool:
+    """The same by name."""
+    return isinstance(given, dict) and plain_list([*given, *given.values()]) and all(map(name, given))
 
 
 def answer_queue(given: Any) -> bool:

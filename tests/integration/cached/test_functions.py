@@ -9,6 +9,7 @@ import pytest
 from django.test import RequestFactory
 from django.utils import translation
 
+from django_dcache import decorators
 from django_dcache.decorators import cached
 from django_dcache.errors import ConfigurationError
 from django_dcache.invalidation import delete, of_tags
@@ -16,6 +17,76 @@ from support.waiting import until
 
 numbers = itertools.count()
 get = RequestFactory().get
+loads = []
+
+
+@cached(0.2, stale=60, tags=["product:{pk}"], in_task=True)
+def stock(pk, shop="main"):
+    """What a worker loads anew."""
+    loads.append((pk, shop))
+    return len(loads)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What workers are told."""
+    told = []
+    monkeypatch.setattr(decorators, "_send", lambda *message: told.append(message) or True)
+    return told
+
+
+@pytest.fixture
+def stale(cache):
+    """What `stock` has returned for 7 is stale."""
+    loads.clear()
+    assert stock(7) == 1
+    assert until(lambda: cache.get(stock.key_of(7)) is None)
+
+
+def test_a_worker_loads_what_is_stale(told, stale):
+    """One reader tells a worker, none waits, and what the worker loads is what the next ones get."""
+    name = f"{__name__}:stock"
+    assert [stock(7), stock(7), stock(7)] == [1, 1, 1] and told == [(name, [7], {})]
+    assert decorators.renew(*told[0]) and loads == [(7, "main")] * 2 and stock(7) == 2
+    assert decorators.renew(*told[0]) and stock(7) == 2
+
+
+def test_a_worker_that_comes_late(told, stale):
+    """A worker that has loaded when the value is invalidated meanwhile does not bring it back."""
+    assert stock(7) == 1
+    invalidate("product:7")
+    assert stock(7) == 2 and decorators.renew(*told[0]) and stock(7) == 2
+
+
+def test_no_worker_is_told(monkeypatch, stale, caplog):
+    """Where the broker takes no message, or fails, the reader loads."""
+    monkeypatch.setattr(decorators, "_send", lambda *message: False)
+    assert stock(7) == 2
+    monkeypatch.setattr(decorators, "_send", lambda *message: 1 / 0)
+    assert until(lambda: stock(7) > 2) and "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ("os:system", ["true"], {}),
+        ("antigravity:fly", [], {}),
+        (f"{__name__}:loads", [], {}),
+        (f"{__name__}:stock", [], {}),
+        (f"{__name__}:stock", [[7]], {}),
+        (f"{__name__}:stock", [7], {"warehouse": 1}),
+    ],
+)
+def test_messages_that_no_reader_sends(message, cache):
+    """A message calls nothing but functions that are declared so, with arguments that they take."""
+    loads.clear()
+    assert not decorators.renew(*message) and not loads
+
+
+def test_what_no_worker_can_call():
+    """Coroutine functions, and functions within others, are refused where they are declared."""
+    with pytest.raises(ConfigurationError, match="in_task"):
+        cached(60, in_task=True)(lambda: 1)
 
 
 def invalidate(*tags):
