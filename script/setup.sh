@@ -6,6 +6,8 @@
 #   need COMMAND...           programs, from the system's package manager where they are missing
 #   find_valkey               `valkey` is the path of valkey-server: the system's, or Debian's, unpacked in the virtualenv and
 #                             not installed; empty where there is none, which is said
+#   find_ignite               `ignite` is a folder with the libraries of an Apache Ignite server, fetched by Maven into the virtualenv;
+#                             empty where there are none, or no Java, which is said
 #   browser                   a browser for the tests of the dashboard, and axe-core
 #   newer_memcached           a memcached of a later Debian, unpacked in the virtualenv and not installed; `newer` is its path,
 #                             or empty where there can be none, which is said
@@ -130,6 +132,26 @@ find_valkey() {
   rm -rf "$folder"
   valkey=
   echo "skipped  Valkey: there is no valkey-server on PATH, and none could be had from Debian ($venv/valkey.log)"
+}
+
+find_ignite() {
+  ignite=$venv/ignite
+  if ! command -v java >/dev/null || { [[ ! -d $ignite ]] && ! command -v mvn >/dev/null; }; then
+    echo "installing java, maven"
+    { apt_install openjdk-17-jre-headless && apt_install maven; } >"$venv/java.log" 2>&1 </dev/null || true
+  fi
+  if ! command -v java >/dev/null; then
+    echo "skipped  Apache Ignite: java is not on PATH, and can't be installed from here ($venv/java.log)"
+  elif [[ -d $ignite ]]; then
+    return 0
+  elif mvn -q -B -f script/ignite dependency:copy-dependencies -DincludeScope=runtime "-DoutputDirectory=$ignite.part" \
+    >"$venv/ignite.log" 2>&1 </dev/null && mv "$ignite.part" "$ignite"; then
+    return 0
+  else
+    rm -rf "$ignite.part"
+    echo "skipped  Apache Ignite: Maven can't fetch it here ($venv/ignite.log)"
+  fi
+  ignite=
 }
 
 # The system's Chromium, its driver, and axe-core below the virtualenv; what can't be had is said, and its tests are skipped.

@@ -1,8 +1,9 @@
 """One package an engine: all that knows its bytes, its limits and its statistics. A node's address names its engine."""
 
 from ..errors import ConfigurationError
+from ..model.addresses import parse
 from ..model.topology import Node
-from . import memcached, memory, redis
+from . import ignite, memcached, memory, redis
 from .inspection import Introspection
 from .interface import Engine, Greeting, Parser, Question
 
@@ -11,6 +12,8 @@ _engines = {engine.name: engine for engine in (memcached.ENGINE, redis.ENGINE, m
 
 def engine_of(node: Node) -> Engine:
     """The engine that a node's address names."""
+    if node.engine == "ignite":
+        return ignite.engine(parse(node.address).cache)
     return _engines[node.engine]
 
 

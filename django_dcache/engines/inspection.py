@@ -154,6 +154,14 @@ class Report(Question, Protocol):
         """The answer, as far as it makes sense."""
 
 
+class Trial(Question, Protocol):
+    """Stores, reads and deletes a small item."""
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with the answer; empty if nothing is."""
+
+
 class RoundTrip:
     """Stores, reads and deletes a small item. `right`: what a node that is well says to the `request`."""
 
@@ -225,10 +233,11 @@ class Introspection:
     """What a listing says of one item; zeros if it can't be read."""
     checks: Callable[[NodeReply], Iterable[Check]]
     """What is wrong with a node, or will be, by its own words."""
-    round_trip: Callable[[bytes], RoundTrip]
+    round_trip: Callable[[bytes], Trial]
     """From the wire key of an item that no client uses."""
     unsuitable: Callable[[str], str]
     """Why a node of this version can't be used; empty if it can."""
-    bulk_fill: BulkFill
+    bulk_fill: BulkFill | None
+    """None: millions of items are filled in by the same commands as one."""
     reads_log: Callable[[], ReadsLog] | None = None
     """None: nodes of this engine do not tell what they are asked for."""

@@ -24,6 +24,8 @@ class Parser(Protocol):
     """An error came that does not say which command it answers."""
     rest: int
     """How many bytes of the last chunk follow the last reply."""
+    request: bytes
+    """What is to be sent now, so that the rest of the replies can come; the sender empties it."""
 
     @property
     def complete(self) -> bool: ...
@@ -39,8 +41,8 @@ class Parser(Protocol):
 class Question(Protocol):
     """Bytes to be sent over a connection, and what reads the answer."""
 
-    @property
-    def request(self) -> bytes: ...
+    request: bytes
+    """What is to be sent now; the sender empties it, and looks again after each `feed`."""
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes; True once the answer is complete. Raises ProtocolViolation."""
@@ -71,6 +73,8 @@ class Engine:
     """What the manager asks. None: nothing outside of this process can look at a node."""
     numbered: bool
     """Each reply says which command it answers."""
+    ordered: bool = True
+    """A node executes the commands of a connection in their order. If not, one batch at a time is under way on each."""
     connect: Callable[[Node], Any] | None = None
     """Makes the stream to a node that no socket leads to. None: a socket does."""
     census: Callable[[str, Collection[str]], Question] | None = None

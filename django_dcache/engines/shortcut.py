@@ -90,6 +90,7 @@ class WholeParser:
 
     refused = False
     rest = 0
+    request = b""
 
     def __init__(self, commands: int, opaque: int):
         self.replies: list[Said] = []

@@ -3,6 +3,7 @@
     host:port, unix:/path                                   memcached
     redis://host:port/database, rediss:// (TLS)             Redis; valkey:// and valkeys:// are the same
     redis+unix:///path?db=database, valkey+unix:// …        Redis on a Unix socket
+    ignite://host:port/cache                                Apache Ignite, by its thin-client protocol
     memory://name                                           a dict in this process
 
 A login in an address (redis://user:password@host) is no part of the fleet's spelling: the map of a fleet lies on its
@@ -15,17 +16,21 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from ..errors import InvalidTopology
 
-MEMCACHED_PORT, REDIS_PORT = 11211, 6379
+MEMCACHED_PORT, REDIS_PORT, IGNITE_PORT = 11211, 6379, 10800
+CACHE = "dcache"
+"""The cache on Ignite of an address that names none."""
 MAX_DATABASE = 2**16
 
 _host_and_port = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/@]+):(?P<port>\d{1,5})").fullmatch
+_cache_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,60}").fullmatch
 _memory_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}").fullmatch
 _ENGINES = {
     "": "memcached",
     **dict.fromkeys(("redis", "rediss", "valkey", "valkeys", "redis+unix", "valkey+unix"), "redis"),
+    **dict.fromkeys(("ignite", "ignites"), "ignite"),
     "memory": "memory",
 }
-_FORMS = "host:port, unix:/path, redis://host:port/database or memory://name"
+FORMS = "host:port, unix:/path, redis://host:port/database, ignite://host:port/cache or memory://name"
 
 
 class Login(NamedTuple):
@@ -47,6 +52,8 @@ class Address(NamedTuple):
     path: str = ""
     """Of a Unix socket."""
     database: int = 0
+    cache: str = ""
+    """Of Ignite."""
 
     @property
     def engine(self) -> str:
@@ -55,7 +62,7 @@ class Address(NamedTuple):
     @property
     def secure(self) -> bool:
         """Whether the scheme asks for TLS."""
-        return self.scheme in ("rediss", "valkeys")
+        return self.scheme in ("rediss", "valkeys", "ignites")
 
     @property
     def endpoint(self) -> str | tuple[str, int]:
@@ -68,6 +75,8 @@ class Address(NamedTuple):
             return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
         if self.engine == "memory":
             return f"{self.scheme}://{self.host}"
+        if self.engine == "ignite":
+            return f"{self.scheme}://{self.host}:{self.port}/{self.cache}"
         if self.path:
             return f"{self.scheme}://{self.path}?db={self.database}"
         return f"{self.scheme}://{self.host}:{self.port}/{self.database}"
@@ -77,6 +86,8 @@ class Address(NamedTuple):
         """The name of a node that has no other: without what is as usual."""
         if self.engine == "memcached":
             return self.path or f"{self.host}:{self.port}".removesuffix(f":{MEMCACHED_PORT}")
+        if self.engine == "ignite":
+            return f"{self.host}:{self.port}".removesuffix(f":{IGNITE_PORT}")
         where = self.path or f"{self.host}:{self.port}".removesuffix(f":{REDIS_PORT}")
         return self.host if self.engine == "memory" else f"{where}/{self.database}" if self.database else where
 
@@ -85,6 +96,12 @@ def engine_name(address: str) -> str:
     """The engine of an address that the fleet spells so."""
     scheme, found, _ = address.partition("://")
     return _ENGINES.get(scheme if found else "", "")
+
+
+def runs_on(address: str) -> str:
+    """The same, with the name of the cache if there is one: what all nodes of a fleet have in common."""
+    engine = engine_name(address)
+    return f"ignite with the cache {address.rpartition('/')[2]}" if engine == "ignite" else engine
 
 
 def parse(text: str) -> Address:
@@ -96,9 +113,9 @@ def parse(text: str) -> Address:
         return _memcached(text)
     split = urlsplit(text)
     if split.scheme not in _ENGINES:
-        raise InvalidTopology(f"{_shown(split)} is no address: want {_FORMS}")
+        raise InvalidTopology(f"{_shown(split)} is no address: want {FORMS}")
     try:
-        return _memory(split) if split.scheme == "memory" else _redis(split)
+        return {"memory": _memory, "ignite": _ignite}.get(_ENGINES[split.scheme], _redis)(split)
     except ValueError as error:
         raise InvalidTopology(f"{_shown(split)} is no address: {error}") from None
 
@@ -116,7 +133,7 @@ def _memcached(text: str) -> Address:
         return Address("", path=text.removeprefix("unix:"))
     match = _host_and_port(text if _host_and_port(text) else f"{text}:{MEMCACHED_PORT}")
     if not match or not 0 < int(match["port"]) < 65536:
-        raise InvalidTopology(f"{text!r} is no address: want {_FORMS}")
+        raise InvalidTopology(f"{text!r} is no address: want {FORMS}")
     return Address("", match["host"], int(match["port"]))
 
 
@@ -138,11 +155,23 @@ def _redis(split: SplitResult) -> Address:
         raise ValueError(f"database {number!r} is no whole number")
     if path:
         return Address(split.scheme, path=path, database=int(number))
-    host = split.netloc.rpartition("@")[2]  # As it was written: `hostname` is lower case, and without its brackets.
-    match = _host_and_port(host if _host_and_port(host) else f"{host}:{REDIS_PORT}")
+    return Address(split.scheme, *_place(split, REDIS_PORT), database=int(number))
+
+
+def _ignite(split: SplitResult) -> Address:
+    cache = split.path.strip("/") or CACHE
+    if split.query or not _cache_name(cache):
+        raise ValueError("want ignite://host:port/cache, and in a cache's name letters, digits and ._- only")
+    return Address(split.scheme, *_place(split, IGNITE_PORT), cache=cache)
+
+
+def _place(split: SplitResult, port: int) -> tuple[str, int]:
+    """The host and the port, as they were written: `hostname` is lower case, and without its brackets."""
+    host = split.netloc.rpartition("@")[2]
+    match = _host_and_port(host if _host_and_port(host) else f"{host}:{port}")
     if not match or not 0 < int(match["port"]) < 65536:
         raise ValueError("want host:port")
-    return Address(split.scheme, match["host"], int(match["port"]), database=int(number))
+    return match["host"], int(match["port"])
 
 
 def _memory(split: SplitResult) -> Address:

@@ -71,7 +71,7 @@ class Node:
             raise InvalidTopology(f"{self.name!r} is no node name: letters, digits and ._:/[]- only")
         if str(addresses.parse(self.address)) != self.address:
             raise InvalidTopology(
-                f"{self.address!r} is no address: want host:port, unix:/path or redis://host:port/database",
+                f"{self.address!r} is no address: want {addresses.FORMS}",
                 node=self.name,
             )
         if type(self.weight) is not int or not 1 <= self.weight <= MAX_WEIGHT:
@@ -137,8 +137,8 @@ class Layout:
 
     @property
     def engines(self) -> list[str]:
-        """The names of the engines of its nodes: one, in every layout there is."""
-        return sorted({node.engine for node in self.nodes})
+        """What its nodes run on: one, in every layout there is."""
+        return sorted({addresses.runs_on(node.address) for node in self.nodes})
 
     def node(self, name: str) -> Node | None:
         return next((node for node in self.nodes if node.name == name), None)

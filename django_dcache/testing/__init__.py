@@ -1,6 +1,7 @@
 """Real nodes, hostile nodes and faulty networks, for the tests of a site or of this package. Loopback only.
 
     LocalNode, LocalRedis, LocalValkey      real servers that can be killed, frozen and restarted
+    LocalIgnite                 a server of Apache Ignite, the same
     LocalMemory                 a node that is a dict in this process
     LocalFleet                  some nodes, started together
     ScriptedNode                a fake node that answers whatever a test tells it to
@@ -16,6 +17,7 @@ from .answers import CLOSE, RESET, SILENCE, Action, Answer, Dribble, truncated
 from .client import dial, receive
 from .clock import ManualClock
 from .fleet import LocalFleet
+from .ignite_node import LocalIgnite
 from .memory_node import LocalMemory
 from .node import LocalNode
 from .proxy import Direction, FaultProxy
@@ -32,6 +34,7 @@ __all__ = [
     "Dribble",
     "FaultProxy",
     "LocalFleet",
+    "LocalIgnite",
     "LocalMemory",
     "LocalNode",
     "LocalRedis",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .ignite_node import LocalIgnite
 from .memory_node import LocalMemory
 from .node import LocalNode
 from .redis_node import LocalRedis, LocalValkey
@@ -10,6 +11,7 @@ ENGINES: dict[str, type[Any]] = {
     "memcached": LocalNode,
     "redis": LocalRedis,
     "valkey": LocalValkey,
+    "ignite": LocalIgnite,
     "memory": LocalMemory,
 }
 

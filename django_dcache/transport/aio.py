@@ -65,7 +65,7 @@ class LoopPool:
         return None
 
     def _add(self, connection: Connection) -> Pipeline:
-        pipeline = Pipeline(self, connection, self._clock)
+        pipeline = Pipeline(self, connection, self._clock, self.pool.engine.ordered)
         self.pipelines.append(pipeline)
         return pipeline
 

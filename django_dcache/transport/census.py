@@ -12,8 +12,10 @@ def complete(pool: Pool, question: Question, until: float, clock: Callable[[], f
     has begun and takes longer than that is a ProtocolViolation, too."""
     connection, begun = pool.open(max(0.001, until - clock())), False
     try:
-        connection.send(memoryview(question.request))
         while (left := until - clock()) > 0:
+            if question.request:
+                connection.send(memoryview(question.request))
+                question.request = b""
             connection.poller.poll(left * 1000)
             data = connection.receive()
             begun |= data is not None

@@ -100,8 +100,10 @@ class Connection:
         assert self._greeting is not None
         until, greeting, greeted = monotonic() + seconds, self._greeting(), False
         try:
-            self.send(memoryview(greeting.request))
             while not greeted:
+                if greeting.request:
+                    self.send(memoryview(greeting.request))
+                    greeting.request = b""
                 left = until - monotonic()
                 # What has arrived counts even where this process comes late to look at it.
                 self.poller.poll(max(0.0, left) * 1000)

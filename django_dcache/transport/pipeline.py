@@ -89,16 +89,14 @@ class Owner(Protocol):
 class Pipeline:
     """While the connection is quiet a batch leaves at once; while it is busy, together with all others of this turn."""
 
-    def __init__(self, owner: Owner, connection: Connection, clock: Callable[[], float]):
-        self.connection, self._owner, self._clock = connection, owner, clock
-        self._outbox: list[Exchange] = []
-        """Not sent yet."""
+    def __init__(self, owner: Owner, connection: Connection, clock: Callable[[], float], ordered: bool = True):
+        self.connection, self._owner, self._clock, self._ordered = connection, owner, clock, ordered
+        self._outbox: list[Exchange] = []  # Not sent yet.
         self._unsent = memoryview(b"")
         """What the kernel has yet to take of the last ones in `_line`."""
         self._line: deque[Exchange] = deque()
         """In the order in which the replies will come."""
-        self._overdue = 0
-        """How many in the line were given up."""
+        self._overdue = 0  # How many in the line were given up.
         self._flushing = self._writing = self._retired = self.closed = False
         # A callback runs in the context it was made in, and keeps it: that of the first request is no place for others.
         Context().run(get_running_loop().add_reader, connection.fileno(), self._readable)
@@ -136,6 +134,8 @@ class Pipeline:
         if self._retired:
             self._owner.homeless(batches)
             return
+        if not self._ordered:  # One at a time.
+            batches, self._outbox = ([], batches) if self._line else (batches[:1], batches[1:])
         now = self._clock()
         parts: list[bytes] = []
         for exchange in batches:
@@ -147,6 +147,8 @@ class Pipeline:
         if parts:
             self.connection.used_at = now
             self._send(memoryview(b"".join(parts)))
+        elif batches and self._outbox:
+            self._flush()
 
     def _send(self, data: memoryview) -> None:
         try:
@@ -187,6 +189,8 @@ class Pipeline:
         if self._retired and not self._line:
             self._close()
         self._finish(finished)
+        if not self._ordered:
+            self._flush()
         if lagging and self.open:
             self._owner.caught_up()
 
@@ -199,6 +203,9 @@ class Pipeline:
             parser = exchange.parser
             assert parser is not None
             if not parser.feed(data, start):
+                if parser.request:
+                    self._send(memoryview(bytes(self._unsent) + parser.request))
+                    parser.request = b""
                 return
             start = len(data) - parser.rest
             self._line.popleft()

@@ -177,6 +177,8 @@ class Exchange:
                 self._finish()
             elif sent.unsent:
                 self.send()
+            else:
+                self._go_on()
         except NodeFailure as failure:
             failure.node = self.name
             self._fail(failure)
@@ -204,6 +206,13 @@ class Exchange:
         except NodeFailure as failure:
             self._fail(failure)
 
+    def _go_on(self) -> None:
+        """Send what the replies so far ask for, while there is time."""
+        if self._parser.request and self._session._transport.clock() < self._session.deadline:
+            data, self._parser.request = self._parser.request, b""
+            self.unsent = memoryview(bytes(self.unsent or b"") + data)
+            self.send()
+
     def receive(self, until: float) -> None:
         """Take what has come. A broken node may never stop sending."""
         try:
@@ -214,6 +223,7 @@ class Exchange:
                 if self._parser.feed(data):
                     self._finish()
                     return
+                self._go_on()
                 now = self._session._transport.clock()
                 if now >= until:
                     return

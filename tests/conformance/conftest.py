@@ -15,6 +15,7 @@ from django_dcache.flows.copies import Copies
 from django_dcache.model import keys as names
 from django_dcache.model.view import View
 from django_dcache.testing import LocalFleet, LocalNode
+from support.ignite import needs_ignite
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ HEALTHY = [Situation(nodes, replicas) for nodes in (1, 3, 5) for replicas in (1,
 FAULTY = [Situation(s.nodes, s.replicas, fault) for s in HEALTHY for fault in ("killed", "hung")]
 REDIS = [Situation(3, replicas, fault, "redis") for replicas, fault in ((1, ""), (2, ""), (2, "killed"), (2, "hung"))]
 MEMORY = [Situation(3, replicas, fault, "memory") for replicas, fault in ((1, ""), (2, ""), (2, "killed"))]
+IGNITE = [Situation(3, 2, "", "ignite")]
 _numbers = count()
 
 
@@ -94,6 +96,8 @@ class Stage:
         self._scenes: dict[Situation, Scene] = {}
 
     def scene(self, situation: Situation) -> Scene:
+        if situation.engine == "ignite":
+            needs_ignite()
         if situation not in self._scenes:
             nodes = self._closing.enter_context(LocalFleet(situation.nodes, situation.engine))
             self._scenes[situation] = Scene(situation, nodes)
@@ -107,7 +111,8 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture(
-    params=HEALTHY + [situation for situation in FAULTY if situation.some_copies_left] + REDIS + MEMORY, ids=str
+    params=HEALTHY + [situation for situation in FAULTY if situation.some_copies_left] + REDIS + IGNITE + MEMORY,
+    ids=str,
 )
 def scene(request: pytest.FixtureRequest, stage: Stage) -> Scene:
     """Any situation in which some keys have a copy that works."""

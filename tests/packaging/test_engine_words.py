@@ -12,7 +12,7 @@ MEMCACHED = (
 )
 REDIS = r"EVAL|INCRBY|FLUSHDB|FLUSHALL|PEXPIRE|PERSIST|keyspace_hits|maxmemory|READONLY|LOADING|NOSCRIPT|redis\.call"
 WORDS = re.compile(f"{MEMCACHED}|{REDIS}")
-BY_NAME = re.compile(r"engines[. ](?:import )?(?:memcached|redis|memory)\b")
+BY_NAME = re.compile(r"engines[. ](?:import )?(?:memcached|redis|ignite|memory)\b")
 APART = {"engines", "testing", "demo", "local_servers.py"}
 FILES = [
     file

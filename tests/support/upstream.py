@@ -1,7 +1,7 @@
 """Django's own cache and session tests: on a fleet that fails while they run, over TLS, with other options.
 
     python tests/support/upstream.py RUN WORKDIR [--fault none|killed|frozen|flapping|returned] [--node N]
-        [--replicas R] [--engine memcached|redis|valkey] [--secured] [--options JSON]
+        [--replicas R] [--nodes N] [--engine memcached|redis|valkey|ignite] [--secured] [--options JSON]
 
 RUN is the script that runs them on given nodes (DCACHE_NODES, DCACHE_OPTIONS, DCACHE_BACKEND); its exit code is this
 program's. With --secured the nodes speak TLS and want a login.
@@ -50,7 +50,7 @@ def main():
         if choices.secured:
             nodes, options, variables = secured(stack)
         else:
-            nodes, options, variables = stack.enter_context(LocalFleet(3, choices.engine)).nodes, {}, {}
+            nodes, options, variables = stack.enter_context(LocalFleet(choices.nodes, choices.engine)).nodes, {}, {}
             if choices.fault == "returned":
                 place = stack.enter_context(TemporaryDirectory())
                 nodes[choices.node] = stack.enter_context(LocalRedis(extra=("--dir", place)))
@@ -83,7 +83,8 @@ def parse():
     parser.add_argument("--fault", choices=["none", "killed", "frozen", "flapping", "returned"], default="none")
     parser.add_argument("--node", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=2)
-    parser.add_argument("--engine", choices=["memcached", "redis", "valkey"], default="memcached")
+    parser.add_argument("--engine", choices=["memcached", "redis", "valkey", "ignite"], default="memcached")
+    parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--secured", action="store_true")
     parser.add_argument("--options", type=json.loads, default={})
     return parser.parse_args()

@@ -113,6 +113,7 @@ class ReplyParser:
         "_missing",
         "_excess",
     )
+    request = b""
 
     def __init__(
         self, commands: Sequence[Command], first_opaque: int, connection: int = 0, most: int = MAX_VALUE_BYTES

@@ -18,6 +18,7 @@ class ReplyParser:
     """The replies to one batch, which come as one piece."""
 
     refused = tainted = False
+    request = b""
 
     def __init__(self, commands: Sequence[Command], first: int, connection: int, most: int):
         self.replies: list[Reply] = []

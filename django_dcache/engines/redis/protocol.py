@@ -97,6 +97,7 @@ class ReplyParser(Reader):
 
     __slots__ = ("replies", "_commands", "_at_once")
 
+    request = b""
     refused = False
     """An error is the reply to the command whose turn it is."""
 

@@ -118,8 +118,10 @@ def exchange(node: Node, question: Question, limits: Limits, deadline: float) ->
     try:
         connection = Connection.open(node, limits, max(0.001, deadline - time.monotonic()))
         try:
-            unsent = memoryview(question.request)
+            unsent = memoryview(b"")
             while not complete:
+                if question.request:
+                    unsent, question.request = memoryview(bytes(unsent) + question.request), b""
                 if unsent:
                     unsent = unsent[connection.send(unsent) :]
                 left = deadline - time.monotonic()

@@ -14,6 +14,7 @@ from django_dcache.model.view import Standing, View
 from django_dcache.runtime.fleet import Fleet
 
 from .batch import Batch, Filled, Routes
+from .item_writer import ItemWriter
 from .node_batch import KeyPrefixes, NodeBatch
 
 OUTAGE_SECONDS = 10.0
@@ -38,7 +39,9 @@ class BatchWriter:
         self._routes = Routes.of(view)
         self._nodes = {node for route in self._routes.routes for node in route}
         """Those in service."""
-        self.fill = introspection_of(view.state.topology.layout.nodes[0]).bulk_fill
+        fill = introspection_of(view.state.topology.layout.nodes[0]).bulk_fill
+        assert fill is not None, "an engine without them has its items stored by ItemWriter"
+        self._fill, self.seconds_to_ttl = fill, fill.seconds_to_ttl
         self._state: FleetState | None = None
         self._prefixes: dict[str, KeyPrefixes] = {}
 
@@ -85,7 +88,13 @@ class BatchWriter:
         prefixes = self._prefixes | _closed(view, self._prefixes) if view.bumps or view.debts else self._prefixes
         pools = self._fleet.transport.pools()
         nodes = {node: NodeBatch(pools[node], prefixes[node]) for node in prefixes}
-        return Batch(items, self._routes, nodes, self.fill)
+        return Batch(items, self._routes, nodes, self._fill)
+
+
+def writer(fleet: Fleet) -> BatchWriter | ItemWriter:
+    """What stores items on the engine of a fleet. Raises Conflict while keys are moving."""
+    in_bytes = introspection_of(fleet.configuration.layout.nodes[0]).bulk_fill
+    return BatchWriter(fleet) if in_bytes else ItemWriter(fleet)
 
 
 def _closed(view: View, prefixes: Mapping[str, KeyPrefixes]) -> dict[str, KeyPrefixes]:

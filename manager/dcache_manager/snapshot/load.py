@@ -13,7 +13,7 @@ from django_dcache.runtime.fleet import Fleet
 
 from ..jobs.progress import Progress
 from ..throttle import Throttle
-from .batch_writer import BatchWriter
+from .batch_writer import writer
 from .dump import renamed
 from .file import Reader
 from .format import Records
@@ -97,7 +97,7 @@ class Load:
         """`tick` is called all the time. Raises Conflict while keys are moving."""
         self._fleet, self._reader, self._point = fleet, reader, point
         self._throttle, self._progress, self._tick, self._log, self._sleep = throttle, progress, tick, log, sleep
-        self._writer = BatchWriter(fleet)
+        self._writer = writer(fleet)
         self._keep_up_seconds, self._keep_up_at = keep_up_seconds, float("-inf")
         self.loaded = Loaded()
 
@@ -141,7 +141,7 @@ class Load:
         """Load the items at these positions of a frame. Returns the positions of those to be tried again."""
         loaded, covers, view = self.loaded, self._log.covers, self._fleet.view
         now = int(view.wall_clock())
-        seconds_to_ttl = self._writer.fill.seconds_to_ttl
+        seconds_to_ttl = self._writer.seconds_to_ttl
         ttls: dict[int, int | None] = {0: seconds_to_ttl(None, now)}
         names, flags, deadlines, data = records
         left = array("H")

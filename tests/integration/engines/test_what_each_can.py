@@ -11,9 +11,10 @@ from django_dcache.errors import ConfigurationError
 from django_dcache.model.topology import Node
 from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
+from support.ignite import needs_ignite
 
 PAGE = (CHECKOUT / "docs/reference/engines.md").read_text()
-ENGINES = ["memcached", "redis", "memory"]
+ENGINES = ["memcached", "redis", "ignite", "memory"]
 TABLE = {
     cells[0]: dict(zip(ENGINES, cells[1:], strict=True))
     for line in PAGE.splitlines()
@@ -51,6 +52,8 @@ def lists_keys(cache):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_table_is_true(engine):
     """What the table says of an engine is what its node does, or what its package offers."""
+    if engine == "ignite":
+        needs_ignite()
     with LocalFleet(1, engine) as nodes:
         cache = DistributedCache(nodes.addresses, {"OPTIONS": {"timeout": 5.0}})
         fleet, offered = cache.fleet, engine_of(Node.at(nodes.addresses[0]))
@@ -78,4 +81,4 @@ def test_the_table_is_true(engine):
 def test_the_contract_covers_it():
     """Every engine of the table runs the cache's contract."""
     situations = (CHECKOUT / "tests/conformance/conftest.py").read_text()
-    assert set(re.findall(r'"(memcached|redis|memory)"', situations)) == set(ENGINES)
+    assert set(re.findall(r'"(memcached|redis|ignite|memory)"', situations)) == set(ENGINES)

@@ -19,6 +19,8 @@ from django_dcache.model.topology import Layout, Node, Topology
         ("redis://a?db=3", "redis://a:6379/3", "a/3", "redis", ("a", 6379)),
         ("rediss://:p@[::1]", "rediss://[::1]:6379/0", "[::1]", "redis", ("::1", 6379)),
         ("valkey://a:1/", "valkey://a:1/0", "a:1", "redis", ("a", 1)),
+        ("ignite://a", "ignite://a:10800/dcache", "a", "ignite", ("a", 10800)),
+        ("ignites://u:p@A:7/shop", "ignites://A:7/shop", "A:7", "ignite", ("A", 7)),
         ("redis+unix:///r.sock?db=1", "redis+unix:///r.sock?db=1", "/r.sock/1", "redis", "/r.sock"),
         ("memory://tests", "memory://tests", "tests", "memory", ("tests", 0)),
     ],
@@ -34,6 +36,7 @@ def test_forms(written, spelled, name, engine, endpoint):
     "written",
     [
         *("redis://", "redis://a:0", "redis://a:99999", "redis://a/x", "redis://a/-1", "redis://a?x=1", "redis://a b"),
+        *("ignite://", "ignite://a:0", "ignite://a/b/c", "ignite://a?x=1", "ignite://a/-"),
         *("http://a", "redis+unix://a/b", "redis+unix://", "memory://", "memory://a/b", "memory://a b", "a b", "a:b"),
         *("redis://u:secret@a:99999", "ftp://u:secret@a"),
     ],
@@ -56,5 +59,7 @@ def test_one_engine():
     """The nodes of a fleet are of one engine, and stay so when it is resized."""
     with pytest.raises(InvalidTopology, match="memcached, redis"):
         Layout((Node.at("a"), Node.at("redis://b")))
+    with pytest.raises(InvalidTopology, match="ignite with the cache a, ignite with the cache b"):
+        Layout((Node.at("ignite://a/a"), Node.at("ignite://b/b")))
     with pytest.raises(InvalidTopology, match="can't be resized to nodes of redis"):
         Topology(1, Layout((Node.at("a"),))).begin(Layout((Node.at("redis://b"),)))
