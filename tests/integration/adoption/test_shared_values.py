@@ -41,6 +41,7 @@ def test_values(name):
         for key, value in keys.items():
             old.set(key, value, 600)
         assert new.get_many(keys) == {key: kept(name, value) for key, value in keys.items()}
+        assert all(595 <= new.ttl(key) <= 600 for key in keys)
         assert {key: new.get(key) for key in keys} == {key: kept(name, value) for key, value in keys.items()}
         assert new.set_many(keys, 600) == []
         assert {key: old.get(key) for key in keys} == keys
