@@ -14,6 +14,10 @@ class NoProject(ConfigurationError):
     """This needs a Django project; give --settings MODULE."""
 
 
+class NotInstalled(ConfigurationError):
+    """This needs the app dcache_manager; add it to INSTALLED_APPS, and run `manage.py migrate`."""
+
+
 class NotFound(ConfigurationError):
     """There is nothing by this name; nothing was changed."""
 

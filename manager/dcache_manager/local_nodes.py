@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django_dcache.errors import ConfigurationError
-
 from . import local_servers
+from .errors import NotPossible
 
 
 def up(count: int, memory: int, engine: str = "memcached") -> list[dict[str, Any]]:
@@ -56,9 +55,7 @@ def _register() -> Iterator[list[dict[str, Any]]]:
         try:
             nodes = json.loads(file.read() or "[]")
         except ValueError as error:
-            raise ConfigurationError(
-                f"{file.name} can't be read ({error}); delete it once no node of it runs"
-            ) from None
+            raise NotPossible(f"{file.name} can't be read ({error}); delete it once no node of it runs") from None
         try:
             yield nodes
         finally:
@@ -109,8 +106,8 @@ def runtime_folder() -> Path:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = place.lstat()
     except OSError as error:
-        raise ConfigurationError(f"no folder for run-time files: {error}; set DCACHE_RUNTIME_DIR") from None
+        raise NotPossible(f"no folder for run-time files: {error}; set DCACHE_RUNTIME_DIR") from None
     # In /tmp another user could have made it first, and would choose which processes `local down` ends.
     if found.st_uid != os.geteuid() or (not given and found.st_mode & 0o077):
-        raise ConfigurationError(f"{place} is not private to this user; set DCACHE_RUNTIME_DIR")
+        raise NotPossible(f"{place} is not private to this user; set DCACHE_RUNTIME_DIR")
     return place

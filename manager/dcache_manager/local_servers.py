@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from django_dcache.errors import ConfigurationError, DCacheError
+from django_dcache.errors import DCacheError
 from django_dcache.testing.addresses import HeldPort
+
+from .errors import NotPossible
 
 PROGRAMS = {"memcached": "memcached", "redis": "redis-server", "valkey": "valkey-server"}
 """By what `local up --engine` is told."""
@@ -30,7 +32,7 @@ def program(engine: str) -> str:
     name = PROGRAMS[engine]
     if found := shutil.which(name):
         return found
-    raise ConfigurationError(f"{name} is not on PATH; install it, for instance with `apt install {name}`")
+    raise NotPossible(f"{name} is not on PATH; install it, for instance with `apt install {name}`")
 
 
 def start(engine: str, memory: int) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django_dcache.errors import ConfigurationError
 
-from ..errors import NoProject, NotPossible
+from ..errors import NotInstalled, NotPossible
 from ..formatting import printable
 from .options import Choices
 
@@ -76,8 +76,8 @@ def find_installed(choices: Choices) -> "Target":
     target = find_in_project(choices)
     from django.apps import apps  # Late, as above.
 
-    if target.wanted is None or not apps.is_installed("dcache_manager"):
-        raise NoProject("with dcache_manager in its INSTALLED_APPS")
+    if not apps.is_installed("dcache_manager"):
+        raise NotInstalled
     return target
 
 

@@ -4,9 +4,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from django_dcache.errors import ConfigurationError
-
-from ..errors import NotPossible
+from ..errors import NotInstalled, NotPossible
 from ..models import Invalidation
 from ..settings import regions
 from .redaction import shown
@@ -20,7 +18,7 @@ def entries(alias: str, limit: int) -> list[dict[str, Any]]:
     try:
         found = list(Invalidation.objects.filter(alias=alias).prefetch_related("acknowledgements")[:limit])
     except DatabaseError as error:
-        raise ConfigurationError(f"the log can't be read ({error}); `manage.py migrate` makes its tables") from None
+        raise NotInstalled(f"the log can't be read: {error}") from None
     return [_item(entry, known.expected(entry.kind)) for entry in found]
 
 

@@ -4,7 +4,7 @@ from django.apps import apps
 
 from django_dcache.invalidation import Order, of_keys, of_prefix, of_tags
 
-from ...errors import NoProject
+from ...errors import NotInstalled
 from ...formatting import age, count, names
 from ...inspection.fleet_report import look
 from ...inspection.target import Target
@@ -61,13 +61,13 @@ def show_log(choices: Choices, alias: str, limit: int) -> int:
 
 
 def _published(order: Order) -> this_region.Published:
-    """Raises NoProject where other regions would have to be told, and no log could tell them."""
+    """Raises NotInstalled where other regions would have to be told, and no log could tell them."""
     if apps.is_installed("dcache_manager"):
         from ...invalidation import log  # Late, as above.
 
         return log.publish(order)
     if regions():
-        raise NoProject("DCACHE names regions, so dcache_manager must be in its INSTALLED_APPS")
+        raise NotInstalled("DCACHE names regions, which hear of an invalidation by its tables")
     return this_region.just_here(order)
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from django_dcache.errors import ConfigurationError
-
+from ...errors import NotInstalled
 from .. import completion
 from ..options import Choices, Noun, pass_choices
 from ..project import find, find_installed
@@ -194,5 +193,5 @@ def _alias(choices: Choices) -> str:
     from ...jobs.journal import installed  # Late: help must not wait for Django.
 
     if not installed():
-        raise ConfigurationError("warming keeps its runs in the project's database; run `manage.py migrate`")
+        raise NotInstalled("warming keeps its runs in its tables, which the database lacks")
     return target.alias

@@ -8,7 +8,7 @@ from typing import Any
 from celery import current_app
 from django.utils.timezone import now
 
-from django_dcache.errors import ConfigurationError, Conflict
+from django_dcache.errors import Conflict
 from django_dcache.model.topology import Layout, Topology
 from django_dcache.runtime.fleet import Fleet
 
@@ -112,7 +112,7 @@ def retry(job: Job, notify: Callable[[str], None]) -> None:
 
 def _require_celery() -> None:
     if not (current_app.conf.broker_url or current_app.conf.task_always_eager):
-        raise ConfigurationError(
+        raise NotPossible(
             "no Celery application with a broker; import the project's own in the package of its settings"
         )
 
