@@ -1,4 +1,4 @@
-"""Settings of a site in one of two regions, and its Celery application; all that differs is in the environment."""
+"""Settings of a site in one of several regions, and its Celery application; all that differs is in the environment."""
 
 import json
 import os
@@ -15,7 +15,7 @@ CACHES = {
     }
 }
 DATABASES = {"default": json.loads(os.environ["DCACHE_TEST_DATABASE"])}
-DCACHE = {"REGION": os.environ["DCACHE_TEST_REGION"], "REGIONS": ["eu", "us"]}
+DCACHE = {"REGION": os.environ["DCACHE_TEST_REGION"], "REGIONS": os.environ["DCACHE_TEST_REGIONS"].split()}
 INSTALLED_APPS = ["dcache_manager"]
 USE_TZ = True
 

@@ -1,9 +1,10 @@
-"""Sites in two regions with a database in common, and their workers: all processes of the test."""
+"""Sites in two regions, or more, with a database in common, and their workers: all processes of the test."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,21 @@ SET_UP = "import django; django.setup()\nfrom django.core.cache import cache\n"
 class Sites:
     """`python(region, code)` runs code in that region's project; `work(region)` starts its worker."""
 
-    def __init__(self, folder: Path, broker: Any = None, database: dict[str, Any] | None = None, **variables: str):
+    def __init__(
+        self,
+        folder: Path,
+        broker: Any = None,
+        database: dict[str, Any] | None = None,
+        regions: Sequence[str] = REGIONS,
+        **variables: str,
+    ):
         self._stack, self._folder, self.broker, self._variables = ExitStack(), folder, broker, variables
         self._database = database or {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(folder / "sites.sqlite3"),
             "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
         }
-        self.fleets = {region: self._stack.enter_context(LocalFleet(1)) for region in REGIONS}
+        self.fleets = {region: self._stack.enter_context(LocalFleet(1)) for region in regions}
         self._workers: list[subprocess.Popen[bytes]] = []
         self.python("eu", "from django.core.management import call_command; call_command('migrate', verbosity=0)")
 
@@ -36,6 +44,7 @@ class Sites:
             "DCACHE_TEST_FLEET": json.dumps({"LOCATION": self.fleets[region].addresses, "OPTIONS": OPTIONS}),
             "DCACHE_TEST_DATABASE": json.dumps(self._database),
             "DCACHE_TEST_REGION": region,
+            "DCACHE_TEST_REGIONS": " ".join(self.fleets),
             **self._variables,
         }
         return variables | ({"DCACHE_TEST_BROKER": self.broker.url} if self.broker else {})
