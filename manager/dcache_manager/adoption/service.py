@@ -11,8 +11,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django_dcache.conf import Options
 from django_dcache.errors import NoMajority
 from django_dcache.flows import adopt
+from django_dcache.model.state import FleetState
 from django_dcache.runtime.fleet import Fleet
 
 from ..errors import NotPossible
@@ -67,8 +69,12 @@ def _proven(fleet: Fleet) -> Status:
     view = fleet.view
     if not fleet.proven:
         raise NoMajority(epoch=view.epoch)
-    state, coexist = view.state, fleet.options.coexist
+    state, options = view.state, fleet.options
+    return Status(options.coexist, state.adopted, state.topology.layout.ring, apart(state, options), view.epoch)
+
+
+def apart(state: FleetState, options: Options) -> bool:
+    """Whether old processes find nothing of what new ones store, though they were to: the fleet was there before."""
     layout = state.topology.layout
-    as_it_is = layout.ring == fleet.options.ring and layout.replicas == 1
-    apart = view.coexists and not (as_it_is and not any(map(state.highest, state.topology.nodes)))
-    return Status(coexist, state.adopted, layout.ring, apart, view.epoch)
+    moved = layout.ring != options.ring or layout.replicas > 1
+    return bool(options.coexist) and not state.adopted and (moved or any(map(state.highest, state.topology.nodes)))

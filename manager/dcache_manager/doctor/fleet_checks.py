@@ -17,6 +17,7 @@ from django_dcache.model.topology import Node
 from django_dcache.transport.limits import Limits
 from django_dcache.values.chunks import LEAST_BYTES
 
+from ..adoption.service import apart
 from ..inspection.fleet_report import FleetReport, limits
 from ..inspection.next_steps import missing
 from ..inspection.node_query import exchange
@@ -55,6 +56,7 @@ def examine(target: Target, seen: FleetReport, seconds: float) -> list[Finding]:
     for check in (_item_sizes, _keepers, _size_of_fleet, _moving, _prefixes):
         findings += check(seen)
     findings += security_checks.findings(seen)
+    findings += _adoption(target, seen)
     findings += check_location(target, seen)
     return findings
 
@@ -182,6 +184,17 @@ def _prefixes(seen: FleetReport) -> Iterator[Finding]:
     if len(known) > MANY_PREFIXES_RATIO * MAX_PREFIXES:
         detail = f"generations of {len(known)} made prefixes are kept, of {MAX_PREFIXES} at most"
         yield Finding("prefixes", None, "warn", detail, "bump fewer versions, or fewer prefixes: others are swept")
+
+
+def _adoption(target: Target, seen: FleetReport) -> Iterator[Finding]:
+    options = target.configuration.options
+    for state in list(seen.states.values())[:1] if options.coexist else ():
+        if apart(state, options):
+            detail = f"this fleet was there before: processes of {options.coexist} find none of its keys"
+            yield Finding("adoption", None, "fail", detail, "set OPTIONS['fleet'] to a name that was never used here")
+        elif not state.adopted:
+            detail = f"processes of {options.coexist} may use the nodes: no leases, no replicas, no healing"
+            yield Finding("adoption", None, "warn", detail, "`adopt finish` once the last of them is gone")
 
 
 def check_location(target: Target, seen: FleetReport) -> Iterator[Finding]:

@@ -4,8 +4,12 @@ import asyncio
 
 import pytest
 
+from dcache_manager.adoption import service
+from dcache_manager.doctor.fleet_checks import examine
+from dcache_manager.inspection.fleet_report import look
+from dcache_manager.inspection.target import Target
 from django_dcache.errors import Coexisting
-from django_dcache.flows import adopt
+from django_dcache.flows import adopt, consensus, resize
 from support.classic_backends import CLASSICS, beside
 
 LISTS = [[n] * n for n in (1, 15, 16, 26, 40, 130)]
@@ -123,8 +127,6 @@ def test_afterwards(name):
 
 def test_nothing_is_moved_before():
     """While old processes may be there no epoch is published, and the error says what to do first."""
-    from django_dcache.flows import resize
-
     with beside(CLASSICS["pymemcache"]) as (_, new, _):
         assert new.set("page", 1)
         topology = new.fleet.view.state.topology
@@ -161,3 +163,23 @@ def test_event_loops(name):
         asyncio.run(use(old, new))
         assert (old.get("page"), old.get("hits"), old.get("loaded")) == ({"a": 1}, 2, "nothing")
         assert old.delete("page") and new.get("page") is None
+
+
+@pytest.mark.parametrize("name", ["pymemcache", "django-redis"])
+def test_what_doctor_and_status_say(name):
+    """While classic clients may use the nodes doctor warns of what is not there yet; of a fleet that was there before,
+    in which old processes find nothing, it says that this is so, as `adopt status` does."""
+    with beside(CLASSICS[name]) as (_, new, _nodes):
+        assert new.set("page", 1)
+        fleet = new.fleet
+        target = Target("default", fleet.configuration, fleet.configuration.layout)
+        assert service.status(target).coexists and not service.status(target).apart
+        assert [found.verdict for found in examine(target, look(target, 20), 20) if found.check == "adoption"] == [
+            "warn"
+        ]
+        node = next(iter(fleet.view.state.topology.nodes))
+        fleet.run(consensus.agree, lambda state: state.bumped({(node, 3): 1}))
+        assert service.status(target).apart
+        assert [found.verdict for found in examine(target, look(target, 20), 20) if found.check == "adoption"] == [
+            "fail"
+        ]
