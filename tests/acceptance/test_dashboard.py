@@ -99,8 +99,8 @@ def operator(window):
 
 
 def test_resize(site, operator):
-    """A resize is planned and started by buttons while load runs, another is paused, resumed, cancelled and retried; the
-    load sees no old value and no error; each act is in the log."""
+    """A resize is planned and started by buttons while load runs, another is paused, resumed, cancelled and
+    retried; the load sees no old value and no error; each act is in the log."""
     with site.process("-c", LOAD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
         operator.open_until(site.url + "jobs/", "#id_add")  # On a busy machine a look at the nodes may come too late.
         operator.type("#id_add", f"extra={site.extra.address}")

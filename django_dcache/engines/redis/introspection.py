@@ -20,6 +20,9 @@ MAX_PAGE_KEYS = 100_000
 """A server may tell more keys at once than it was asked for, when its table is small or grows."""
 
 
+_calls = re.compile(r"calls=(\d{1,19}),").match
+
+
 class RedisReply(NodeReply):
     """By the names of INFO and CONFIG."""
 
@@ -41,7 +44,7 @@ class RedisReply(NodeReply):
 
     @property
     def hits(self) -> int | None:
-        return self.number("keyspace_hits")
+        return self._without_polls("keyspace_hits")
 
     @property
     def misses(self) -> int | None:
@@ -49,7 +52,12 @@ class RedisReply(NodeReply):
 
     @property
     def operations(self) -> int | None:
-        return self.number("total_commands_processed")
+        return self._without_polls("total_commands_processed")
+
+    def _without_polls(self, name: str) -> int | None:
+        """Without reads of the fleet's state, which have a command of their own (protocol.py)."""
+        count, polls = self.number(name), _calls(self.statistics.get("cmdstat_getrange", ""))
+        return None if count is None else max(0, count - int(polls[1] if polls else 0))
 
     @property
     def evictions(self) -> int | None:
@@ -75,7 +83,8 @@ class Report:
         self._keys = keys
         asks = [command(b"INFO"), command(b"CONFIG", b"GET", b"max*"), command(b"DBSIZE"), command(b"TIME")]
         asks.append(command(b"SCAN", b"0", b"COUNT", b"%d" % FEW_KEYS))
-        asks += [command(b"GET", key) for key in keys]
+        asks.append(command(b"INFO", b"commandstats"))
+        asks += [command(b"GETRANGE", key, b"0", b"-1") for key in keys]
         self.request = b"".join(asks)
         self._reader = Reader(len(asks), MAX_DOCUMENT_BYTES, MAX_PAGE_KEYS)
         self._complete = False
@@ -88,9 +97,9 @@ class Report:
     @property
     def reply(self) -> RedisReply:
         reply = RedisReply()
-        raw: list[Any] = [*self._reader.raw, None, None, None, None, None]
-        (info, config, size, time, some), documents = raw[:5], raw[5:]
-        reply.statistics = _statistics(info)
+        raw: list[Any] = [*self._reader.raw, None, None, None, None, None, None]
+        (info, config, size, time, some, calls), documents = raw[:6], raw[6:]
+        reply.statistics = _statistics(info) | _statistics(calls)
         reply.version = _version(reply.statistics)
         if isinstance(config, list):
             pairs = zip(config[::2], config[1::2], strict=False)
@@ -102,7 +111,7 @@ class Report:
         if marks := _marks(some):
             reply.statistics["marks"] = str(marks)
         for key, stored in zip(self._keys, documents, strict=False):
-            if type(stored) is bytes:
+            if type(stored) is bytes and stored:
                 reply.documents[key] = unpack(stored)[1]
         if not self._complete:
             reply.complaint = "the answer stops in the middle"

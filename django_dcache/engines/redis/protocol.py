@@ -60,7 +60,7 @@ def _are_plain_reads(commands: Sequence[Command]) -> TypeGuard[Sequence[Get]]:
 
 def _is_plain(asked: Get) -> bool:
     """A token is made of the value, here as well as there."""
-    return asked.value and not (asked.ttl or asked.lease)
+    return asked.value and not (asked.ttl or asked.lease or asked.uncounted)
 
 
 def _encode(asked: Command) -> bytes:
@@ -70,6 +70,9 @@ def _encode(asked: Command) -> bytes:
     if type(asked) is Get:
         if _is_plain(asked):
             return command(b"GET", key)
+        if asked.uncounted:
+            # A hit to Redis as any read is; but it counts the calls of each command, and this one is ours alone.
+            return command(b"GETRANGE", key, b"0", b"-1" if asked.value else b"21")
         lease, stub = (_LEASE_MILLISECONDS, new_stub()) if asked.lease else (b"0", b"")
         return _script(scripts.READ, key, lease, stub, b"1" if asked.value else b"0")
     if type(asked) is Store:
@@ -161,14 +164,14 @@ def _reply(asked: Command, value: Any) -> Reply | None:
 
 
 def _item(asked: Get, found: Any) -> Reply | None:
-    if found is None or found is TOO_LARGE:
+    if found is None or found is TOO_LARGE or (asked.uncounted and found == b""):
         return Answer.MISS
     if type(found) is bytes:
         this = Token(token(found), 0) if asked.token else None
         if is_stub(found):
             return Value(b"", token=this, stub=True)
         flags, data = unpack(found)
-        return Value(data, flags, token=this)
+        return Value(data if asked.value else None, flags, token=this)
     if type(found) is not list or len(found) != (3 if asked.value else 4):
         return None
     stored, left, won = found[:3]

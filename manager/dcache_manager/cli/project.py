@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from django_dcache.errors import ConfigurationError
 
-from ..errors import NotInstalled, NotPossible
+from ..errors import NoProject, NotInstalled, NotPossible
 from ..formatting import printable
 from .options import Choices
 

@@ -1,15 +1,18 @@
 """What the statistics of a node say of the site, and not of our own questions."""
 
+import pytest
+
 from dcache_manager.inspection.fleet_report import look
 from dcache_manager.inspection.target import Target
 from django_dcache.conf import parse
 from django_dcache.runtime.fleet import Fleet
 
 
-def test_our_own_questions_are_no_hits(fleet):
+@pytest.mark.parametrize("engine", ["memcached", "redis"])
+def test_our_own_questions_are_no_hits(fleet, engine):
     """Proving the state and looking at the fleet add nothing to the hits of its nodes: of one read that misses, the
     ratio is 0."""
-    location = fleet(3).addresses
+    location = fleet(3, engine=engine).addresses
     configuration = parse("default", location, {"freshness": 0.01})
     ours = Fleet(configuration)
     try:
