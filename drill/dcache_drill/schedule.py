@@ -42,6 +42,8 @@ def schedule(seed: int, names: Sequence[str], seconds: float, calm: float) -> li
         # Resizes come one at a time.
         resizes = [name for name in faults if name.startswith("rebalance")]
         faults = [name for name in faults if name not in resizes or name == resizes[0]]
+        # Without most keepers none comes to its end: what begins last is mended first.
+        faults.sort(key="keepers-lost".__eq__)
         episodes.append(Episode(tuple(dict.fromkeys(faults)), min(length, seconds / 4), chance.randrange(2**32)))
         left -= length + calm
     return episodes
