@@ -2,7 +2,7 @@
 
 The first copy that has the value decides, by its token; each other copy is brought to the same by its own token, or
 deleted. A copy that was changed in between tells that another process may have decided there, by another view: then
-this one takes back what it stored. So of two that swap the same value one succeeds at most (docs/adr/0023).
+this one takes back what it stored. So of two that swap the same value one succeeds at most (docs/adr/0041).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ..commands import Answer, Command, Refused, Token, Value, is_item
 from ..errors import NodeFailure, NoReplica
 from ..model.view import View
-from . import Flow, Item
+from . import Flow, Item, Replies
 from .consensus import unmoved
 from .copies import Copies
 from .read import fetch
@@ -51,7 +51,9 @@ class Swap(Copies):
         super().__init__(view, name)
         self._expected, self._item = expected, item
         self._incomplete = False
-        """Whether a copy took no part: its node did not answer, or its slot was bumped a moment ago."""
+        """Whether a copy took no part: its node did not answer, its slot was bumped a moment ago, or it differs."""
+        self._given_up: set[str] = set()
+        """Nodes whose copy no process reads any more."""
 
     def decide(self) -> Flow[bool]:
         usable = self.usable(self.route.write)
@@ -64,7 +66,8 @@ class Swap(Copies):
             if silent or not usable:
                 raise NoReplica(epoch=self.view.epoch)
             return False
-        leader = next(iter(held))
+        # The first copy by the route, and not the one that answered first: of two processes both choose the same.
+        leader = next(node for node in usable if node in held)
         others = [node for node in usable if node != leader and node not in silent]
         before = held[leader]
         if before.token is None or not self._expected(before):
@@ -73,12 +76,13 @@ class Swap(Copies):
         mine = yield from self._swap_on(leader, before.token)
         if mine is None:
             return False
-        if not (yield from self._follow(others, held, before)):
-            yield from self._take_back(leader, mine)
-            return False
-        if self._incomplete:
-            return (yield from unmoved(self.view, {(node, self.slot) for node in usable if node not in silent}))
-        return True
+        agreed = yield from self._follow(others, held, before)
+        if agreed and self._incomplete:
+            counted = set(usable) - self._given_up
+            agreed = yield from unmoved(self.view, {(node, self.slot) for node in counted})
+        if not agreed:
+            yield from self._take_back(leader, mine, others)
+        return agreed
 
     def _swap_on(self, node: str, token: Token) -> Flow[Value | Answer | None]:
         """What is on that copy now; None if it was changed meanwhile."""
@@ -98,24 +102,33 @@ class Swap(Copies):
             there = held.get(node)
             same = there and (there.flags, there.data) == (before.flags, before.data)
             token = there.token if there and same else None
+            # By another view others may have decided here, before this copy was read.
+            self._incomplete |= token is None
             commands[node] = [self._change(node, token) if token else self.remove(node)]
         replies = (yield commands) if commands else {}
-        failed = [node for node, (reply,) in replies.items() if isinstance(reply, NodeFailure | Refused)]
-        yield from self._give_up(failed)
+        yield from self._give_up(failed(replies))
         return not any(reply is Answer.CONFLICT for (reply,) in replies.values())
 
     def _change(self, node: str, token: Token) -> Command:
         return self.remove(node, token) if self._item is None else self.store(node, self._item, token)
 
-    def _take_back(self, node: str, mine: Value | Answer) -> Flow[None]:
+    def _take_back(self, leader: str, mine: Value | Answer, others: list[str]) -> Flow[None]:
+        """What this process stored, and the other copies, which may have it by now."""
         if not isinstance(mine, Value) or mine.token is None:
             return
-        reply = yield from self.ask(node, self.remove(node, mine.token))
-        if isinstance(reply, NodeFailure | Refused):
-            yield from self._give_up([node])
+        commands: dict[str, list[Command]] = {leader: [self.remove(leader, mine.token)]}
+        commands |= {node: [self.remove(node)] for node in others if node not in self._given_up}
+        replies = yield commands
+        yield from self._give_up(failed(replies))
 
     def _give_up(self, nodes: list[str]) -> Flow[None]:
         """Raises NoReplica: others may still read an old copy there."""
         self._incomplete |= bool(nodes)
+        self._given_up.update(nodes)
         if nodes and not (yield from self.disown(nodes)):
             raise NoReplica(epoch=self.view.epoch)
+
+
+def failed(replies: Replies) -> list[str]:
+    """The nodes whose one reply never came, or was a refusal."""
+    return [node for node, (reply,) in replies.items() if isinstance(reply, NodeFailure | Refused)]

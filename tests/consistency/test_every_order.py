@@ -57,6 +57,30 @@ def test_loader(case, what):
     check(Play(case, (("load", STABLE), (what, STABLE)), NOWHERE))
 
 
+@pytest.mark.parametrize("case", ["stable1", "stable2"])
+@pytest.mark.parametrize("other", ["swap", "swap for nothing", "set", "delete"])
+def test_swaps(case, other):
+    """Of two that swap one value one succeeds at most, a swap beside a write brings nothing back, and where one did not
+    succeed its value is not read."""
+    check(Play(case, (("swap", STABLE), (other, STABLE))))
+
+
+@pytest.mark.parametrize("case", ["stable1", "stable2"])
+def test_swaps_with_a_lost_reply(case):
+    """So it is if one reply is lost, and its command executed at any later time or never."""
+    check(Play(case, (("swap", STABLE), ("swap", STABLE)), losses=1))
+
+
+@pytest.mark.parametrize("key", [0, 1])
+@pytest.mark.parametrize("case", ["move", "shrink", "r2add", "drain"])
+@pytest.mark.parametrize(("before", "after"), NEIGHBOURS)
+def test_swaps_one_phase_apart(case, before, after, key):
+    """So it is one phase apart. While a key moves nothing is swapped in."""
+    for other in ("swap", "delete", "set"):
+        for one, two in {("swap", other), (other, "swap")}:
+            check(Play(case, ((one, before), (two, after)), WHERE[after], key=key))
+
+
 @pytest.mark.parametrize("case", ["stable1", "move"])
 @pytest.mark.parametrize("what", [("set", "delete"), ("read", "delete"), ("load", "delete")])
 def test_lost_reply(case, what):
@@ -93,6 +117,7 @@ def test_counting_on_what_is_being_filled():
         ("no-bump", Play("stable1", (("set", STABLE), ("delete", STABLE)), losses=1)),
         ("token-travels", Play("stable1", (("load", STABLE), ("set", STABLE)), NOWHERE, restarts=("C",))),
         ("count-anywhere", Play("r2both", (("incr", FLIP), ("incr", COPY)))),
+        ("unchecked-swap", Play("stable1", (("swap", STABLE), ("swap", STABLE)))),
         ("no-gate", Play("move", (("add", FLIP), ("add", COPY)), NOWHERE)),
     ],
 )

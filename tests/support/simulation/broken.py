@@ -72,6 +72,12 @@ RULES = {
         "calm",
         _flows._replace(fetch_or_load=altered(_flows.fetch_or_load, forget_token)),
     ),
+    "unchecked-swap": Rule(
+        "a swap stores whatever was written since it looked",
+        "stable1",
+        "calm",
+        _flows._replace(swap=altered(_flows.swap, forget_token)),
+    ),
     "new-first": Rule(
         "the new side is written before the old side",
         "move",

@@ -117,6 +117,21 @@ class Counter:
 
 
 @dataclass
+class Register:
+    """A value that is changed by swapping alone: each version takes the place of one, and no two of the same."""
+
+    name: bytes
+    history: History
+    replaced: dict[int, str] = field(default_factory=dict)
+    """Versions that were swapped for others, and by whom."""
+
+    def swapped(self, old: int, now: float, who: str) -> None:
+        if old in self.replaced:
+            self.history.complain(now, f"{who} swapped {old}, as {self.replaced[old]} had")
+        self.replaced[old] = f"{who} at {now:.4f}"
+
+
+@dataclass
 class Lock:
     """`add` as a lock: while nobody gives it back, nobody else gets it. Checked only where nothing can lose it."""
 

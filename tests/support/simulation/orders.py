@@ -72,6 +72,10 @@ class Stage:
         self._ticks = 0
         self.added: list[str] = []
         self.numbers: list[int] = []
+        self.swapped: list[str] = []
+        """Who swapped the first value."""
+        self.unswapped: set[int] = set()
+        """Versions whose swap did not succeed."""
         self._losses = play.losses
         newest = FleetState(topology_at(play.case, max(stage for _, stage in play.parts)))
         self.world.tokens_travel = play.tokens_travel
@@ -176,7 +180,7 @@ class Stage:
         writes = self.history.writes
         pairs = [(a, b) for a in writes for b in writes if writes[a].ended < writes[b].began]
         acknowledged = [write.acknowledged < FOR_EVER for write in writes.values()]
-        return repr((pairs, acknowledged, self.added, self.numbers))
+        return repr((pairs, acknowledged, self.added, self.numbers, self.swapped, self.unswapped))
 
     def check(self) -> list[str]:
         """What is wrong when all is over."""
@@ -194,11 +198,14 @@ class Stage:
             wrong.append(f"added {' and '.join(self.added)}")
         if len(set(self.numbers)) < len(self.numbers):
             wrong.append(f"handed out {self.numbers}")
+        if len(self.swapped) > 1:
+            wrong.append(f"swapped by {' and '.join(self.swapped)}")
         return wrong
 
     def _look(self) -> list[str]:
         wrong = []
-        kept = not {what for what, _ in self.play.parts} & {"set", "delete", "incr"} and not self.play.losses
+        what = {what for what, _ in self.play.parts}
+        kept = not what & {"set", "delete", "incr", "swap", "swap for nothing"} and not self.play.losses
         for process in self.processes:
             found: list[Any] = []
             task = self.world.spawn("look", process, fetched(self, process, found))
@@ -209,12 +216,14 @@ class Stage:
             if value is None:
                 if kept and (self.play.where != NOWHERE or self.added):
                     wrong.append(f"{process.name} lost it")
-            elif {what for what, _ in self.play.parts} & {"incr"}:
+            elif what & {"incr"}:
                 number = int(value.data)
                 if self.numbers and not max(self.numbers) <= number <= 1 + len(self.play.parts):
                     wrong.append(f"{process.name} counts {number} after {self.numbers}")
             elif newer := self.history.outdated(int(value.data), self.tick()):
                 wrong.append(f"{process.name} read {value.data!r}, outdated by {newer}")
+            elif int(value.data) in self.unswapped:
+                wrong.append(f"{process.name} read {value.data!r}, whose swap did not succeed")
         return wrong
 
 

@@ -73,6 +73,23 @@ def _incr(stage: "Stage", process: Process) -> Script:
         stage.numbers.append(number)
 
 
+def _swap(delete: bool) -> Callable[[Any, Process], Script]:
+    """The value that is there at first for another one, or for nothing."""
+
+    def role(stage: "Stage", process: Process) -> Script:
+        yield from _begin(stage)
+        version = stage.history.begin(stage.tick())
+        item = None if delete else Item(0, b"%d" % version)
+        swapped = yield from process.run(stage.play.flows.swap, stage.name, lambda there: there.data == b"1", item)
+        stage.history.end(version, stage.tick(), bool(swapped))
+        if swapped:
+            stage.swapped.append(process.name)
+        else:
+            stage.unswapped.add(version)
+
+    return role
+
+
 def _move(stage: "Stage", process: Process) -> Script:
     yield from _begin(stage)
     place = process.view.place(stage.name)
@@ -90,4 +107,6 @@ PARTS: dict[str, Callable[[Any, Process], Script]] = {
     "touch": _touch,
     "incr": _incr,
     "move": _move,
+    "swap": _swap(False),
+    "swap for nothing": _swap(True),
 }

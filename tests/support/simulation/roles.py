@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django_dcache.commands import Value
 from django_dcache.errors import Conflict, NodeFailure, NoMajority
 from django_dcache.flows import Flow, Item
 from django_dcache.flows import resize as move
@@ -12,12 +13,13 @@ from django_dcache.flows.consensus import prove
 from django_dcache.flows.count import count
 from django_dcache.flows.load import fetch_or_load
 from django_dcache.flows.read import fetch
+from django_dcache.flows.swap import swap
 from django_dcache.flows.write import touch, write
 from django_dcache.model.topology import Layout, Phase
 from django_dcache.model.view import View
 from django_dcache.values.plain import INTEGER
 
-from .history import Counter, History, Lock
+from .history import Counter, History, Lock, Register
 from .process import Process, Script, Sleep
 from .world import World
 
@@ -37,6 +39,7 @@ class Flows(NamedTuple):
     fetch_or_load: Operation = fetch_or_load
     carry: Operation = move.carry
     prove: Operation = prove
+    swap: Operation = swap
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Scene:
     history: History
     counter: Counter
     locks: Lock
+    register: Register
     lossless: bool
     """Nothing is evicted and nothing fails: a key that is there is found."""
     stop: float = 0.0
@@ -208,6 +212,31 @@ def counting(scene: Scene, process: Process) -> Script:
             scene.counter.started(start, scene.now)
 
 
+def swapper(scene: Scene, process: Process) -> Script:
+    """Reads a value, and has another one take its place if it is still there."""
+    register = scene.register
+    while scene.running:
+        yield scene.think()
+        began = scene.now
+        promised = yield from prepared(process)
+        there = (yield from process.run(scene.flows.fetch, [register.name])).get(register.name)
+        version = register.history.begin(scene.now, process.name)
+        item = Item(0, b"%d" % version)
+        if there is None:
+            done = yield from process.run(scene.flows.add, register.name, item)
+        else:
+            if promised:
+                register.history.read(int(there.data), began, scene.now, process.name)
+            done = yield from process.run(scene.flows.swap, register.name, _same(there), item)
+            if done and promised:
+                register.swapped(int(there.data), scene.now, process.name)
+        register.history.end(version, scene.now, promised and done)
+
+
+def _same(there: Value) -> Callable[[Value], bool]:
+    return lambda found: found.data == there.data
+
+
 def mover(scene: Scene, process: Process) -> Script:
     """Moves keys whenever its view lets it, beside the conductor."""
     while scene.running:
@@ -216,7 +245,7 @@ def mover(scene: Scene, process: Process) -> Script:
 
 
 def _keys(scene: Scene, view: View) -> list[move.Key]:
-    names = (scene.value, scene.still, scene.number, scene.lock)
+    names = (scene.value, scene.still, scene.number, scene.lock, scene.register.name)
     return [move.Key(name, (place := view.place(name)).slot, place.route) for name in names]
 
 

@@ -9,7 +9,7 @@ from django_dcache.flows.write import write
 
 from .broken import RULES, Rule
 from .cases import CASES, FAULTS, Faults
-from .history import Counter, History, Lock
+from .history import Counter, History, Lock, Register
 from .process import FRESHNESS, HOLD, Process, Script
 from .roles import (
     BESIDE_HEALING,
@@ -24,6 +24,7 @@ from .roles import (
     passing,
     reader,
     starting,
+    swapper,
     toucher,
     waiting,
     writer,
@@ -41,8 +42,9 @@ def simulate(
     faults_name: str,
     rule: Rule = RULES["ok"],
     tell: Callable[[str], None] | None = None,
+    swaps: bool = False,
 ) -> Scene:
-    """Its `history.wrong` lists what should not have been."""
+    """Its `history.wrong` lists what should not have been. `swaps`: with processes that swap a value of their own."""
     chance, case, faults = random.Random(seed), CASES[case_name], FAULTS[faults_name]
     before, after = case.layouts()
     names = {node.name for node in before.nodes + after.nodes}
@@ -54,12 +56,15 @@ def simulate(
     lossless = faults.none and not faults.evict and not case.forgetful
     counter = Counter(history, lossless, split=len(names) == 2 and bool(faults.hang or faults.away))
     locks = Lock(history, lossless)
-    scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, lossless)
+    swapped = next(name for name in case.names(12) if name not in (value, still, number, lock))
+    register = Register(swapped, History(history.bound, wrong=history.wrong))
+    scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, register, lossless)
     rules = HEALING if faults.gone or faults.cut else Rules()
     born = case.topology(), world.clock, rule.view_class, rule.never_again, rules, rule.heal
     processes = [Process(f"p{i}", *born) for i in range(1, 6)]
     cast = [writer, writer, reader, reader, chance.choice((loader, loader, adder)), counting, counting]
     cast += chance.sample((locker, passing, toucher, mover, reader, loader if loader in cast else adder), 3)
+    cast += [swapper] * 3 * swaps
     path = tuple(phase for phase in case.path if phase not in rule.skip)
     scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
     lasts = 20.0 if faults.gone else 3.0
