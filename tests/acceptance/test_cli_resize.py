@@ -63,7 +63,7 @@ def test_one_conductor(console, fleet):
     """While one conductor is at work a second is refused with exit 5."""
     console.run("status")
     added = fleet.add()
-    with console.start("rebalance", "--add", added.address, "--yes", "--max-rate", "30") as first:
+    with console.start("rebalance", "--add", added.address, "--yes", "--max-rate", "2") as first:
         read_until(first, "copy")
         console.run("rebalance", "--replicas", "2", "--yes", code=5)
         assert interrupt(first) == 130
@@ -137,7 +137,7 @@ def test_dead_nodes_are_removed_not_drained(console, fleet):
 def test_interrupted_and_resumed(console, fleet):
     """An interrupted resize is exit 130, shows as interrupted with exit 3, and the next run goes on with it."""
     added = fleet.add()
-    with console.start("rebalance", "--add", added.address, "--yes", "--max-rate", "30") as process:
+    with console.start("rebalance", "--add", added.address, "--yes", "--max-rate", "2") as process:
         read_until(process, "copy")
         assert interrupt(process) == 130
     assert console.ask("rebalance", "status", code=3)["items"][0]["state"] == "interrupted"
@@ -150,7 +150,7 @@ def test_interrupted_and_resumed(console, fleet):
 def test_interrupted_and_cancelled(console, fleet):
     """A resize whose conductor is gone can be cancelled: the fleet is as it was."""
     added = fleet.add()
-    with console.start("rebalance", "--add", added.address, "--yes", "--max-rate", "30") as process:
+    with console.start("rebalance", "--add", added.address, "--yes", "--max-rate", "2") as process:
         read_until(process, "copy")
         assert interrupt(process) == 130
     assert console.ask("rebalance", "cancel")["items"][0]["state"] == "cancelled"

@@ -108,11 +108,11 @@ def test_what_was_begun_is_finished(console, fleet):
     them adds the node that was to be added, although LOCATION does not name it."""
     console.cache("cache.set_many({f'k{n}': n for n in range(500)})")
     joining = fleet.add().address
-    with console.start("node", "add", f"new={joining}", "--max-rate", "50", "--yes") as process:
+    with console.start("node", "add", f"new={joining}", "--max-rate", "2", "--yes") as process:
         read_until(process, "copy")
         process.send_signal(2)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "`rebalance resume --max-rate 50` finishes it" in said
+    assert process.returncode == 130 and "`rebalance resume --max-rate 2` finishes it" in said
     answer = console.ask("status", code=3)
     assert any("interrupted: `rebalance resume` finishes it" in step for step in answer["next"])
     assert "`rebalance resume` finishes it" in console.run("doctor", "--problems")
@@ -170,7 +170,7 @@ def test_what_a_job_says_moves_no_cursor(capsys):
 def test_a_conductor_that_is_stopped(console, fleet, signal_number, hint):
     """A conductor that a service manager stops ends as after Ctrl-C, by that signal; one that is killed does not show
     as running for ever."""
-    with console.start("node", "add", fleet.add().address, "--max-rate", "30", "--yes") as process:
+    with console.start("node", "add", fleet.add().address, "--max-rate", "2", "--yes") as process:
         read_until(process, "copy")
         process.send_signal(signal_number)
         _, said = process.communicate(timeout=60)
