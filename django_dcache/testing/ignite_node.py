@@ -27,7 +27,7 @@ class LocalIgnite(ServerProcess):
     and `ignite`, `ignite` is one; for that Ignite keeps its data on disk. Raises NoIgnite where it is not installed.
     """
 
-    def __init__(self, *, memory: int = 64, cache: str = "dcache", login: bool = False, host: str = "127.0.0.1"):
+    def __init__(self, *, memory: int = 128, cache: str = "dcache", login: bool = False, host: str = "127.0.0.1"):
         self._memory, self._cache, self._login = memory, cache, login
         self._peers = HeldPort(host)
         super().__init__(host)

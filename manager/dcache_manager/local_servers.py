@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from django_dcache.errors import DCacheError
+from django_dcache.model.addresses import CACHE
+from django_dcache.testing import ignite_server
 from django_dcache.testing.addresses import HeldPort
 
 from .errors import NotPossible
 
-PROGRAMS = {"memcached": "memcached", "redis": "redis-server", "valkey": "valkey-server"}
+PROGRAMS = {"memcached": "memcached", "redis": "redis-server", "valkey": "valkey-server", "ignite": "java"}
 """By what `local up --engine` is told."""
 PROCESS_SECONDS = 5.0
 """For a process to start, or to end."""
@@ -28,8 +30,13 @@ class NotStarted(DCacheError):
 
 
 def program(engine: str) -> str:
-    """Where its server is. Raises ConfigurationError."""
+    """Where its server is. Raises NotPossible."""
     name = PROGRAMS[engine]
+    if engine == "ignite":
+        try:
+            ignite_server.libraries()
+        except ignite_server.NoIgnite as error:
+            raise NotPossible(str(error)) from None
     if found := shutil.which(name):
         return found
     raise NotPossible(f"{name} is not on PATH; install it, for instance with `apt install {name}`")
@@ -38,7 +45,7 @@ def program(engine: str) -> str:
 def start(engine: str, memory: int) -> tuple[str, int]:
     """The address and the process of a new server that answers. `memory` in megabytes. Raises NotStarted."""
     with tempfile.TemporaryDirectory() as place, (Path(place) / "words").open("w+") as words:
-        begin = _memcached if engine == "memcached" else _redis
+        begin = {"memcached": _memcached, "ignite": _ignite}.get(engine, _redis)
         process, address = begin(engine, memory, Path(place), words)
         if address is None:
             process.kill()
@@ -47,9 +54,9 @@ def start(engine: str, memory: int) -> tuple[str, int]:
         return address, process.pid
 
 
-def until(true: Callable[[], bool]) -> bool:
+def until(true: Callable[[], bool], seconds: float = PROCESS_SECONDS) -> bool:
     """Whether it became true in time."""
-    give_up = time.monotonic() + PROCESS_SECONDS
+    give_up = time.monotonic() + seconds
     while not true():
         if time.monotonic() > give_up:
             return False
@@ -84,6 +91,21 @@ def _redis(engine: str, memory: int, place: Path, words: IO[str]) -> Started:
         return process, f"{engine}://{port.host}:{port.number}/0" if answers else None
     finally:
         port.close()
+
+
+def _ignite(engine: str, memory: int, place: Path, words: IO[str]) -> Started:
+    ports = HeldPort("127.0.0.1"), HeldPort("127.0.0.1")
+    try:
+        # Its files outlive this command, as it does.
+        folder = Path(tempfile.mkdtemp(prefix="dcache-ignite-"))
+        numbers = ports[0].number, ports[1].number
+        process = _run([*ignite_server.command_line(folder, numbers, memory, CACHE)], words, {})
+        endpoint = f"{ports[0].host}:{ports[0].number}"
+        until(lambda: process.poll() is not None or ignite_server.ready(endpoint, CACHE), ignite_server.STARTUP)
+        return process, f"ignite://{endpoint}/{CACHE}" if ignite_server.ready(endpoint, CACHE) else None
+    finally:
+        for port in ports:
+            port.close()
 
 
 def _answers(port: HeldPort) -> bool:

@@ -1,6 +1,7 @@
 """dcache-admin on real nodes, run as a process: help, what it shows, doctor, nodes of this user."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from dcache_manager.cli.main import COMMANDS
 from dcache_manager.local_servers import PROGRAMS
 from django_dcache.testing import CLOSE, LocalNode, ScriptedNode
+from django_dcache.testing.ignite_server import FOLDER_VARIABLE
 from support.command_line import Console, interrupt
+from support.ignite import needs_ignite
 
 STATUS = ["name", "address", "zone", "weight", "state", "since", "owns", "items", "bytes", "limit_bytes", "hit_ratio"]
 STATUS += ["hits", "misses", "operations", "evictions", "connections", "version", "answer_seconds"]
@@ -208,11 +211,14 @@ def test_doctor_looks_at_what_location_adds(console, fleet, tmp_path):
 # local
 
 
-@pytest.mark.parametrize("engine", ["memcached", "redis", "valkey"])
+@pytest.mark.parametrize("engine", ["memcached", "redis", "valkey", "ignite"])
 def test_local_nodes(bare, engine):
     """`local up` starts nodes that go on without it, a second one adds what is missing, and `local down` ends them."""
     if not shutil.which(PROGRAMS[engine]):
         pytest.skip(f"there is no {PROGRAMS[engine]} on PATH")
+    if engine == "ignite":
+        needs_ignite()
+        bare.environment[FOLDER_VARIABLE] = os.environ[FOLDER_VARIABLE]
     first = bare.ask("local", "up", "-n", "2", "--engine", engine)["items"]
     second = bare.ask("local", "up", "-n", "3", "--engine", engine)["items"]
     try:

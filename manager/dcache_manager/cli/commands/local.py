@@ -23,7 +23,7 @@ def command() -> None:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["memcached", "redis", "valkey"]),
+    type=click.Choice(["memcached", "redis", "valkey", "ignite"]),
     default="memcached",
     show_default=True,
     help="Which server to start.",
