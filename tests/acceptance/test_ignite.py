@@ -57,7 +57,7 @@ def test_looking(console, servers):
     verified = console.ask("verify")["items"][0]
     assert (verified["keys"], verified["clean"]) == (ITEMS + 1, True)
     warned = {item["check"] for item in console.ask("doctor")["items"] if item["verdict"] != "ok"}
-    assert warned == {"clock", "network split"}, "what it does not tell, and what is so with two nodes"
+    assert warned == {"clock", "three nodes"}, "what it does not tell, and what is so with two nodes"
 
 
 def test_resize(console, servers):
