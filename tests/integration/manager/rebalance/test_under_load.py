@@ -29,14 +29,19 @@ MEMORY = 256
 Fleets = Callable[..., LocalFleet]
 
 
-@pytest.fixture(params=["memcached", "redis", "valkey"] if FULL else ["memcached", "redis"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """The software of the nodes."""
-    if request.param == "valkey" and not shutil.which(LocalValkey.server()):
+def on(*engines: str) -> pytest.MarkDecorator:
+    """On fleets of these engines."""
+    return pytest.mark.parametrize("engine", engines)
+
+
+@pytest.fixture(autouse=True)
+def installed(request: pytest.FixtureRequest) -> None:
+    """Skips what needs a server that is not here."""
+    if "valkey" in request.node.name and not shutil.which(LocalValkey.server()):
         pytest.skip("no valkey-server here; DCACHE_VALKEY names one")
-    return str(request.param)
 
 
+@on("memcached", *(("redis", "valkey") if FULL else ()))
 def test_grow_and_shrink_under_load(fleet: Fleets, engine: str) -> None:
     """From 3 nodes to 4 and back to 3 under load nothing is stale, lost or left behind, and no call raises."""
     nodes = fleet(3, memory=MEMORY, engine=engine)
@@ -51,6 +56,7 @@ def test_grow_and_shrink_under_load(fleet: Fleets, engine: str) -> None:
         assert_unnoticed(nodes, load)
 
 
+@on("memcached", "redis", *(("valkey",) if FULL else ()))
 def test_killed_conductor(fleet: Fleets, engine: str, tmp_path: Path) -> None:
     """However often the conductor of 3 → 4 → 3 is killed with -9, at whatever moment, the next run goes on, and nothing
     is lost."""
