@@ -12,6 +12,9 @@ import time
 import pyignite
 from django.conf import settings
 
+from django_dcache.backend import DistributedCache
+from django_dcache.testing import LocalIgnite
+
 ROUNDS, GETS = 30, 200
 VALUE = "x" * 100
 
@@ -26,9 +29,6 @@ def timed(get):
 
 def main():
     settings.configure()
-    from django_dcache.backend import DistributedCache
-    from django_dcache.testing import LocalIgnite
-
     with LocalIgnite() as server:
         os.sched_setaffinity(0, {0})
         cache = DistributedCache([server.address], {"OPTIONS": {"timeout": 5.0, "connect_timeout": 5.0}})
