@@ -52,11 +52,12 @@ def test_not_expected(there):
 
 
 def test_two_copies():
-    """The second copy is brought to the same by its own token; one that holds another value is deleted."""
+    """The second copy is brought to the same by its own token; one that holds another value is deleted, and the keepers
+    are asked whether another process can have decided there."""
     assert Play(swap(TWO, K2, expected, ITEM), asks(K2, a=OLD, b=SAME), decides(K2, DONE), follows(DONE)).result is True
     other = Value(b"other", 16, token=T2)
     rounds = asks(K2, a=OLD, b=other), decides(K2, DONE), {"b": {Remove(K2): DONE}}
-    assert Play(swap(TWO, K2, expected, ITEM), *rounds).result is True
+    assert Play(swap(TWO, K2, expected, ITEM), *rounds, keepers=Keepers(TWO)).result is True
 
 
 def test_the_other_copy_was_changed():
