@@ -62,7 +62,7 @@ def test_two_copies():
 
 def test_the_other_copy_was_changed():
     """Another process may have decided there: what this one stored is taken back, and it does not succeed."""
-    back = {"a": {Remove(K2, 0, MINE): DONE}}
+    back = {"a": {Remove(K2, 0, MINE): DONE}, "b": {Remove(K2): DONE}}
     rounds = asks(K2, a=OLD, b=SAME), decides(K2, DONE), follows(CONFLICT), back
     assert Play(swap(TWO, K2, expected, ITEM), *rounds).result is False
 
