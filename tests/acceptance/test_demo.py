@@ -23,6 +23,7 @@ def programs(tmp_path_factory):
     return builds.installed(tmp_path_factory.mktemp("installed") / "venv", wheel)
 
 
+@pytest.mark.timing  # Its visitors wait for a few seconds at most.
 def test_once(programs, tmp_path):
     """Installed from its wheel alone, the demo keeps every promise it makes, and leaves nothing behind."""
     console = Console(tmp_path, python=str(programs / "python"))

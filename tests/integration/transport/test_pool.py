@@ -162,7 +162,7 @@ def test_a_node_at_its_limit():
         assert pool.breaker.state is State.UP
         pool.give_back(held.pop())
         assert all(cache.set("key", number, None) for number in range(8))
-        for stream in others:
+        for stream in (*others, *held):
             stream.close()
         cache.fleet.close()
 

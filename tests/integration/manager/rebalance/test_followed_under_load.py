@@ -63,7 +63,7 @@ class Named:
     """A node under the name that the fleet has for it."""
 
     def __init__(self, node: LocalNode, name: str):
-        self._node, self.address = node, name
+        self._node, self.name = node, name
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._node, attribute)
