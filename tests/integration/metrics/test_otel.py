@@ -61,7 +61,7 @@ def test_errors(told, cache):
         cache.incr("visitor-4711")
     (span,) = spans.get_finished_spans()
     assert span.attributes["error.type"] == "ValueError" and span.status.status_code is StatusCode.ERROR
-    assert "visitor" not in span.to_json() + reader.get_metrics_data().to_json()
+    assert "visitor-4711" not in span.to_json() + reader.get_metrics_data().to_json()
 
 
 def test_durations_and_readings(told, cache):
