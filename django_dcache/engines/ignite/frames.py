@@ -37,17 +37,22 @@ NO_CACHE = 1000
 NULL = b"\x65"
 MAX_FRAME_BYTES = 2**28
 _FAILED, _TOPOLOGY = 1, 2
-_STRING, _BYTES = b"\x09", 12
+_STRING = b"\x09"
+OCTETS, OCTETS_HEAD_BYTES = 12, 5
+"""The kind of an array of bytes, and the size of what precedes them."""
 _EXPIRES = b"\x04"
 _KEEP, _FOREVER = -2, -1
-_header = Struct("<ihq").pack
 _id = Struct("<i").pack
-_size = Struct("<i").pack
-_bytes = Struct("<Bi").pack
 _bytes_at = Struct("<Bi").unpack_from
 _policy = Struct("<qqq").pack
-_reply = Struct("<iqh").unpack_from
 _status = Struct("<i").unpack_from
+head = Struct("<ihq").pack
+"""The beginning of a request: its length, a code, a number."""
+reply_head_at = Struct("<iqh").unpack_from
+"""That of a reply: its length, the number of its request, flags."""
+octets_head = Struct("<Bi").pack
+"""What precedes an array of bytes: its kind, its length."""
+length = Struct("<i").pack
 REPLY_BYTES = 14
 """Of a reply before its body."""
 BODY_BYTES = 10
@@ -55,22 +60,22 @@ BODY_BYTES = 10
 
 
 def request(operation: int, body: bytes, number: int) -> bytes:
-    return _header(BODY_BYTES + len(body), operation, number) + body
+    return head(BODY_BYTES + len(body), operation, number) + body
 
 
 def handshake(user: str | None, password: str | None) -> bytes:
     """The first thing that is said: a client of version 1.7.0 that wants to look at nodes."""
     login = b"".join(NULL if word is None else string(word.encode()) for word in (user, password))
     body = b"\x01\x01\x00\x07\x00\x00\x00\x02" + octets(b"\x10") + login
-    return _size(len(body)) + body
+    return length(len(body)) + body
 
 
 def string(text: bytes) -> bytes:
-    return b"\x09" + _size(len(text)) + text
+    return b"\x09" + length(len(text)) + text
 
 
 def octets(data: bytes) -> bytes:
-    return _bytes(_BYTES, len(data)) + data
+    return octets_head(OCTETS, len(data)) + data
 
 
 def key(wire_key: bytes) -> bytes:
@@ -149,7 +154,7 @@ class Frames:
         self._chunks, self._missing = [], 0
         while len(self._data) >= REPLY_BYTES:
             data = self._data
-            size, number, flags = _reply(data)
+            size, number, flags = reply_head_at(data)
             if not BODY_BYTES <= size <= MAX_FRAME_BYTES:
                 raise ProtocolViolation(f"a reply of {size} bytes")
             end = 4 + size
@@ -187,7 +192,7 @@ def held(body: bytes) -> bytes | None:
     if len(body) < 5:
         return None
     kind, size = _bytes_at(body)
-    return body[5:] if kind == _BYTES and size == len(body) - 5 else None
+    return body[OCTETS_HEAD_BYTES:] if kind == OCTETS and size == len(body) - OCTETS_HEAD_BYTES else None
 
 
 def yes(body: bytes) -> bool:

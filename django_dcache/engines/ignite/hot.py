@@ -9,20 +9,27 @@ from struct import Struct
 from ...commands import Answer
 from ...errors import ProtocolViolation
 from ..shortcut import OUT_OF_STEP, Found, ShortCut, WholeParser
+from . import frames
 from .dialogues import ends, milliseconds
-from .frames import BODY_BYTES, NULL, REPLY_BYTES, Frames, Operation, expiring, key, plain, request
+from .frames import (
+    BODY_BYTES,
+    NULL,
+    OCTETS,
+    OCTETS_HEAD_BYTES,
+    REPLY_BYTES,
+    Frames,
+    Operation,
+    expiring,
+    key,
+    plain,
+    request,
+)
 from .items import HEAD_BYTES, ITEM, OVERHEAD_BYTES, STUB, STUB_BYTES, head, unique, unpack_head
 
-_header = Struct("<ihq").pack
-_count = Struct("<i").pack
 _size = Struct("<i").unpack_from
 _item_after = Struct("<iqhBi").unpack_from
-_value_object = Struct("<Bi").pack
-_OBJECT_BYTES = 5
-_VALUE_AT = REPLY_BYTES + _OBJECT_BYTES
-_BYTES, _NULL = 12, NULL[0]
+_VALUE_AT = REPLY_BYTES + OCTETS_HEAD_BYTES
 _MOST_REPLY_BYTES = 2**16
-_reply_at = Struct("<iqh").unpack_from
 Expires = tuple[int, bytes]
 """When it ends (items.py), and what a write with that TTL begins with."""
 
@@ -37,7 +44,13 @@ def found(data: bytes, opaque: int) -> tuple[int, int, int] | None:
     if len(data) < _VALUE_AT + HEAD_BYTES:
         return None
     size, number, flags, kind, length = _item_after(data)
-    if number != opaque or flags or kind != _BYTES or length < OVERHEAD_BYTES or size != length + BODY_BYTES + 5:
+    if (
+        number != opaque
+        or flags
+        or kind != OCTETS
+        or length < OVERHEAD_BYTES
+        or size != length + BODY_BYTES + OCTETS_HEAD_BYTES
+    ):
         return None
     kind, item_flags, _, _ = unpack_head(data, _VALUE_AT)
     if kind != ITEM:
@@ -86,14 +99,14 @@ def _answers(
     if len(data) < position:
         return 0, 0
     for start, end in zip(places, [*places[1:], position], strict=True):
-        _, opaque, flags = _reply_at(data, start)
+        _, opaque, flags = frames.reply_head_at(data, start)
         place = opaque - first
         if flags or not 0 <= place < len(made_keys):
             return OUT_OF_STEP, number
         stored = start + _VALUE_AT
-        if data[start + REPLY_BYTES] == _NULL or (end == stored + STUB_BYTES and data[stored] == STUB):
+        if data[start + REPLY_BYTES] == NULL[0] or (end == stored + STUB_BYTES and data[stored] == STUB):
             missed.append(made_keys[place])
-        elif end >= stored + OVERHEAD_BYTES and data[start + REPLY_BYTES] == _BYTES and data[stored] == ITEM:
+        elif end >= stored + OVERHEAD_BYTES and data[start + REPLY_BYTES] == OCTETS and data[stored] == ITEM:
             there[made_keys[place]] = unpack_head(data, stored)[1], data[stored + HEAD_BYTES : end - 2]
         else:
             return OUT_OF_STEP, number
@@ -143,7 +156,7 @@ def hot(cache: bytes) -> ShortCut:
 
     def get(asked: tuple[bytes, int]) -> bytes:
         name = key(asked[0])
-        return _header(BODY_BYTES + 5 + len(name), Operation.GET, asked[1]) + reads + name
+        return frames.head(BODY_BYTES + 5 + len(name), Operation.GET, asked[1]) + reads + name
 
     def expires(ttl: float | None) -> Expires:
         left = milliseconds(ttl)
@@ -151,7 +164,7 @@ def hot(cache: bytes) -> ShortCut:
 
     def written(wire_key: bytes, size: int, flags: int, expires: Expires, data: bytes) -> bytes:
         until, begins = expires
-        stored = _value_object(_BYTES, size + OVERHEAD_BYTES) + head(ITEM, flags, unique(), until)
+        stored = frames.octets_head(OCTETS, size + OVERHEAD_BYTES) + head(ITEM, flags, unique(), until)
         return b"%b%b%b%b\r\n" % (begins, key(wire_key), stored, data)
 
     def store(asked: tuple[bytes, int, int, Expires, int, bytes]) -> bytes:
@@ -166,11 +179,11 @@ def hot(cache: bytes) -> ShortCut:
         return written(*asked)
 
     def stores(parts: Sequence[bytes], opaque: int) -> bytes:
-        return b"".join([_header(BODY_BYTES + len(part), Operation.PUT, opaque) + part for part in parts])
+        return b"".join([frames.head(BODY_BYTES + len(part), Operation.PUT, opaque) + part for part in parts])
 
     def removes(keys: Sequence[bytes], opaque: int) -> bytes:
         names = b"".join([key(wire_key) for wire_key in keys])
-        return request(Operation.REMOVE_KEYS, reads + _count(len(keys)) + names, opaque)
+        return request(Operation.REMOVE_KEYS, reads + frames.length(len(keys)) + names, opaque)
 
     def look(asked: tuple[bytes, object, int]) -> bytes:
         """The first step of a touch, and of a count."""
