@@ -35,10 +35,12 @@ class ShortCut:
     store: Callable[[tuple[bytes, int, int, Any, int, bytes]], bytes]
     """From (key, size of the data, flags, TTL, opaque, data)."""
     stored: Reply
-    add: Callable[[tuple[bytes, int, int, Any, int, bytes, bytes, int]], bytes]
-    """From the same, the key once more and the opaque number after that: store it if absent, and look what is there."""
-    added: Callable[[bytes, int], tuple[bool, int, bytes] | None]
-    """Whether it was stored, and what is there now (flags, data). None where a stub is, too."""
+    add: Callable[[tuple[bytes, int, bytes, int, int, Any, int, bytes]], bytes]
+    """From (key, opaque), and what `store` takes, numbered after it: look what is there, and store it if absent."""
+    added: Callable[[bytes, int], bool]
+    """Whether nothing was there, and it is stored."""
+    kept: Callable[[bytes, int], bool]
+    """From what follows the value that was there (`found`): whether that was left as it is."""
     remove: Callable[[bytes, int], bytes]
     removed: Reply
     touch: Callable[[tuple[bytes, Any, int]], bytes]

@@ -112,10 +112,12 @@ class Addition(Copies):
 
     def decide_on(self, node: str) -> Flow[Held | None]:
         """None: that can't be told. Free: the item is there, and is ours."""
-        store = self.store(node, self.item, add=True)
-        asks: dict[str, list[Command]] = {node: [store, self._look(node, value=True)]}
-        # Another copy may have to decide in its place; an only one has all of the time.
-        stored, there = (yield Brief(asks) if len(self.route.write) > 1 else asks)[node]
+        store, look = self.store(node, self.item, add=True), self._look(node, value=True)
+        alone = len(self.route.write) == 1
+        if alone:  # It has all of the time, and no other copy follows by the token of what was stored.
+            there, stored = (yield {node: [self.get(node, peek=True), store]})[node]
+        else:
+            stored, there = (yield Brief({node: [store, look]}))[node]
         if stored is Answer.DONE:
             return Held(True, there.token if isinstance(there, Value) else None)
         if isinstance(stored, NodeFailure):
@@ -123,6 +125,9 @@ class Addition(Copies):
         if stored is not Answer.NOT_STORED or isinstance(there, NodeFailure | Refused):
             return Held(False)
         held = yield from self._held(node, there)
+        if held.free and alone:  # It has its token now, and what came between the two questions shows.
+            there = yield from self.ask(node, look)
+            held = Held(False) if isinstance(there, NodeFailure | Refused) else (yield from self._held(node, there))
         if not held.free or held.token is None:
             return Held(False)
         # A stub counts as absent: it is replaced by its token, which voids the filler's.

@@ -26,16 +26,16 @@ def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None,
     hot, size, expires = fleet.hot, len(data), fleet.hot.expires(ttl)
 
     def added(data: bytes, opaque: int) -> bool | None:
-        answer = hot.added(data, opaque)
-        if answer is None:
-            return None
-        stored, flags, there = answer
-        return True if stored else False if readable(made_key, flags, there) else None
+        there = hot.found(data, opaque)
+        if there is None:
+            return hot.added(data, opaque) or None
+        flags, start, stop = there
+        return False if hot.kept(data[stop:], opaque) and readable(made_key, flags, data[start:stop]) else None
 
     return _write(
         fleet,
         made_key,
-        lambda key, opaque: hot.add((key, size, flags, expires, opaque, data, key, opaque + 1)),
+        lambda key, opaque: hot.add((key, opaque, key, size, flags, expires, opaque + 1, data)),
         added,
         one_copy=True,
         numbers=2,

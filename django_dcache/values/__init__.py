@@ -13,7 +13,7 @@ compressed or signed, and the only cost of all this is one look-up by flags.
 """
 
 from collections.abc import Callable, Container, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import UnreadableValue
@@ -26,6 +26,9 @@ from .signature import Signature, signature
 READ_BYTES = 16 * 2**20
 """A reply with a value of this size is read whatever `max_value` is, since the fleet state is a value, too. What is
 larger is a miss before it comes here, so that only a lower limit costs a look."""
+PROVEN_VALUES, PROVEN_BYTES = 128, 2048
+"""So many values, of this size at most, are known to be readable: what callers try to `add` again and again (a lock,
+a mark that something is done) is decoded once."""
 
 
 class Codec(NamedTuple):
@@ -36,6 +39,8 @@ class Codec(NamedTuple):
     """Raises Conditional for what was encoded with conditions."""
     encode_conditional: plain.Encode
     """Of a pair: a value and its Conditions."""
+    prove: Callable[[str, int, bytes], None]
+    """Raises what `decode` raises. What was proven is remembered for a while."""
     certain: Container[int] = plain.NUMBERS
     """The flags of values that need not be looked at to know that they can be read."""
 
@@ -44,7 +49,7 @@ class Codec(NamedTuple):
         if data is None:
             return unstamped(flags) in self.certain
         try:
-            self.decode(made_key, flags, data)
+            (self.prove if len(data) <= PROVEN_BYTES else self.decode)(made_key, flags, data)
         except (UnreadableValue, Conditional):
             return False  # Whether conditions hold takes an operation to find out.
         except InChunks:
@@ -82,7 +87,12 @@ def codec_for(
         decode = classic.decoder_beside(options, decode)
     if most < READ_BYTES:
         decode = envelope.limited(decode, most)
-    return Codec(encode, decode, encode_conditional, plain.NUMBERS if strict else plain.SIMPLE)
+
+    @lru_cache(PROVEN_VALUES)
+    def prove(made_key: str, flags: int, data: bytes) -> None:
+        decode(made_key, flags, data)
+
+    return Codec(encode, decode, encode_conditional, prove, plain.NUMBERS if strict else plain.SIMPLE)
 
 
 def _by_turns(coexists: Callable[[], bool], classic: plain.Encode, own: plain.Encode) -> plain.Encode:

@@ -74,8 +74,14 @@ def _stored(data: bytes, opaque: int) -> bool | None:
     return True if data == _reply(BODY_BYTES, opaque) else None
 
 
-def _added(data: bytes, opaque: int) -> tuple[bool, int, bytes] | None:
-    return (True, 0, b"") if _truth(data, opaque) else None
+def _not_yet(data: bytes, opaque: int) -> bool:
+    """Where nothing is there the flow adds it."""
+    return False
+
+
+def _kept(rest: bytes, opaque: int) -> bool:
+    """What is there says all: nothing is asked to be stored then."""
+    return rest == b"\r\n"
 
 
 def _absent(data: bytes, opaque: int) -> bool | None:
@@ -171,10 +177,6 @@ def hot(cache: bytes) -> ShortCut:
         wire_key, size, flags, expires, opaque, data = asked
         return request(Operation.PUT, written(wire_key, size, flags, expires, data), opaque)
 
-    def add(asked: tuple[bytes, int, int, Expires, int, bytes, bytes, int]) -> bytes:
-        wire_key, size, flags, expires, opaque, data, _, _ = asked
-        return request(Operation.PUT_IF_ABSENT, written(wire_key, size, flags, expires, data), opaque)
-
     def one_store(asked: tuple[bytes, int, int, Expires, bytes]) -> bytes:
         return written(*asked)
 
@@ -196,8 +198,9 @@ def hot(cache: bytes) -> ShortCut:
         missed=missed,
         store=store,
         stored=_stored,
-        add=add,
-        added=_added,
+        add=lambda asked: get(asked[:2]),
+        added=_not_yet,
+        kept=_kept,
         remove=lambda wire_key, opaque: request(Operation.REMOVE_KEY, reads + key(wire_key), opaque),
         removed=_truth,
         touch=look,

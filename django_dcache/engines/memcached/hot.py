@@ -17,7 +17,6 @@ _header = re.compile(rb"VA (0|[1-9]\d{0,7}) f(0|[1-9]\d{0,8})").fullmatch
 _header_bytes = 40
 """More than the longest first line of a value has."""
 _answer = re.compile(rb"(?:VA (0|[1-9]\d{0,7}) f(0|[1-9]\d{0,8})|EN) O(0|[1-9]\d{0,9})( Z)?\r\n").match
-_added = re.compile(rb"(HD|NS) O(\d{1,10})\r\nVA (\d{1,8}) c\d{1,19} f(\d{1,9}) O(\d{1,10})\r\n").match
 _number = re.compile(rb"\d{1,20} *\r\n").fullmatch
 
 # Each takes one tuple: what its places stand for, in this order.
@@ -25,7 +24,7 @@ get = b"mg %b v f O%d\r\n".__mod__
 store = b"ms %b %d F%d T%d O%d\r\n%b\r\n".__mod__
 touch = b"mg %b T%d O%d\r\n".__mod__
 count = b"ma %b D%d v O%d\r\n".__mod__
-add = b"ms %b %d F%d T%d O%d ME\r\n%b\r\nmg %b v c u f O%d\r\n".__mod__
+add = b"mg %b v u f O%d\r\nms %b %d F%d T%d O%d ME\r\n%b\r\n".__mod__
 one_store = b"ms %b %d F%d T%d q\r\n%b\r\n".__mod__
 _closing = b"md %b O%%d\r\n" % RESERVED
 
@@ -91,13 +90,14 @@ def counted(data: bytes, opaque: int) -> int | bool | None:
     return False if data == b"NF" + echo else None
 
 
-def added(data: bytes, opaque: int) -> tuple[bool, int, bytes] | None:
-    """The answer to `add`: whether it was stored, and what is there now (flags, data). None where a stub is, too."""
-    match = _added(data)
-    if match is None or int(match[2]) != opaque or int(match[5]) != opaque + 1:
-        return None
-    end = match.end() + int(match[3])
-    return (match[1] == b"HD", int(match[4]), data[match.end() : end]) if data[end:] == b"\r\n" else None
+def added(data: bytes, opaque: int) -> bool:
+    """Whether the answer to `add` is that nothing was there, and that it is stored."""
+    return data == b"EN O%d\r\nHD O%d\r\n" % (opaque, opaque + 1)
+
+
+def kept(rest: bytes, opaque: int) -> bool:
+    """Whether the answer to `add`, behind the value that was there, is that nothing was stored."""
+    return rest == b"\r\nNS O%d\r\n" % (opaque + 1)
 
 
 def questions(keys: Sequence[bytes], first: int) -> bytes:
@@ -179,6 +179,7 @@ HOT = ShortCut(
     stored=done,
     add=add,
     added=added,
+    kept=kept,
     remove=remove,
     removed=done,
     touch=touch,

@@ -26,7 +26,6 @@ _key_headers = [b"$%d\r\n" % size for size in range(MAX_KEY_BYTES + 1)]
 """By the size of the key: half of the time that it takes to write one."""
 _size = re.compile(rb"\$(0|[1-9]\d{0,7})").fullmatch
 _number = re.compile(rb"\$(\d{1,2})\r\n(\d{1,19})\r\n").fullmatch
-_added = re.compile(rb"(\+OK|\$-1)\r\n\$(\d{1,8})\r\n").match
 
 
 def _script(text: bytes, arguments: int) -> bytes:
@@ -85,21 +84,18 @@ def stored(data: bytes, opaque: int) -> bool | None:
     return True if data == b"+OK\r\n" else None
 
 
-def add(asked: tuple[bytes, int, int, bytes, int, bytes, bytes, int]) -> bytes:
-    key, _, flags, expires, _, data, _, _ = asked
+def add(asked: tuple[bytes, int, bytes, int, int, bytes, int, bytes]) -> bytes:
+    key, _, _, _, flags, expires, _, data = asked
     ends = (b"PX", expires) if expires else ()
-    return command(b"SET", key, pack(flags, data), *ends, b"NX") + command(b"GET", key)
+    return command(b"GET", key) + command(b"SET", key, pack(flags, data), *ends, b"NX")
 
 
-def added(data: bytes, opaque: int) -> tuple[bool, int, bytes] | None:
-    match = _added(data)
-    if match is None:
-        return None
-    end = match.end() + int(match[2])
-    item = data[match.end() : end]
-    if data[end:] != b"\r\n" or is_stub(item):
-        return None
-    return match[1] == b"+OK", *unpack(item)
+def added(data: bytes, opaque: int) -> bool:
+    return data == b"$-1\r\n+OK\r\n"
+
+
+def kept(rest: bytes, opaque: int) -> bool:
+    return rest == b"\r\n$-1\r\n"
 
 
 def remove(key: bytes, opaque: int) -> bytes:
@@ -249,6 +245,7 @@ HOT = ShortCut(
     stored=stored,
     add=add,
     added=added,
+    kept=kept,
     remove=remove,
     removed=removed,
     touch=touch,

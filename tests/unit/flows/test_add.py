@@ -45,9 +45,19 @@ FREE = Value(None, token=LEASE, won=True, stub=True)
 OURS = Value(None, 16, None, MINE)
 
 
-def decides(reply, there=OURS, name=K, node="a"):
-    """The round in which the first copy decides."""
-    return {node: {adds(name): reply, Get(name, token=True, peek=True): there}}
+def decides(reply, there=OURS, name=K2, node="a"):
+    """The round in which the first of several copies decides."""
+    return {node: {adds(name): reply, **sees(there, name, node)[node]}}
+
+
+def alone(reply, there=MISS, name=K, node="a"):
+    """The round in which an only copy decides."""
+    return {node: {Get(name, peek=True): there, adds(name): reply}}
+
+
+def sees(there, name=K, node="a"):
+    """A look at what is there, and at its token."""
+    return {node: {Get(name, token=True, peek=True): there}}
 
 
 def asks(reply, name=K2, node="b"):
@@ -67,8 +77,8 @@ def again(reply, there=OURS):
 
 @pytest.mark.parametrize(("reply", "added"), [(DONE, True), (OOM, False)])
 def test_add(reply, added):
-    """With one copy, adding is one round, which also tells what is there."""
-    assert Play(add(ONE, K, ITEM), decides(reply)).result is added
+    """With one copy, adding is one round, which also tells what was there."""
+    assert Play(add(ONE, K, ITEM), alone(reply)).result is added
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -81,33 +91,45 @@ def test_time_of_the_only_copy(replicas):
 
 def test_there_already():
     """What is there already is not replaced, and costs one round."""
-    assert Play(add(ONE, K, ITEM), decides(TAKEN, THERE)).result is False
+    assert Play(add(ONE, K, ITEM), alone(TAKEN, THERE)).result is False
 
 
 @pytest.mark.parametrize(("reply", "added"), [(DONE, True), (Answer.CONFLICT, False)])
 def test_over_a_stub(reply, added):
     """What somebody is about to load is absent: it is added by the stub's token, unless the loader was faster."""
-    stub = decides(TAKEN, Value(None, token=GATE, stub=True))
+    stub = Value(None, token=GATE, stub=True)
     after = {"a": {stores(token=GATE): reply, Get(K, value=False, token=True, peek=True): OURS}}
-    assert Play(add(ONE, K, ITEM), stub, after).result is added
+    assert Play(add(ONE, K, ITEM), alone(TAKEN, stub._replace(token=None)), sees(stub), after).result is added
+
+
+@pytest.mark.parametrize("there", [THERE, NodeTimeout(), MISS])
+def test_what_comes_between(there):
+    """What was stored between the look and the addition is looked at, and left as it is."""
+    assert Play(add(ONE, K, ITEM), alone(TAKEN), sees(there)).result is False
 
 
 @pytest.mark.parametrize("readable", [True, False])
 def test_over_what_can_not_be_read(readable):
-    """What nobody can read is absent; its bytes are asked for only where its flags leave that open."""
+    """What this process can't read is absent, on an only copy and on the first of several."""
 
     def can_read(value):
         return value.data is not None and readable
 
-    look = {"a": {Get(K, token=True): Value(b"?", 1, None, GATE)}}
+    there = Value(b"?", 1, None, GATE)
     over = {"a": {stores(token=GATE): DONE, Get(K, value=False, token=True, peek=True): OURS}}
-    rounds = (decides(TAKEN, Value(None, 1)), look, *(() if readable else (over,)))
-    assert Play(add(ONE, K, ITEM, can_read), *rounds).result is not readable
+    rounds = () if readable else (sees(there), over)
+    assert Play(add(ONE, K, ITEM, can_read), alone(TAKEN, Value(b"?", 1)), *rounds).result is not readable
+    others = {"b": {Remove(K2, 0, LEASE): DONE}} if readable else fills(DONE)
+    look, over = {"a": {Get(K2, token=True): there}}, {"a": {stores(K2, GATE): DONE, **again(DONE)[1]["a"]}}
+    rounds = look, *(() if readable else (over,)), others
+    assert (
+        Play(add(TWO, K2, ITEM, can_read), asks(FREE), decides(TAKEN, Value(None, 1)), *rounds).result is not readable
+    )
 
 
 def test_first_replica_decides():
     """The others are leased first, the first replica decides, and the others follow by their tokens."""
-    assert Play(add(TWO, K2, ITEM), asks(FREE), decides(DONE, name=K2), fills(DONE)).result is True
+    assert Play(add(TWO, K2, ITEM), asks(FREE), decides(DONE), fills(DONE)).result is True
 
 
 def test_another_replica_has_it():
@@ -117,13 +139,13 @@ def test_another_replica_has_it():
 
 def test_only_the_first_replica_has_it():
     """If the first replica has it the leases are given back."""
-    rounds = asks(FREE), decides(TAKEN, THERE, K2), {"b": {Remove(K2, 0, LEASE): DONE}}
+    rounds = asks(FREE), decides(TAKEN, THERE), {"b": {Remove(K2, 0, LEASE): DONE}}
     assert Play(add(TWO, K2, ITEM), *rounds).result is False
 
 
 def test_another_process_decided_on_the_second_replica():
     """A process that knows of a bump decides on the second replica: then what was added to the first is taken back."""
-    rounds = asks(FREE), decides(DONE, name=K2), fills(Answer.CONFLICT), asks(THERE)
+    rounds = asks(FREE), decides(DONE), fills(Answer.CONFLICT), asks(THERE)
     assert Play(add(TWO, K2, ITEM), *rounds, {"a": {Remove(K2, 0, MINE): DONE}}).result is False
 
 
@@ -131,21 +153,21 @@ def test_another_process_decided_on_the_second_replica():
 def test_counted_before_it_was_everywhere(there):
     """What was counted with, or deleted, before it was on every replica, is not brought there as it was at first."""
     free = Value(None, token=VOID, won=True, stub=True)
-    rounds = asks(FREE), decides(DONE, name=K2), fills(MISS), *again(free, there), {"b": {Remove(K2, 0, VOID): DONE}}
+    rounds = asks(FREE), decides(DONE), fills(MISS), *again(free, there), {"b": {Remove(K2, 0, VOID): DONE}}
     assert Play(add(TWO, K2, ITEM), *rounds).result is True
 
 
 @pytest.mark.parametrize("won", [True, False])
 def test_another_lease_on_the_second_replica(won):
     """A lease that was given back by a process that came second is taken again, if the first replica is as it was."""
-    rounds = asks(FREE), decides(DONE, name=K2), fills(MISS), *again(Value(None, token=VOID, won=won, stub=True))
+    rounds = asks(FREE), decides(DONE), fills(MISS), *again(Value(None, token=VOID, won=won, stub=True))
     assert Play(add(TWO, K2, ITEM), *rounds, fills(DONE, VOID)).result is True
 
 
 def test_lost_decision():
     """A decision nobody knows is disowned, and nothing was added."""
     keepers = Keepers(ONE)
-    assert Play(add(ONE, K, ITEM), decides(NodeTimeout(), NodeTimeout()), keepers=keepers).result is NoReplica
+    assert Play(add(ONE, K, ITEM), alone(NodeTimeout(), NodeTimeout()), keepers=keepers).result is NoReplica
     assert keepers.state("b").generation("a", ONE.place(K).slot) == 1
 
 
@@ -159,8 +181,8 @@ def test_next_replica_decides():
         stub = Value(None, token=LEASE, stub=True)
         rounds = (
             asks(FREE),
-            decides(NodeTimeout(), NodeTimeout(), K2),
-            decides(TAKEN, stub, K2, "b"),
+            decides(NodeTimeout(), NodeTimeout()),
+            decides(TAKEN, stub, node="b"),
             {"b": {stores(K2, LEASE): DONE, Get(K2, value=False, token=True, peek=True): OURS}},
         )
         assert Play(add(TWO, K2, ITEM), *rounds, keepers=keepers).result is not bumped
@@ -169,7 +191,7 @@ def test_next_replica_decides():
 
 def test_a_decision_that_cannot_be_disowned():
     """If too few keepers can be told of a lost decision, no other replica decides."""
-    rounds = asks(FREE), decides(NodeTimeout(), NodeTimeout(), K2)
+    rounds = asks(FREE), decides(NodeTimeout(), NodeTimeout())
     play = Play(add(TWO, K2, ITEM), *rounds, keepers=Keepers(TWO, silent="abc"))
     assert play.result is NoReplica and play.owed
 
@@ -177,14 +199,14 @@ def test_a_decision_that_cannot_be_disowned():
 def test_silent_follower():
     """A replica that can't be leased is disowned before the first one decides."""
     keepers = Keepers(TWO)
-    assert Play(add(TWO, K2, ITEM), asks(NodeTimeout()), decides(DONE, name=K2), keepers=keepers).result is True
+    assert Play(add(TWO, K2, ITEM), asks(NodeTimeout()), decides(DONE), keepers=keepers).result is True
     assert keepers.state("c").generation("b", TWO.place(K2).slot) == 1
 
 
 def test_lost_follower():
     """A replica that may not have followed is disowned before the add is acknowledged."""
     keepers = Keepers(TWO)
-    rounds = asks(FREE), decides(DONE, name=K2), fills(NodeTimeout())
+    rounds = asks(FREE), decides(DONE), fills(NodeTimeout())
     assert Play(add(TWO, K2, ITEM), *rounds, keepers=keepers).result is True
     assert keepers.state("c").generation("b", TWO.place(K2).slot) == 1
 
@@ -205,7 +227,7 @@ def test_beside_a_bumped_slot(bumped):
     if bumped:
         for name in "abc":
             keepers.put(name, view.state.bumped({("a", place.slot): 1}).encode())
-    assert Play(add(view, K2, ITEM), decides(DONE, name=K2), keepers=keepers).result is not bumped
+    assert Play(add(view, K2, ITEM), decides(DONE), keepers=keepers).result is not bumped
 
 
 def test_an_owed_slot_adds_nothing():
@@ -218,7 +240,7 @@ def test_an_owed_slot_adds_nothing():
 
 def test_in_prepare():
     """In prepare the old copy decides, and what joins is purged after it."""
-    play = Play(add(MOVES[Phase.PREPARE], MOVER, ITEM), decides(DONE, name=MOVER), {"c": {Remove(MOVER): MISS}})
+    play = Play(add(MOVES[Phase.PREPARE], MOVER, ITEM), alone(DONE, name=MOVER), {"c": {Remove(MOVER): MISS}})
     assert play.result is True
 
 
@@ -227,7 +249,7 @@ def test_in_copy():
     play = Play(
         add(MOVES[Phase.COPY], MOVER, ITEM),
         WON,
-        decides(DONE, name=MOVER),
+        alone(DONE, name=MOVER),
         {"c": {Remove(MOVER, 0, GATE): DONE}},
         {"c": {Remove(MOVER): MISS}},
     )
@@ -240,7 +262,7 @@ def test_void_gate_in_copy(reply):
     play = Play(
         add(MOVES[Phase.COPY], MOVER, ITEM),
         WON,
-        decides(DONE, name=MOVER),
+        alone(DONE, name=MOVER),
         {"c": {Remove(MOVER, 0, GATE): reply}},
         {"a": {Remove(MOVER): DONE}},
         {"c": {Remove(MOVER): DONE}},
@@ -281,7 +303,5 @@ def test_waiting_for_the_gate(phase):
 
 def test_in_settle():
     """In settle the new copy decides, and the old one is purged."""
-    play = Play(
-        add(MOVES[Phase.SETTLE], MOVER, ITEM), decides(DONE, name=MOVER, node="c"), {"a": {Remove(MOVER): MISS}}
-    )
+    play = Play(add(MOVES[Phase.SETTLE], MOVER, ITEM), alone(DONE, name=MOVER, node="c"), {"a": {Remove(MOVER): MISS}})
     assert play.result is True

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from django_dcache.conf import Options
 from django_dcache.errors import UnreadableValue
-from django_dcache.values import codec_for
+from django_dcache.values import PROVEN_BYTES, codec_for
 from django_dcache.values.plain import BYTES, INTEGER, LONG, PICKLE, TEXT
 
 LEAST, MOST = -(2**63), 2**64 - 1
@@ -185,3 +185,25 @@ def test_what_can_not_be_pickled():
 def test_pickle_protocols(protocol):
     """Values pickled by any protocol are readable."""
     assert decode(*encode([1, "é"], pickle_protocol=protocol)) == [1, "é"]
+
+
+def test_proof_is_remembered():
+    """What was seen to be readable is not decoded again, under its own key; a large value, and one that is not, is."""
+    loads, codec = [], codec_for(Options(), "shop", tuple)
+    Told.loads = loads
+    value, large = pickle.dumps(Told()), pickle.dumps((Told(), bytes(PROVEN_BYTES)))
+    for data, made_key, seen in ((value, "a", 1), (value, "a", 1), (value, "b", 2), (large, "a", 3), (large, "a", 4)):
+        assert codec.readable(made_key, PICKLE, data) and len(loads) == seen
+    assert not any(codec.readable("a", PICKLE, b"\x80") for _ in range(2))
+
+
+class Told:
+    """Unpickling it is counted."""
+
+    loads: list[None]
+
+    def __setstate__(self, state):
+        self.loads.append(None)
+
+    def __getstate__(self):
+        return 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_dcache.commands import Answer, Arithmetic, Get, Remove, Store, Touch, Value
+from django_dcache.commands import Answer, Arithmetic, Get, Remove, Store, Touch, Value, is_item
 from django_dcache.engines.redis.hot import HOT
 from django_dcache.engines.redis.items import new_stub, pack
 from django_dcache.engines.redis.protocol import encode, parser
@@ -39,14 +39,14 @@ def parsed(commands, data):
 @given(KEYS, FLAGS, DATA, TTLS, st.integers(0, 2**64 - 1))
 def test_questions(key, flags, data, ttl, delta):
     """Each question has the bytes of the commands that its flow sends first."""
-    ends, size, look = HOT.expires(ttl), len(data), Get(key, value=True, token=True, peek=True)
+    ends, size = HOT.expires(ttl), len(data)
     assert HOT.get((key, 0)) == encode([Get(key)], 0, 0)
     assert HOT.store((key, size, flags, ends, 0, data)) == encode([Store(key, 0, data, flags, ttl)], 0, 0)
     assert HOT.remove(key, 0) == encode([Remove(key)], 0, 0)
     assert HOT.touch((key, ends, 0)) == encode([Touch(key, 0, ttl)], 0, 0)
     assert HOT.count((key, delta, 0)) == encode([Arithmetic(key, 0, delta)], 0, 0)
-    added = [Store(key, 0, data, flags, ttl, add=True), look]
-    assert HOT.add((key, size, flags, ends, 0, data, key, 1)) == encode(added, 0, 0)
+    added = [Get(key, peek=True), Store(key, 0, data, flags, ttl, add=True)]
+    assert HOT.add((key, 0, key, size, flags, ends, 1, data)) == encode(added, 0, 0)
 
 
 @given(st.lists(KEYS, min_size=1, max_size=20))
@@ -121,14 +121,17 @@ def test_any_answer(data):
     assert HOT.counted(data, 0) == plain
 
 
-@given(st.booleans(), STORED)
+@given(st.booleans(), st.none() | STORED)
 def test_added(stored_now, stored):
-    """An addition is plain with what is there now, unless that is a stub."""
-    data = (b"+OK\r\n" if stored_now else b"$-1\r\n") + bulk(stored)
-    commands = [Store(b"k", 0, b"", add=True), Get(b"k", value=True, token=True, peek=True)]
-    done, there = parsed(commands, data)
-    assert HOT.added(data, 0) == (None if there.stub else (done is Answer.DONE, there.flags, there.data))
-    assert HOT.added(data + b"x", 0) is None and HOT.added(data[:-1], 0) is None
+    """An addition is plain where nothing was there and it is stored, and where a value was there and it is not."""
+    data = bulk(stored) + (b"+OK\r\n" if stored_now else b"$-1\r\n")
+    there, done = parsed([Get(b"k", peek=True), Store(b"k", 0, b"", add=True)], data)
+    assert HOT.added(data, 0) is (stored is None and done is Answer.DONE)
+    assert not HOT.added(data + b"x", 0) and not HOT.added(data[:-1], 0)
+    found = HOT.found(data, 0)
+    assert not found or is_item(there)
+    for rest, plain in ((data[found[2] :], done is not Answer.DONE), (data[found[2] :] + b"x", False)) if found else ():
+        assert HOT.kept(rest, 0) is plain
 
 
 @pytest.mark.parametrize(
