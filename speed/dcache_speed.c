@@ -258,6 +258,28 @@ little_endian(const unsigned char *at)
     return (Word)at[0] | (Word)at[1] << 8 | (Word)at[2] << 16 | (Word)at[3] << 24;
 }
 
+/* One step; a macro, so that its constants are. */
+#define STEP(mixed, i, word)                                          \
+    do {                                                              \
+        Word sum = a + (mixed) + sines[i] + words[(word) % 16];       \
+        int shift = shifts[(i) / 16 * 4 + (i) % 4];                   \
+        a = d, d = c, c = b, b += sum << shift | sum >> (32 - shift); \
+    } while (0)
+#define FOUR(mixed, i, step, first)                                                               \
+    do {                                                                                          \
+        STEP(mixed, i, step * (i) + first);                                                       \
+        STEP(mixed, i + 1, step * (i + 1) + first);                                               \
+        STEP(mixed, i + 2, step * (i + 2) + first);                                               \
+        STEP(mixed, i + 3, step * (i + 3) + first);                                               \
+    } while (0)
+#define ROUND(mixed, i, step, first)       \
+    do {                                   \
+        FOUR(mixed, i, step, first);       \
+        FOUR(mixed, i + 4, step, first);   \
+        FOUR(mixed, i + 8, step, first);   \
+        FOUR(mixed, i + 12, step, first);  \
+    } while (0)
+
 static void
 mix(Word state[4], const unsigned char *block)
 {
@@ -265,14 +287,10 @@ mix(Word state[4], const unsigned char *block)
 
     for (int i = 0; i < 16; i++)
         words[i] = little_endian(block + 4 * i);
-    for (int i = 0; i < 64; i++) {
-        int round = i / 16, shift = shifts[4 * round + i % 4];
-        Word mixed = round == 0 ? (b & c) | (~b & d) : round == 1 ? (d & b) | (~d & c) : round == 2 ? b ^ c ^ d : c ^ (b | ~d);
-        int word = round == 0 ? i : round == 1 ? 5 * i + 1 : round == 2 ? 3 * i + 5 : 7 * i;
-        Word sum = a + mixed + sines[i] + words[word % 16];
-        a = d, d = c, c = b;
-        b += sum << shift | sum >> (32 - shift);
-    }
+    ROUND((b & c) | (~b & d), 0, 1, 0);
+    ROUND((d & b) | (~d & c), 16, 5, 1);
+    ROUND(b ^ c ^ d, 32, 3, 5);
+    ROUND(c ^ (b | ~d), 48, 7, 0);
     state[0] += a, state[1] += b, state[2] += c, state[3] += d;
 }
 

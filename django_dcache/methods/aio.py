@@ -13,7 +13,7 @@ from ..runtime import aio_loop, aio_shortcut
 from ..runtime.aio_shortcut import AsyncNeedsFlow
 from ..values.chunks import InChunks
 from ..values.conditions import Conditional
-from .common import ManyKeys, Tags
+from .common import KEYS_OF_A_DELETION, ManyKeys, Tags
 
 
 class AsyncMethods(ManyKeys):
@@ -181,7 +181,7 @@ class AsyncMethods(ManyKeys):
 
     async def _adelete_many(self, made_keys: Mapping[str, Any]) -> list[str]:
         failed: list[str] = []
-        for part in self._parts(made_keys):
+        for part in self._parts(made_keys, KEYS_OF_A_DELETION):
             failed += await self._arun(self._remove_many(part))
         return failed
 

@@ -17,6 +17,8 @@ from ..values.plain import Decode
 
 KEYS_OF_AN_OPERATION = 500
 """The keys of one call that have the time of one operation: a hundredth of it is enough for them."""
+KEYS_OF_A_DELETION = 2 * KEYS_OF_AN_OPERATION
+"""No value is on its way: the same time is enough for as many again."""
 Value = TypeVar("Value")
 Items = dict[str, Item | Large | None]
 Tags = Iterable[str] | Mapping[str, bytes]
@@ -57,14 +59,14 @@ class ManyKeys(Operations):
         values = yield from self._decode_many(stored, fresh)
         return {made_keys[made_key]: value for made_key, value in values.items()}
 
-    def _parts(self, items: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
+    def _parts(self, items: Mapping[str, Value], most: int = KEYS_OF_AN_OPERATION) -> Iterable[Mapping[str, Value]]:
         """As few at a time as have the time that one operation has. None is sent unless every key is legal."""
-        if len(items) <= KEYS_OF_AN_OPERATION:
+        if len(items) <= most:
             return (items,) if items else ()
         for made_key in () if plainly_legal(items) else items:
             self.validate_key(made_key)
         pairs = iter(items.items())
-        return iter(lambda: dict(islice(pairs, KEYS_OF_AN_OPERATION)), {})
+        return iter(lambda: dict(islice(pairs, most)), {})
 
     def dropping(self, made_keys: Collection[str] | None) -> AbstractContextManager[None]:
         """While these are written, or all are removed: nothing is kept of them in this process."""

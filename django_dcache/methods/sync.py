@@ -14,7 +14,7 @@ from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
 from ..values.conditions import Conditional
 from ..values.plain import MOST
-from .common import ManyKeys, Tags
+from .common import KEYS_OF_A_DELETION, ManyKeys, Tags
 
 
 class SyncMethods(ManyKeys):
@@ -245,7 +245,7 @@ class SyncMethods(ManyKeys):
     def _delete_many(self, made_keys: Mapping[str, Any]) -> list[str]:
         """The made keys that may still be read."""
         failed: list[str] = []
-        for part in self._parts(made_keys):
+        for part in self._parts(made_keys, KEYS_OF_A_DELETION):
             try:
                 shortcut_many.remove_many(self.fleet, part)
             except NeedsFlow as needs:

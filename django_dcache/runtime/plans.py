@@ -23,9 +23,9 @@ from . import speed
 from .speed import locate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CopyPlan:
-    """One copy of the keys at a point."""
+    """One copy of the keys at a point. There is one object for each node: it is itself what keys are grouped by."""
 
     node: str
     pool: Pool
@@ -149,18 +149,15 @@ class Plans:
         placed = self.place_many(made_keys)
         if self._uncommon_keys and any(isinstance(name, StampedName) for name, _, _ in placed):
             return None
-        found: dict[str, Group] = {}
+        found: dict[CopyPlan, tuple[list[bytes], list[str]]] = defaultdict(lambda: ([], []))
         for made_key, (name, slot, plan) in zip(made_keys, placed, strict=True):
             if not plan.read:
                 return None
             copy = plan.read[0]
-            group = found.get(copy.node)
-            if group is None:
-                group = found[copy.node] = (copy, [], [])
-            _, wire_keys, asked = group
+            wire_keys, asked = found[copy]
             wire_keys.append(name if copy.generations is None else copy.key(name, slot))
             asked.append(made_key)
-        return list(found.values())
+        return [(copy, wire_keys, asked) for copy, (wire_keys, asked) in found.items()]
 
     def _own(self, made_key: str) -> bool:
         """Tell the compiled `group` who is asked for keys at the point of this one; whether that is as simple."""

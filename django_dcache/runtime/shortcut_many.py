@@ -3,8 +3,8 @@
 If any of the keys needs the flow, all of them take it.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ..engines import Parser
 from ..engines.shortcut import OUT_OF_STEP, Found
@@ -12,7 +12,6 @@ from ..errors import ProtocolViolation
 from ..flows import Item
 from ..transport.batch import Sent
 from ..transport.connection import Connection
-from ..transport.pool import Pool
 from .fleet import Fleet
 from .plans import CopyPlan
 from .shortcut import NeedsFlow, begin, idle
@@ -31,11 +30,9 @@ class Batch:
     first: int
     """The opaque number of its first command."""
 
-    def __init__(self, copy: CopyPlan):
-        self.copy = copy
-        self.parts: list[bytes] = []
-        """Wire keys to be read, or commands."""
-        self.made_keys: list[str] = []
+    def __init__(self, copy: CopyPlan, parts: list[bytes], made_keys: Sequence[str] = ()):
+        self.copy, self.parts, self.made_keys = copy, parts, made_keys
+        """`parts`: wire keys to be read, or commands."""
         self.request = self.unsent = b""
         self.received: list[bytes] = []
         self.parser: Parser | None = None
@@ -54,39 +51,29 @@ class Batch:
         return Sent(self.copy.pool, self.connection, self.first, at, self.unsent, received, self.parser)
 
 
-class Batches:
-    """One round, by node."""
+class Batches(list[Batch]):
+    """One round: a batch for each node."""
 
     def __init__(self, fleet: Fleet):
         self.fleet = fleet
         self.began, self.charged, self.plans = begin(fleet)
-        self._batches: dict[Pool, Batch] = {}
         self._at = self.began
-
-    def __iter__(self) -> Iterator[Batch]:
-        return iter(self._batches.values())
-
-    def of(self, copy: CopyPlan) -> Batch:
-        """The batch of a copy's node."""
-        batch = self._batches.get(copy.pool)
-        if batch is None:
-            batch = self._batches[copy.pool] = Batch(copy)
-        return batch
 
     def connect(self, writes: bool) -> None:
         """Take an idle connection to every node. Raises NeedsFlow."""
         for number, batch in enumerate(self):
             connection = idle(batch.copy.pool, self.began, writes)
             if connection is None:
-                self._release(number)
+                self._release(self[:number])
                 raise NeedsFlow(self.began)
             batch.connection, batch.first = connection, connection.opaque
 
     def send(self, most: int) -> None:
         """To every node, or, if it is too much for one go anywhere, to none. Raises NeedsFlow."""
-        if any(len(batch.request) > most for batch in self):
-            self._release()
-            raise NeedsFlow(self.began)
+        for batch in self:
+            if len(batch.request) > most:
+                self._release(self)
+                raise NeedsFlow(self.began)
         for batch in self:
             try:
                 taken = batch.connection.socket.send(batch.request)
@@ -102,15 +89,16 @@ class Batches:
 
     def finish(self) -> None:
         """All of it was plain."""
-        self._release()
+        self._release(self)
         if self.charged is not None:
             self.charged.spent += self.fleet.clock() - self.began
 
     def hand_over(self) -> NeedsFlow:
         return NeedsFlow(self.began, [{batch.copy.node: batch.sent(self._at) for batch in self}])
 
-    def _release(self, first: int | None = None) -> None:
-        for batch in islice(self, first):
+    @staticmethod
+    def _release(batches: Iterable[Batch]) -> None:
+        for batch in batches:
             batch.copy.pool.idle.append(batch.connection)
 
 
@@ -120,9 +108,7 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> Found:
     groups = batches.plans.group(list(made_keys))
     if groups is None:
         raise NeedsFlow(batches.began)
-    for copy, keys, asked in groups:
-        batch = batches.of(copy)
-        batch.parts, batch.made_keys = keys, asked
+    batches += [Batch(*group) for group in groups]
     batches.connect(writes=False)
     for batch in batches:
         batch.request = fleet.hot.questions(batch.parts, batch.first)
@@ -130,10 +116,13 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> Found:
     batches.send(READ_BYTES)
     found: Found = {}
     missed: list[str] = []
-    if all(_collect(batches, batch, found, missed) for batch in batches) and (batches.plans.single or not missed):
-        batches.finish()
-        return found
-    raise batches.hand_over()
+    for batch in batches:
+        if not _collect(batches, batch, found, missed):
+            raise batches.hand_over()
+    if missed and not batches.plans.single:
+        raise batches.hand_over()
+    batches.finish()
+    return found
 
 
 def _collect(batches: Batches, batch: Batch, found: Found, missed: list[str]) -> bool:
@@ -156,13 +145,15 @@ def _collect(batches: Batches, batch: Batch, found: Found, missed: list[str]) ->
 def store_many(fleet: Fleet, items: Mapping[str, object]) -> None:
     """Store all of them, by made key. Raises NeedsFlow, too where one is no plain Item."""
     batches, hot = Batches(fleet), fleet.hot
+    parts: dict[CopyPlan, list[bytes]] = defaultdict(list)
     for item, (name, slot, plan) in zip(items.values(), batches.plans.place_many(items), strict=True):
         if not plan.write or type(item) is not Item:
             raise NeedsFlow(batches.began)
         flags, data, ttl = item
         for copy in plan.write:
             key = name if copy.generations is None else copy.key(name, slot)
-            batches.of(copy).parts.append(hot.one_store((key, len(data), flags, hot.expires(ttl), data)))
+            parts[copy].append(hot.one_store((key, len(data), flags, hot.expires(ttl), data)))
+    batches += [Batch(copy, commands) for copy, commands in parts.items()]
     _tell(batches, hot.stores, hot.stores_parser)
 
 
@@ -172,13 +163,16 @@ def remove_many(fleet: Fleet, made_keys: Collection[str]) -> None:
     plans = batches.plans
     # Where keys have one copy, and it does not move, it is the one that is read.
     groups = plans.group(list(made_keys)) if plans.single and plans.stable else None
-    for copy, keys, _ in groups or ():
-        batches.of(copy).parts = keys
-    for name, slot, plan in plans.place_many(made_keys) if groups is None else ():
-        if not plan.write:
-            raise NeedsFlow(batches.began)
-        for copy in plan.write:
-            batches.of(copy).parts.append(name if copy.generations is None else copy.key(name, slot))
+    if groups is None:
+        parts: dict[CopyPlan, list[bytes]] = defaultdict(list)
+        for name, slot, plan in plans.place_many(made_keys):
+            if not plan.write:
+                raise NeedsFlow(batches.began)
+            for copy in plan.write:
+                parts[copy].append(name if copy.generations is None else copy.key(name, slot))
+        batches += [Batch(copy, keys) for copy, keys in parts.items()]
+    else:
+        batches += [Batch(copy, keys) for copy, keys, _ in groups]
     _tell(batches, fleet.hot.removes, fleet.hot.removes_parser)
 
 
