@@ -1,7 +1,7 @@
 """Who is compared, and how each is set up: as its own documentation recommends it for speed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,8 @@ from django.utils.module_loading import import_string
 
 OURS = "django-dcache"
 SPEED = f"{OURS} + speed"
+PREFETCH = ", with PrefetchMiddleware"
+"""The end of the name of ours on a site that asks for what a page reads before it reads it."""
 ONE_NODE = ", one node"
 """The end of the name of a backend that can't spread keys over several nodes, and so has less to do."""
 
@@ -36,6 +38,8 @@ class Backend:
     """Debian's packages with what it takes to build it where there is no binary package."""
     folder: str = ""
     """Of this checkout, in which its package is."""
+    middleware: tuple[str, ...] = ()
+    """What a site has with it."""
 
     def entry(self, servers: Servers) -> dict[str, Any]:
         """As it would stand in CACHES. Each has a prefix of its own: they share the nodes."""
@@ -67,6 +71,12 @@ def ours(
     return Backend(
         SPEED, "benchmarks.speed.DistributedCache", ("django-dcache-speed",), location, options, folder="speed"
     )
+
+
+def with_prefetch(backend: Backend) -> Backend:
+    """On a site whose middleware learns what a page reads, and reads it in one round: no peer has that."""
+    middleware = ("django_dcache.prefetch.PrefetchMiddleware",)
+    return replace(backend, name=f"{backend.name}{PREFETCH}", middleware=middleware)
 
 
 def every_redis(servers: Servers) -> list[str]:

@@ -1,4 +1,7 @@
-"""The smallest Django site with a page that asks its cache 20 things, for gunicorn. PAGE_CACHE says which cache."""
+"""The smallest Django site with a page that asks its cache 20 things, for gunicorn.
+
+PAGE_CACHE says which cache, PAGE_MIDDLEWARE which middleware.
+"""
 
 import json
 import os
@@ -41,5 +44,6 @@ urlpatterns = [path("page", page), path("prepare", prepare)]
 
 if "PAGE_CACHE" in os.environ:
     entry = json.loads(os.environ["PAGE_CACHE"])
-    settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=[], CACHES={"default": entry})
+    middleware = json.loads(os.environ.get("PAGE_MIDDLEWARE", "[]"))
+    settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], MIDDLEWARE=middleware, CACHES={"default": entry})
     application = get_wsgi_application()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .backends import FLOOR, ONE_NODE, OURS, SPEED
+from .backends import FLOOR, ONE_NODE, OURS, PREFETCH, SPEED
 
 BEST, BEST_HERE = "best peer", "best peer on these nodes"
 _MINE = {OURS: "ours", SPEED: "ours + speed"}
@@ -30,7 +30,11 @@ class Table:
     def ratios(self) -> dict[str, Row]:
         """Ours over theirs: over the best of each column, and over the peers that most sites have on such nodes."""
         mine = {words: self.rows[name] for name, words in _MINE.items() if name in self.rows}
-        peers = {name: row for name, row in self.rows.items() if name not in (*_MINE, FLOOR.name)}
+        peers = {
+            name: row
+            for name, row in self.rows.items()
+            if name not in (*_MINE, FLOOR.name) and not name.endswith(PREFETCH)
+        }
         if not mine or not peers:
             return {}
         sharded = {name: row for name, row in peers.items() if not name.endswith(ONE_NODE)}

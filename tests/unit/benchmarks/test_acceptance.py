@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.acceptance import BOUNDS, DISTINCT, MANY, ONE, PYLIBMC, judged
-from benchmarks.backends import OURS, SPEED
+from benchmarks.backends import OURS, PREFETCH, SPEED
 from benchmarks.distinct import operations
 from benchmarks.operations import MANY_KEYS, ONE_KEY
 from benchmarks.table import Table
@@ -54,6 +54,13 @@ def test_of_rates_more_is_better():
         "A page, somewhere", {PYLIBMC: {"requests/s": 100.0}, OURS: {"requests/s": 104.0}}, more_is_better=True
     )
     assert judged([page]).notes == ("0 bounds are kept, 1 are not: requests/s with ours (1.04).",)
+
+
+def test_a_page_with_prefetch_is_no_rival():
+    """Ours with the middleware has a row, and is in no ratio."""
+    rows = {PYLIBMC: {"requests/s": 100.0}, OURS: {"requests/s": 105.0}}
+    more = {f"{OURS}{PREFETCH}": {"requests/s": 200.0}}
+    assert Table("A page", {**rows, **more}, True).ratios() == Table("A page", rows, True).ratios()
 
 
 def test_each_key_comes_once():
