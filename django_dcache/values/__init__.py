@@ -27,8 +27,8 @@ READ_BYTES = 16 * 2**20
 """A reply with a value of this size is read whatever `max_value` is, since the fleet state is a value, too. What is
 larger is a miss before it comes here, so that only a lower limit costs a look."""
 PROVEN_VALUES, PROVEN_BYTES = 128, 2048
-"""So many values, of this size at most, are known to be readable: what callers try to `add` again and again (a lock,
-a mark that something is done) is decoded once."""
+"""What was seen to be readable is remembered, this number of values of this size at most: what callers try to `add`
+again and again (a lock, a mark that something is done) is decoded once."""
 
 
 class Codec(NamedTuple):

@@ -2,77 +2,35 @@
 
 import pytest
 
-from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, Value
+from django_dcache.commands import Answer, Get, Remove, Value
 from django_dcache.errors import NodeTimeout, NoReplica
-from django_dcache.flows import Brief, Item
+from django_dcache.flows import Brief
 from django_dcache.flows.add import add
-from django_dcache.flows.add_gate import TRIES, WAIT
 from django_dcache.flows.count import count
-from django_dcache.model.topology import Phase
 from django_dcache.model.view import Bump
+from support.additions import (
+    DONE,
+    FREE,
+    GATE,
+    ITEM,
+    LEASE,
+    MINE,
+    MISS,
+    OOM,
+    OURS,
+    TAKEN,
+    THERE,
+    VOID,
+    again,
+    alone,
+    asks,
+    decides,
+    fills,
+    sees,
+    stores,
+)
 from support.played_flows import Keepers, Play, topology, view_of
-from support.small_fleets import K2, MOVER, MOVES, ONE, TWO, K
-
-DONE, MISS, TAKEN = Answer.DONE, Answer.MISS, Answer.NOT_STORED
-OOM = Refused("SERVER_ERROR out of memory storing object")
-ITEM = Item(16, b"new", 60)
-GATE = Token(9, 1)
-THERE = Value(None, 16)
-
-
-def adds(name=K):
-    return Store(name, 0, b"new", 16, 60, add=True)
-
-
-def stores(name=K, token=None):
-    return Store(name, 0, b"new", 16, 60, token=token)
-
-
-def looks(name, node, reply):
-    return {node: {Get(name, value=False): reply}}
-
-
-def leased(reply):
-    return {"c": {Get(MOVER, value=False, lease=True): reply}}
-
-
-WON = leased(Value(None, token=GATE, won=True, stub=True))
-BUSY = leased(Value(None, token=GATE, stub=True))
-
-
-MINE, LEASE, VOID = Token(3, 1), Token(5, 2), Token(6, 2)
-FREE = Value(None, token=LEASE, won=True, stub=True)
-OURS = Value(None, 16, None, MINE)
-
-
-def decides(reply, there=OURS, name=K2, node="a"):
-    """The round in which the first of several copies decides."""
-    return {node: {adds(name): reply, **sees(there, name, node)[node]}}
-
-
-def alone(reply, there=MISS, name=K, node="a"):
-    """The round in which an only copy decides."""
-    return {node: {Get(name, peek=True): there, adds(name): reply}}
-
-
-def sees(there, name=K, node="a"):
-    """A look at what is there, and at its token."""
-    return {node: {Get(name, token=True, peek=True): there}}
-
-
-def asks(reply, name=K2, node="b"):
-    """The round in which the second copy is leased."""
-    return {node: {Get(name, value=False, lease=True): reply}}
-
-
-def fills(reply, token=LEASE):
-    """The round in which the second copy follows."""
-    return {"b": {stores(K2, token): reply}}
-
-
-def again(reply, there=OURS):
-    """The rounds in which the second copy is leased once more, and the first one is looked at after that."""
-    return asks(reply), {"a": {Get(K2, value=False, token=True, peek=True): there}}
+from support.small_fleets import K2, ONE, TWO, K
 
 
 @pytest.mark.parametrize(("reply", "added"), [(DONE, True), (OOM, False)])
@@ -233,75 +191,3 @@ def test_beside_a_bumped_slot(bumped):
 def test_an_owed_slot_adds_nothing():
     """While others may read a copy that this process could not disown, nothing is added."""
     assert Play(add(TWO.owing({("b", TWO.place(K2).slot): 1}), K2, ITEM)).result is NoReplica
-
-
-# Keys on the move
-
-
-def test_in_prepare():
-    """In prepare the old copy decides, and what joins is purged after it."""
-    play = Play(add(MOVES[Phase.PREPARE], MOVER, ITEM), alone(DONE, name=MOVER), {"c": {Remove(MOVER): MISS}})
-    assert play.result is True
-
-
-def test_in_copy():
-    """In copy the old copy decides while its caller holds the new one's lease, and gives it back."""
-    play = Play(
-        add(MOVES[Phase.COPY], MOVER, ITEM),
-        WON,
-        alone(DONE, name=MOVER),
-        {"c": {Remove(MOVER, 0, GATE): DONE}},
-        {"c": {Remove(MOVER): MISS}},
-    )
-    assert play.result is True
-
-
-@pytest.mark.parametrize("reply", [Answer.CONFLICT, MISS, NodeTimeout()])
-def test_void_gate_in_copy(reply):
-    """If the lease was void in the end somebody of the next phase decided: what was added is taken back."""
-    play = Play(
-        add(MOVES[Phase.COPY], MOVER, ITEM),
-        WON,
-        alone(DONE, name=MOVER),
-        {"c": {Remove(MOVER, 0, GATE): reply}},
-        {"a": {Remove(MOVER): DONE}},
-        {"c": {Remove(MOVER): DONE}},
-    )
-    assert play.result is False
-
-
-@pytest.mark.parametrize(("reply", "added"), [(DONE, True), (Answer.CONFLICT, False)])
-def test_in_flip(reply, added):
-    """In flip the new copy decides by its lease, when the old one does not have the key."""
-    rounds = WON, looks(MOVER, "a", MISS), {"c": {stores(MOVER, GATE): reply}}
-    after = ({"a": {Remove(MOVER): MISS}},) if added else ()
-    assert Play(add(MOVES[Phase.FLIP], MOVER, ITEM), *rounds, *after).result is added
-
-
-def test_not_moved_yet():
-    """In flip what only the old copy has is there, and the lease is given back."""
-    play = Play(
-        add(MOVES[Phase.FLIP], MOVER, ITEM), WON, looks(MOVER, "a", THERE), {"c": {Remove(MOVER, 0, GATE): DONE}}
-    )
-    assert play.result is False
-
-
-@pytest.mark.parametrize("phase", [Phase.COPY, Phase.FLIP])
-@pytest.mark.parametrize("reply", [THERE, NodeTimeout(), MISS])
-def test_no_gate(phase, reply):
-    """If the new copy is there, or its lease can't be had, nothing is added."""
-    assert Play(add(MOVES[phase], MOVER, ITEM), leased(reply)).result is False
-
-
-@pytest.mark.parametrize("phase", [Phase.COPY, Phase.FLIP])
-def test_waiting_for_the_gate(phase):
-    """While somebody else holds the lease a caller waits, then voids it, and gives up in the end."""
-    void = {"c": {Remove(MOVER, 0, GATE): DONE}}
-    play = Play(add(MOVES[phase], MOVER, ITEM), *[BUSY] * (TRIES - 1), void, BUSY)
-    assert play.result is False and play.pauses == [WAIT] * TRIES
-
-
-def test_in_settle():
-    """In settle the new copy decides, and the old one is purged."""
-    play = Play(add(MOVES[Phase.SETTLE], MOVER, ITEM), alone(DONE, name=MOVER, node="c"), {"a": {Remove(MOVER): MISS}})
-    assert play.result is True
