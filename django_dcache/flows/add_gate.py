@@ -70,6 +70,8 @@ def _take_gate(addition: Addition) -> Flow[Token | None]:
         return None
     for attempt in range(TRIES):
         reply = yield from addition.ask(gate, addition.get(gate, value=False, lease=True))
+        if isinstance(reply, NodeFailure):
+            raise NoReplica(epoch=addition.view.epoch)
         if not isinstance(reply, Value) or not reply.stub:
             return None
         if reply.won:

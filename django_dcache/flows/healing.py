@@ -48,6 +48,11 @@ class Rules:
     quiet: float = QUIET_SECONDS
     lazily: float = LAZY_SECONDS
 
+    @property
+    def accused_after(self) -> float:
+        """Seconds of silence."""
+        return self.seconds / 8
+
 
 @dataclass
 class Watch:
@@ -71,6 +76,23 @@ class Watch:
         accused, topology = state.accused, state.topology
         return frozenset(node for node in self.patience if node not in accused and _serves(topology, node))
 
+    def to_be_asked(self, view: View, rules: Rules) -> list[str]:
+        """The accused nodes that this process has to ask now, whether or not it would: it has just learned of the
+        accusation, or is about to take the node out."""
+        asked: list[str] = []
+        if _conducted(view.state.topology):
+            return asked
+        for node, number in view.state.accused.items():
+            if (node, number) not in self.held or self.decides(view, rules, node, number):
+                asked.append(node)
+        return asked
+
+    def decides(self, view: View, rules: Rules, node: str, number: int) -> bool:
+        """Whether each process has had its time to refute the accusation, and the node may leave."""
+        since = self.held.get((node, number))
+        in_time = since is not None and view.clock() - since >= view.decided_after
+        return bool(rules.seconds) and in_time and _may_leave(view, node, rules)
+
 
 def heal(
     view: View, watch: Watch, rules: Rules, silent: Mapping[str, float], returned: Mapping[str, str] = NONE
@@ -85,7 +107,7 @@ def heal(
             watch.marked = yield from renew(view, watch.renewed, returned)
         if view.coexists:
             return  # Classic clients would look for its keys where they were.
-        if topology.phase is not Phase.STABLE and topology.fence:
+        if _conducted(topology):
             watch.held.clear()
             yield Shun(frozenset())  # A conductor moves keys, and wants its nodes to stay.
         elif not (yield from _judge(view, watch, rules)):
@@ -109,11 +131,10 @@ def _judge(view: View, watch: Watch, rules: Rules) -> Flow[bool]:
             if (yield from _tell(view, {told: number})):
                 continue
         shunned.add(node)
-        since = watch.held.get((node, number))
-        if since is None:
+        if (node, number) not in watch.held:
             if (yield from _tell(view, {}, {node})):
                 watch.held[node, number] = view.clock()
-        elif rules.seconds and view.clock() - since >= view.decided_after and _may_leave(view, node, rules):
+        elif watch.decides(view, rules, node, number):
             if (yield from _eject(view, node, number)):
                 yield Shun(frozenset())
                 return True
@@ -130,7 +151,7 @@ def _accuse(view: View, watch: Watch, rules: Rules, silent: Mapping[str, float])
             del watch.patience[node]
     for node, seconds in silent.items():
         until, pause = watch.patience.get(node, (0.0, FIRST_PATIENCE))
-        due = 0 < rules.seconds / 8 <= seconds and now >= until
+        due = 0 < rules.accused_after <= seconds and now >= until
         if not due or node in state.accused or not _serves(state.topology, node) or not _may_leave(view, node, rules):
             continue
         watch.patience[node] = now + pause, min(2 * pause, LAST_PATIENCE)
@@ -208,6 +229,10 @@ def _tell(view: View, told: dict[Slot, int], avoid: Collection[str] = ()) -> Flo
 def _answers(view: View, node: str) -> Flow[bool]:
     (reply,) = (yield Brief({node: [Get(state_key(view.fleet), value=False)]}))[node]
     return not isinstance(reply, NodeFailure)
+
+
+def _conducted(topology: Topology) -> bool:
+    return topology.phase is not Phase.STABLE and bool(topology.fence)
 
 
 def _serves(topology: Topology, node: str) -> bool:

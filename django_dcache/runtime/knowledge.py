@@ -41,7 +41,7 @@ class Knowledge:
         )
         self.counters: Counter[str] = Counter()
         """What happened in this process, for metrics: unproven, failures, …"""
-        self.reports = Reports(configuration, self.counters, clock)
+        self.reports = Reports(configuration, self.counters, clock, self._node_fails)
         self.transport = Transport(limits, clock, self.reports)
         seed = Topology(0, configuration.layout)
         self.view = View(
@@ -104,7 +104,8 @@ class Knowledge:
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.
         # One that has never proven anything has nothing to go by, and tries again soon.
-        pause = max(self.options.freshness / 2, 2 * self.options.timeout)
+        # While the last proof is good, there is time for another attempt before operations fail.
+        pause = self.options.timeout if self.proven else max(self.options.freshness / 2, 2 * self.options.timeout)
         self._renew(began + pause if self.view.epoch else self.clock() + self.options.timeout / 5, False)
         self.counters["unproven"] += 1
         keepers = self.transport.awaited = self.view.state.topology.all_keepers
@@ -116,6 +117,13 @@ class Knowledge:
         """See to the nodes that need it; while something is about to be decided the next proof comes soon."""
         yield from self.healer.look(self.view)
         self._renew(self.healer.next_look(self.view, self.renew_at, self.clock()), True)
+
+    def _node_fails(self) -> None:
+        """A node that had answered has failed: prove the view, and look at the node, as soon as it may be accused."""
+        if self.options.eject_after:
+            at = self.clock() + self.healer.rules.accused_after
+            self.renew_at, self.plain_until = min(self.renew_at, at), min(self.plain_until, at)
+            self.proven_until = min(self.proven_until, at)
 
     def doubt(self) -> None:
         """Prove the view before the next operation."""
@@ -147,6 +155,8 @@ class Knowledge:
             view = before.learn(step.state, step.proven_at, step.held)
             if view.state.topology != before.state.topology:
                 self.transport.serve(view.state.topology.nodes)
+                # Else this process, whose next probe of the node is not due, would lose each write there for seconds.
+                self.transport.vouched(_out(before) - _out(view))
             if view.state.topology.layout.replicas > 1:
                 view = view.avoiding(self.transport.slow_nodes())
             self._take(view)
@@ -170,3 +180,7 @@ class Knowledge:
             self.plans.view = view
         else:
             self.plans = Plans(view, self.transport)
+
+
+def _out(view: View) -> frozenset[str]:
+    return view.state.topology.layouts[-1].out

@@ -21,10 +21,16 @@ QUIET_SECONDS = 60.0
 class Reports(Observer):
     """Safe under threads; `after_fork` in a child."""
 
-    def __init__(self, configuration: Configuration, counters: Counter[str], clock: Callable[[], float]):
+    def __init__(
+        self,
+        configuration: Configuration,
+        counters: Counter[str],
+        clock: Callable[[], float],
+        node_fails: Callable[[], object] = bool,
+    ):
         self._options, self._fleet = configuration.options, configuration.fleet
         self._replicas = configuration.layout.replicas
-        self._counters, self._clock = counters, clock
+        self._counters, self._clock, self._node_fails = counters, clock, node_fails
         self._failed_before: dict[str, int] = {}
         """How many operations had failed when a node went down."""
         self._unproven_since: float | None = None
@@ -45,6 +51,9 @@ class Reports(Observer):
             return count + 1 if due else 0
 
     # Nodes
+
+    def node_fails(self) -> None:
+        self._node_fails()
 
     def node_down(self, node: Node, failure: NodeFailure) -> None:
         self._counters["nodes_lost"] += 1

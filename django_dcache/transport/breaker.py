@@ -36,6 +36,8 @@ class Breaker:
         self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
         self._down_since: float | None = None
         """When it went down, until it is up again: it may be suspect in between, and go down once more."""
+        self.failing_since: float | None = None
+        """When it failed first, since it answered last."""
         self._absent = False
         self._lock = threading.Lock()  # protects everything above; never held while anything waits
 
@@ -66,18 +68,24 @@ class Breaker:
         if self.state is State.UP:
             return None
         with self._lock:
+            self.failing_since = None
             if self.state is not State.DOWN:
                 self._become(State.UP)
                 self._failures, self._pause = 0, FIRST_PROBE
                 since, self._down_since = self._down_since, None
                 return None if since is None else self.since - since
-            # Hysteresis: a node that just came back is one failure away from being down again.
-            self._become(State.SUSPECT)
-            self._failures = FAILURES - 1
+            self._returns()
         # It may have been this process that was cut off: from the others, too.
         for breaker in self._siblings():
             breaker.hurry()
         return None
+
+    def vouched(self) -> None:
+        """Other processes reach it: so does this one, until it finds that it does not."""
+        with self._lock:
+            if self.state is State.DOWN:
+                self.failing_since = None
+                self._returns()
 
     def hurry(self) -> None:
         """If the node is down, a probe is due at once."""
@@ -90,6 +98,8 @@ class Breaker:
         with self._lock:
             self._failures += 1
             self._absent = absent
+            if self.failing_since is None:
+                self.failing_since = self.clock()
             if self.state is State.DOWN:
                 return False
             if absent or self._failures >= FAILURES:
@@ -105,6 +115,11 @@ class Breaker:
     def after_fork(self) -> None:
         """In a child: a thread that held the lock does not exist here."""
         self._lock = threading.Lock()
+
+    def _returns(self) -> None:
+        # Hysteresis: a node that just came back is one failure away from being down again.
+        self._become(State.SUSPECT)
+        self._failures = FAILURES - 1
 
     def _become(self, state: State) -> None:
         if state is not self.state:

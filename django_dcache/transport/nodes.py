@@ -1,6 +1,6 @@
 """How one process speaks to the nodes of a fleet: a pool for each, whether threads or event loops use it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
 from ..errors import NodeFailure, NodeUnresolved
@@ -36,6 +36,18 @@ class Transport:
         for pool in gone:
             pool.clear()
 
+    def vouched(self, names: Iterable[str]) -> None:
+        """Other processes reach these nodes, and have just begun to use them again."""
+        for name in names:
+            if pool := self._pools.get(name):
+                pool.breaker.vouched()
+
+    def ask_anew(self, names: Iterable[str]) -> None:
+        """Whatever is known of these nodes, the next that is sent there is sent."""
+        for name in names:
+            if pool := self._pools.get(name):
+                pool.breaker.hurry()
+
     def _breaker(self, name: str) -> Breaker:
         return Breaker(
             self.clock,
@@ -51,9 +63,10 @@ class Transport:
         return self._pools
 
     def silent_nodes(self) -> dict[str, float]:
-        """The nodes that are not up, and for how many seconds."""
-        now, up = self.clock(), State.UP
-        return {n: now - pool.breaker.since for n, pool in self._pools.items() if pool.breaker.state is not up}
+        """The nodes that have answered nothing since they failed first, and for how many seconds."""
+        now = self.clock()
+        failing = {name: pool.breaker.failing_since for name, pool in self._pools.items()}
+        return {name: now - since for name, since in failing.items() if since is not None}
 
     def returned_nodes(self) -> dict[str, str]:
         """The nodes that have come back with what they held before, and in which incarnation (flows/returned.py)."""

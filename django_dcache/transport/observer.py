@@ -7,6 +7,9 @@ from ..model.topology import Node
 class Observer:
     """One that is told. Called with no lock held; it must not wait."""
 
+    def node_fails(self) -> None:
+        """A node has failed, for the first time since it answered last."""
+
     def node_down(self, node: Node, failure: NodeFailure) -> None:
         """The node is left alone from now on, but for probes; this was the last of its failures."""
 

@@ -207,8 +207,11 @@ class Pool:
     def failed(self, failure: NodeFailure, absent: bool = False) -> None:
         """It counts against the node."""
         self._note(failure)
+        fresh = self.breaker.failing_since is None
         if self.breaker.failed(absent):
             self._observer.node_down(self.node, failure)
+        if fresh:
+            self._observer.node_fails()
 
     def _note(self, failure: NodeFailure) -> None:
         # A copy: what is raised knows the frames that it passed, and they know their connections.

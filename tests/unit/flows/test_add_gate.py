@@ -3,7 +3,7 @@
 import pytest
 
 from django_dcache.commands import Answer, Remove
-from django_dcache.errors import NodeTimeout
+from django_dcache.errors import NodeTimeout, NoReplica
 from django_dcache.flows.add import add
 from django_dcache.flows.add_gate import TRIES, WAIT
 from django_dcache.model.topology import Phase
@@ -73,10 +73,10 @@ def test_not_moved_yet():
 
 
 @pytest.mark.parametrize("phase", [Phase.COPY, Phase.FLIP])
-@pytest.mark.parametrize("reply", [THERE, NodeTimeout(), MISS])
-def test_no_gate(phase, reply):
-    """If the new copy is there, or its lease can't be had, nothing is added."""
-    assert Play(add(MOVES[phase], MOVER, ITEM), leased(reply)).result is False
+@pytest.mark.parametrize(("reply", "result"), [(THERE, False), (MISS, False), (NodeTimeout(), NoReplica)])
+def test_no_gate(phase, reply, result):
+    """If the new copy is there, or its lease can't be had, nothing is added; if it is silent, that can't be told."""
+    assert Play(add(MOVES[phase], MOVER, ITEM), leased(reply)).result is result
 
 
 @pytest.mark.parametrize("phase", [Phase.COPY, Phase.FLIP])

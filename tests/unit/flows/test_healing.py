@@ -103,6 +103,19 @@ def test_an_accusation_that_nobody_refutes():
     assert party.keepers.state("b").topology.layout.out == {"a"}
 
 
+def test_who_is_asked():
+    """A process asks an accused node when it learns of the accusation, and before it takes the node out; in between
+    only when it would ask that node anything. While a conductor moves keys it does neither."""
+    party = Party(ACCUSED)
+    assert party.watch.to_be_asked(party.view, RULES) == ["a"]
+    assert not party.look().watch.to_be_asked(party.view, RULES)
+    party.view.clock.advance(DECIDED)
+    assert party.watch.to_be_asked(party.view, RULES) == ["a"]
+    assert not party.watch.to_be_asked(party.view, replace(RULES, part=0.0))
+    led = replace(ACCUSED, topology=replace(topology("abc", "ab", Phase.COPY), fence=7))
+    assert not Watch().to_be_asked(view_of(led), RULES)
+
+
 def test_what_a_node_leaves_alone():
     """With other copies of each key an accused node is not shunned: writes bump its slots as ever."""
     party = Party(replicas=2).look(a=1).look(1.0, a=2)

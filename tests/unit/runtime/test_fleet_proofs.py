@@ -8,6 +8,7 @@ import pytest
 
 from django_dcache.commands import Value
 from django_dcache.conf import parse
+from django_dcache.flows import Learn
 from django_dcache.flows.read import fetch
 from django_dcache.model.documents import UNSIGNED
 from django_dcache.model.owner import Owner
@@ -55,6 +56,44 @@ def test_a_failed_proof():
     fleet.clock.advance(HALF)
     fleet.run(fetch, [K])
     assert fleet.counters["unproven"] == 2
+
+
+def test_a_proof_that_fails_early():
+    """While the last proof is good a failed attempt is followed by another one, before any operation fails."""
+    fails = []
+    fleet = make_fleet(lambda command, number: fails.append(command) if about_state(command) else hit(command, number))
+    while fleet.proven:
+        fleet.run(fetch, [K])
+        fleet.clock.advance(0.05)
+    assert fleet.counters["unproven"] >= 2
+
+
+def test_a_node_fails():
+    """When a node fails that had answered, the view is proven again as soon as the node may be accused."""
+    fleet = make_fleet(hit)
+    usual = fleet.renew_at
+    fleet.reports.node_fails()
+    assert fleet.renew_at == fleet.plain_until == fleet.clock.now + fleet.options.eject_after / 8 < usual
+    fleet.clock.advance(0.1)
+    fleet.reports.node_fails()
+    assert fleet.renew_at < fleet.clock.now + fleet.options.eject_after / 8
+    fleet = make_fleet(hit, eject_after=0.0)
+    usual = fleet.renew_at
+    fleet.reports.node_fails()
+    assert fleet.renew_at == usual
+
+
+def test_a_node_that_others_take_back():
+    """Once others have taken a node back this process writes there too, although its own next probe is not due."""
+    fleet = make_fleet(hit, ["n", "m"])
+    layout = fleet.view.state.topology.layout
+    out = fleet.view.state.topology.served_by(layout.without({"n"}))
+    fleet.learn(Learn(replace(fleet.view.state, topology=out), fleet.clock.now))
+    breaker = pool(fleet).breaker
+    breaker.failed(absent=True)
+    assert not breaker.admits()
+    fleet.learn(Learn(replace(fleet.view.state, topology=out.begin(layout)), fleet.clock.now))
+    assert breaker.admits() and breaker.admits()
 
 
 def test_keepers_are_awaited():

@@ -10,6 +10,18 @@ from django_dcache.transport.nodes import Transport
 from support.played_flows import Keepers, Play, topology, view_of
 
 
+def test_an_accused_node_is_asked():
+    """A process that learns of an accusation asks the node, whatever it has known of it."""
+    view = view_of(FleetState(topology("abc")).bumped({note_slot("a", Note.ACCUSED): 1}), freshness=1.0)
+    transport = Transport(clock=view.clock)
+    transport.serve(view.state.topology.nodes)
+    breaker = transport.pool("a").breaker
+    breaker.failed(absent=True)
+    assert not breaker.admits()
+    Play(Healer(Options(), transport).look(view), keepers=Keepers(view, silent="a"))
+    assert breaker.admits()
+
+
 def test_a_node_that_others_reach():
     """A process whose accusation was refuted probes the node every second, however long it has been away."""
     view = view_of(FleetState(topology("abc")), freshness=1.0)

@@ -200,6 +200,33 @@ def test_since(breaker, clock):
     assert breaker.since == went_down
 
 
+def test_failing_since(breaker, clock):
+    """A node fails from its first failure on, whatever its state becomes, until it answers, if only a probe."""
+    began = clock.advance(1)
+    breaker.failed()
+    clock.advance(1)
+    fail(breaker)
+    assert breaker.failing_since == began
+    breaker.succeeded()
+    assert breaker.failing_since is None and breaker.state is State.SUSPECT
+    fail(breaker, 1)
+    assert breaker.failing_since == clock.now
+
+
+def test_vouched(breaker, clock):
+    """A node that other processes reach is admitted without a probe, and down again with its next failure."""
+    fail(breaker)
+    breaker.vouched()
+    assert breaker.failing_since is None and all(breaker.admits() for _ in range(5))
+    fail(breaker, 1)
+    assert not breaker.admits()
+    clock.advance(FIRST_PROBE)
+    breaker.succeeded()
+    breaker.succeeded()
+    breaker.vouched()
+    assert breaker.state is State.UP
+
+
 def test_one_probe_among_threads(breaker, clock):
     """Of many threads that come at once, one probes."""
     fail(breaker)
