@@ -23,7 +23,7 @@ NODES = {
 
 
 def exposition(seen: FleetReport, jobs: Iterable[Mapping[str, Any]], now: float | None = None) -> str:
-    """The text. `jobs`: those that are not over, as `jobs.history` has them."""
+    """The text. `seen`: had with `resize=True`. `jobs`: those that are not over, as `jobs.history` has them."""
     return "\n".join(_lines(seen, list(jobs), time.time() if now is None else now)) + "\n"
 
 
@@ -42,8 +42,12 @@ def _lines(seen: FleetReport, jobs: list[Mapping[str, Any]], now: float) -> Iter
             if row[field] is not None:
                 yield _line(name, row[field], fleet=fleet, node=row["name"])
     yield from _head("job_silent_seconds", "gauge", "Seconds since an unfinished job was heard of.")
+    report = seen.progress
     for job in jobs:
-        silent = max(0.0, now - datetime.fromisoformat(job["at"]).timestamp())
+        heard = datetime.fromisoformat(job["at"]).timestamp()
+        if report and report.job == job["job"]:  # A command writes into its journal with each phase only.
+            heard = max(heard, report.updated)
+        silent = max(0.0, now - heard)
         labels = {"fleet": fleet, "kind": job.get("kind") or "rebalance", "job_name": job["job"]}
         yield _line("job_silent_seconds", round(silent, 1), **labels, state=job["state"])
 

@@ -26,6 +26,11 @@ from django.core.cache import cache
 cache.set("k7", 7, 3600)
 cache.set({EVIL!r}, "x" * 20_000, 3600)
 """
+NO_LIMIT = """
+from dcache_manager.models import Job
+from dcache_manager.rebalance.distributed.job import limit
+limit(Job.objects.get(state="paused"), 100_000)
+"""
 LOAD = """
 import django; django.setup()
 import json, select, sys
@@ -99,24 +104,25 @@ def operator(window):
 
 
 def test_resize(site, operator):
-    """A resize is planned and started by buttons while load runs, another is paused, resumed, cancelled and
-    retried; the load sees no old value and no error; each act is in the log."""
+    """A resize is planned, started, paused and resumed by buttons while load runs, and is done; another is cancelled,
+    retried and cancelled again. The load sees no old value and no error; each act is in the log."""
     with site.process("-c", LOAD, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
         operator.open_until(site.url + "jobs/", "#id_add")  # On a busy machine a look at the nodes may come too late.
+        # At this rate its keys take more than a minute: each button is there when it is looked for.
         operator.type("#id_add", f"extra={site.extra.address}")
+        operator.type("#id_max_rate", "5")
         operator.click("#plan")
         operator.wait_for("add extra (")
-        operator.click("#start")
-        operator.open(site.url + "jobs/")
-        operator.wait("document.querySelector('#live-jobs .dcache-done')")
-
-        # At this rate its keys take more than a minute: each button is there when it is looked for.
-        operator.open(site.url + "jobs/?plan=1&remove=extra&max_rate=5")
         operator.click("#start")
         operator.open_until(site.url, "#pause")
         operator.click("#pause")
         operator.wait_for("Resize: paused")
+        site.shop.execute(NO_LIMIT)
         operator.click("#resume")
+        operator.open_until(site.url + "jobs/", "#live-jobs .dcache-done", 120)
+
+        operator.open(site.url + "jobs/?plan=1&remove=extra&max_rate=5")
+        operator.click("#start")
         operator.open_until(site.url + "jobs/", "#cancel")
         operator.click("#cancel")
         operator.wait("document.querySelector('#live-jobs .dcache-cancelled')")

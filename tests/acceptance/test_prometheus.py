@@ -4,27 +4,31 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from django_dcache.testing import LocalFleet
+from django_dcache.testing import CLOSE, FaultProxy, LocalFleet, LocalNode
 from support.checkout import CHECKOUT
+from support.scale import FULL
 from support.waiting import until
 
+PROJECT = """
+SECRET_KEY, ROOT_URLCONF, ALLOWED_HOSTS = "tests", "site_on_four", ["*"]
+CACHES = {{"default": {{"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": {location!r},
+                        "OPTIONS": {{"fleet": "shop", "eject_after": 0}}}}}}
+"""
 SITE = """
 import os
-from django.conf import settings
-settings.configure(
-    SECRET_KEY="tests", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"],
-    CACHES={{"default": {{"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": {location!r},
-                          "OPTIONS": {{"fleet": "shop"}}}}}},
-)
+from pathlib import Path
+from random import randrange
 from django.core.cache import cache
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
@@ -36,7 +40,23 @@ def page(request):
     cache.get("absent")
     return HttpResponse(str(os.getpid()))
 
-urlpatterns = [path("", page), path("metrics", prometheus.view)]
+def act(request, verb):
+    ACTS[verb]()
+    return HttpResponse()
+
+def jobs(request):
+    return HttpResponse(Path("jobs.prom").read_text(), content_type="text/plain; version=0.0.4")
+
+KEYS = [f"key{number}" for number in range(400)]
+ACTS = {
+    "fill": lambda: cache.set_many(dict.fromkeys(KEYS, 1), 3600),
+    "read": lambda: cache.get_many(KEYS[:20]),
+    "write": lambda: cache.set(f"written{randrange(1000)}", 1),
+    "clear": lambda: cache.clear(),
+}
+urlpatterns = [
+    path("", page), path("metrics", prometheus.view), path("jobs", jobs), path("<str:verb>", act)
+]
 application = get_wsgi_application()
 """
 CONFIGURATION = """
@@ -45,7 +65,18 @@ rule_files: [alerts.yml]
 scrape_configs:
   - job_name: site
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+  - job_name: jobs
+    metrics_path: /jobs
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
+SHORTER = {
+    r"(?m)^ +for: .*\n": "",
+    r"(dcache_keys_total[^[]*)\[10m\]": r"\1[8s]",
+    "offset 10m": "offset 8s",
+    "> 120": "> 5",
+}
+"""What the alerts wait for, in seconds instead of minutes: by a pattern, what replaces it."""
+SLOW = pytest.mark.skipif(not FULL, reason="Prometheus has to see what was before: about a minute")
 
 
 def fetched(address):
@@ -69,24 +100,35 @@ def free_port():
 
 @pytest.fixture
 def watched(tmp_path):
-    """A site on three nodes, with four workers, and a Prometheus that scrapes it and has our alerts; what they wait for
-    before they fire is left out."""
+    """A site on three nodes, with four workers, and a Prometheus that scrapes it and has our alerts, made shorter."""
     if not shutil.which("prometheus"):
         pytest.skip("Prometheus is not installed")
     (tmp_path / "counts").mkdir()
     alerts = (CHECKOUT / "docs/monitoring/alerts.yml").read_text()
-    (tmp_path / "alerts.yml").write_text(re.sub(r"(?m)^ +for: .*\n", "", alerts))
+    for pattern, shorter in SHORTER.items():
+        alerts, count = re.subn(pattern, shorter, alerts)
+        assert count, pattern
+    (tmp_path / "alerts.yml").write_text(alerts)
+    (tmp_path / "jobs.prom").touch()
     with ExitStack() as stack:
         nodes = stack.enter_context(LocalFleet(3))
-        (tmp_path / "site_on_four.py").write_text(SITE.format(location=nodes.addresses))
+        network = stack.enter_context(FaultProxy(nodes.addresses[0]))
+        location = [network.address, *nodes.addresses[1:]]
+        (tmp_path / "project.py").write_text(PROJECT.format(location=location))
+        (tmp_path / "site_on_four.py").write_text(SITE)
         site, prometheus = free_port(), free_port()
         gunicorn = [sys.executable, "-m", "gunicorn", "-w", "4", "-b", f"127.0.0.1:{site}", "site_on_four:application"]
-        counts = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "counts"), "PYTHONPATH": f"{CHECKOUT}:{tmp_path}"}
-        started(stack, [*gunicorn, "--no-control-socket"], tmp_path, **counts)
+        variables = {
+            "DJANGO_SETTINGS_MODULE": "project",
+            "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'manager'}:{tmp_path}",
+            "XDG_STATE_HOME": str(tmp_path),
+        }
+        counts = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "counts")}
+        started(stack, [*gunicorn, "--no-control-socket"], tmp_path, **variables, **counts)
         (tmp_path / "prometheus.yml").write_text(CONFIGURATION.format(port=site))
         storage = ["--config.file=prometheus.yml", "--storage.tsdb.path=data"]
         started(stack, ["prometheus", *storage, f"--web.listen-address=127.0.0.1:{prometheus}"], tmp_path)
-        watched = Watched(nodes, f"127.0.0.1:{site}", f"127.0.0.1:{prometheus}")
+        watched = Watched(nodes, network, f"127.0.0.1:{site}", f"127.0.0.1:{prometheus}", tmp_path, variables)
         assert until(lambda: watched.answers(watched.site) and watched.answers(watched.prometheus + "/-/ready"))
         yield watched
 
@@ -95,8 +137,13 @@ class Watched(NamedTuple):
     """A site and its Prometheus, by their addresses."""
 
     nodes: LocalFleet
+    network: FaultProxy
+    """Before the first node."""
     site: str
     prometheus: str
+    folder: Path
+    variables: dict[str, str]
+    """Of the project."""
 
     def answers(self, address):
         try:
@@ -107,9 +154,27 @@ class Watched(NamedTuple):
     def asked(self, question):
         return json.loads(fetched(f"{self.prometheus}/api/v1/{question}"))["data"]
 
-    def visited_until(self, condition, seconds=120):
+    def visited_until(self, condition, seconds=120, page=""):
         """Whether a condition is met while visitors come; which of the workers takes them is the kernel's choice."""
-        return until(lambda: (fetched(self.site), condition())[1], seconds)
+        return until(lambda: (fetched(f"{self.site}/{page}"), condition())[1], seconds)
+
+    def firing(self, *names):
+        """Which of these alerts fire."""
+        return {alert["labels"]["alertname"] for alert in self.asked("alerts")["alerts"]} & set(names)
+
+    def admin(self, *arguments):
+        """A command of the project, running."""
+        command = [sys.executable, "-m", "dcache_manager", *arguments]
+        variables = os.environ | self.variables
+        return subprocess.Popen(command, cwd=self.folder, env=variables, stdout=subprocess.PIPE, text=True)
+
+    def job_seen(self):
+        """What `dcache-admin metrics` says of the job under way, once a timer has written it where Prometheus reads."""
+        with self.admin("metrics") as command:
+            said = command.communicate()[0]
+        (self.folder / "jobs.new").write_text(said)
+        (self.folder / "jobs.new").replace(self.folder / "jobs.prom")
+        return re.findall(r"^dcache_job_silent_seconds.*running.*$", said, re.MULTILINE)
 
 
 def test_four_workers(watched):
@@ -137,12 +202,11 @@ def test_alerts(watched):
     too."""
 
     def firing():
-        found = {alert["labels"]["alertname"] for alert in watched.asked("alerts")["alerts"]}
-        return found & {"CacheNodeDown", "CacheWithoutMajority"}
+        return watched.firing("CacheNodeDown", "CacheWithoutMajority")
 
     def healthy():
         targets = watched.asked("targets?state=active")["activeTargets"]
-        return [target["health"] for target in targets] == ["up"]
+        return [target["health"] for target in targets] == ["up", "up"]
 
     assert watched.visited_until(lambda: healthy() and not firing())
     watched.nodes.nodes[2].kill()
@@ -150,3 +214,34 @@ def test_alerts(watched):
     assert "CacheWithoutMajority" not in firing()
     watched.nodes.nodes[1].kill()
     assert watched.visited_until(lambda: "CacheWithoutMajority" in firing())
+
+
+@SLOW
+def test_alerts_of_a_busy_site(watched):
+    """Keys that are gone, replies to writes that are lost, and a resize that hangs: each fires its own alert, and none
+    fires before."""
+    three = "CacheHitRatioFallen", "CacheWritesLost", "CacheJobStuck"
+    before = "query?query=sum(rate(dcache_keys_total%7Boutcome=%22hit%22%7D%5B1d%5D%20offset%208s))%20%3E%200"
+    fetched(f"{watched.site}/fill")
+    assert watched.visited_until(lambda: watched.asked(before)["result"], page="read")
+    assert not watched.firing(*three)
+    fetched(f"{watched.site}/clear")
+    assert watched.visited_until(lambda: watched.firing(*three) == {"CacheHitRatioFallen"}, page="read")
+
+    watched.network.tamper(lambda reply: CLOSE if reply.startswith(b"HD") else None)
+    assert watched.visited_until(lambda: "CacheWritesLost" in watched.firing(*three), page="write")
+    watched.network.heal()
+    assert "CacheJobStuck" not in watched.firing(*three)
+
+    fetched(f"{watched.site}/fill")
+    # At this rate it takes minutes.
+    with (
+        LocalNode() as joining,
+        watched.admin(*f"rebalance run --add {joining.address} --max-rate 1 --yes".split()) as run,
+    ):
+        try:
+            assert until(watched.job_seen)
+            run.send_signal(signal.SIGSTOP)
+            assert until(lambda: (watched.job_seen(), "CacheJobStuck" in watched.firing(*three))[1])
+        finally:
+            run.kill()

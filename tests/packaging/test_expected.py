@@ -1,4 +1,7 @@
-"""The page on what is expected names commands that exist."""
+"""The page on what is expected shows each thing: by a command that exists, a picture, or a line of its session.
+
+tests/packaging/test_docs.py runs the session.
+"""
 
 import re
 
@@ -8,14 +11,17 @@ import pytest
 from dcache_manager.cli.main import root
 from support.checkout import CHECKOUT
 
+SHOWN = r"`dcache-admin |\.\./[\w-]+\.png\)"
 PAGE = (CHECKOUT / "docs/reference/expected.md").read_text()
 
 
 def test_there_are_twenty_one():
-    """Each row has a number, what is expected, and where it is: a command, a page or an option."""
+    """Each row has a number, what is expected, and a command, a picture, or a line with that number in the session."""
     rows = re.findall(r"^\| (\d+) \| (.+) \| (.+) \|$", PAGE, re.MULTILINE)
     assert [int(number) for number, _, _ in rows] == list(range(1, 22))
-    assert all(re.search(r"`|\]\(|admin", where) for _, _, where in rows)
+    lines = set(re.findall(r"^>>> .*# (\d+)\b", PAGE, re.MULTILINE))
+    assert [number for number, _, where in rows if not (re.search(SHOWN, where) or number in lines)] == []
+    assert lines == set(re.findall(r"\[line (\d+)\]", PAGE))
 
 
 @pytest.mark.parametrize("line", sorted(set(re.findall(r"`dcache-admin ([^`]+)`", PAGE))))

@@ -18,7 +18,7 @@ from support.load.processes import environment
 
 @contextmanager
 def connected(
-    addresses: list[str], options: dict[str, Any], clock: Callable[[], float] = time.monotonic
+    addresses: list[Any], options: dict[str, Any], clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Fleet]:
     """The fleet as one more process sees it."""
     fleet = Fleet(parse("default", addresses, options), clock)

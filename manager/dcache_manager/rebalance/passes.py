@@ -169,6 +169,6 @@ class LocalPasses:
         return found
 
 
-def moving_throttle(fleet: Fleet, rate: float | None, sleep: Callable[[float], None] = time.sleep) -> Throttle:
+def moving_throttle(fleet: Fleet, rate: float | None = None, sleep: Callable[[float], None] = time.sleep) -> Throttle:
     """The one for moving keys, at most `rate` a second."""
     return Throttle(rate, min(BATCH_SECONDS, fleet.options.timeout / 5), fleet.clock, sleep)

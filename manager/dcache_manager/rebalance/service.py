@@ -16,11 +16,9 @@ each; `report` gets a Progress about once a second. Both are called in the threa
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django_dcache.errors import Conflict
-from django_dcache.model.topology import Topology
 
 from ..errors import NotPossible
 from ..inspection.fleet_report import FleetReport, look
@@ -31,6 +29,7 @@ from . import leadership
 from .conductor import Conductor
 from .layout_change import LayoutChange, plan_change
 from .plan import Plan, with_out
+from .status import Status, judge
 
 if TYPE_CHECKING:
     from ..models import Job
@@ -45,25 +44,6 @@ _asked = {"run": "continue", "cancel": "go back", "pause": "pause"}
 
 def ignore(what: object) -> None:
     """For callers who need no remarks or no reports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How far a resize is, as far as it is true: what a conductor that was killed said last is not."""
-
-    state: str
-    """idle, waiting, running, paused, cancelling, interrupted (no conductor leads it), done, cancelled or failed"""
-    topology: Topology
-    progress: Progress | None
-    """The last report there is."""
-    conductor: str | None
-    """Who leads it: HOST/PID/RANDOM, or job/NAME."""
-    job: "Job | None"
-    """The job for Celery workers that leads it."""
-
-    def to_json(self) -> dict[str, Any]:
-        item = self.progress.to_json() if self.progress else {}
-        return item | {"state": self.state, "phase": str(self.topology.phase), "conductor": self.conductor}
 
 
 def plan(
@@ -171,7 +151,7 @@ def bring_back(
 def status(target: Target, seen: FleetReport | None = None, seconds: float = LOOK_SECONDS) -> Status:
     """How far the resize under way is, or how the last one ended. `seen`: a look that was had with `resize=True`."""
     seen = seen or look(target, seconds, resize=True)
-    return _judge(seen, leading_job(target))
+    return judge(seen, leading_job(target))
 
 
 def pause(target: Target, report: Report = ignore, notify: Notify = ignore) -> Status:
@@ -181,7 +161,10 @@ def pause(target: Target, report: Report = ignore, notify: Notify = ignore) -> S
 
 def resume(target: Target, report: Report = ignore, notify: Notify = ignore, max_rate: float | None = None) -> Status:
     """Ask the conductor to continue; if there is none, lead the resize to its end from here, at no more than `max_rate`
-    keys a second. Raises as `run`."""
+    keys a second. A job takes the new rate too; a living conductor of another process keeps its own.
+
+    Raises as `run`; Conflict if such a conductor was to take another rate: nothing was asked of it.
+    """
     return _steer(target, "run", report, notify, max_rate)
 
 
@@ -237,34 +220,38 @@ def _conduct(
 def _steer(target: Target, wish: str, report: Report, notify: Notify, max_rate: float | None = None) -> Status:
     seen = look(target, LOOK_SECONDS, resize=True)
     if job := leading_job(target):
-        _steer_job(target, job, wish, notify)
+        _steer_job(target, job, wish, notify, max_rate)
     elif seen.topology.target is None and not seen.conductor:
         target.require_project()
         notify("No keys are being moved.")
-        return _judge(seen, None)
+        return judge(seen, None)
     else:
         _steer_conductor(target, seen, wish, report, notify, max_rate)
     return status(target)
 
 
-def _steer_job(target: Target, job: "Job", wish: str, notify: Notify) -> None:
+def _steer_job(target: Target, job: "Job", wish: str, notify: Notify, max_rate: float | None = None) -> None:
     if wish == "cancel":
         cancel_job(target, job, notify)
         return
     from .distributed import job as jobs  # Late, as above.
 
+    if max_rate:
+        jobs.limit(job, max_rate)
     _ask(target, wish)
     jobs.nudge(job)
-    notify(f"Job {job.name} leads this resize, and was asked to {_asked[wish]}.")
+    rate = f" at no more than {max_rate:g} keys/s" if max_rate else ""
+    notify(f"Job {job.name} leads this resize, and was asked to {_asked[wish]}{rate}.")
 
 
 def _steer_conductor(
     target: Target, seen: FleetReport, wish: str, report: Report, notify: Notify, max_rate: float | None
 ) -> None:
     layout = seen.topology.target
-    if seen.conductor:
+    if seen.conductor and not max_rate:
         _ask(target, wish)
     if layout is None or wish == "pause":
+        _require_no_rate(seen, max_rate)
         return
 
     def act(conductor: Conductor) -> Progress:
@@ -274,25 +261,19 @@ def _steer_conductor(
         # A conductor that was killed may still seem to hold its lease: this waits until it has run out.
         _conduct(target, act, max_rate, None, report, notify)
     except Conflict:
+        _require_no_rate(seen, max_rate)
         notify(f"{seen.conductor} leads this resize, and was asked to {_asked[wish]}.")
+
+
+def _require_no_rate(seen: FleetReport, max_rate: float | None) -> None:
+    if max_rate:
+        raise Conflict(
+            f"{seen.conductor} leads this resize, and keeps the rate it was begun with: `rebalance resume` without"
+            " --max-rate lets it continue",
+            epoch=seen.topology.epoch,
+        )
 
 
 def _ask(target: Target, wish: str) -> None:
     with target.connected() as fleet:
         leadership.ask(fleet, wish)
-
-
-def _judge(seen: FleetReport, job: "Job | None") -> Status:
-    progress = (Progress.from_json(job.progress) if job else None) or seen.progress
-    moving = seen.topology.target is not None
-    conductor = f"job/{job.name}" if job else seen.conductor
-    said = progress.state if progress else "idle"
-    if job:
-        said = job.state
-    elif moving and not conductor:
-        said = "interrupted"
-    elif moving and said in ("idle", "done", "cancelled", "interrupted", "failed"):
-        said = "running"
-    elif not moving and not conductor and said not in ("done", "cancelled", "failed"):
-        said = "idle"
-    return Status(said, seen.topology, progress, conductor, job)

@@ -18,7 +18,7 @@ PROCESSES = 4
 _spawn = multiprocessing.get_context("spawn")
 
 
-def environment(addresses: list[str], options: dict[str, Any]) -> dict[str, str]:
+def environment(addresses: list[Any], options: dict[str, Any]) -> dict[str, str]:
     """What a process needs to run in the project on this fleet (settings.py)."""
     return {
         "DCACHE_TEST_FLEET": json.dumps({"LOCATION": addresses, "OPTIONS": options}),
@@ -33,7 +33,7 @@ class Load:
     `rest`: seconds between a hundred operations of a process and its next, for the machine to have time for others."""
 
     def __init__(
-        self, addresses: list[str], options: dict[str, Any], keys: int, counters: int, seed: int = 1, rest: float = 0.0
+        self, addresses: list[Any], options: dict[str, Any], keys: int, counters: int, seed: int = 1, rest: float = 0.0
     ):
         self.truth = Truth(keys, counters, PROCESSES)
         self.findings = Findings()
@@ -70,7 +70,7 @@ class Load:
 
 
 def _work(
-    addresses: list[str],
+    addresses: list[Any],
     options: dict[str, Any],
     seed: int,
     number: int,

@@ -2,6 +2,9 @@
 
 import json
 import os
+from pathlib import Path
+
+from support.host_names import HostNames
 
 SECRET_KEY = "tests"
 CACHES = {
@@ -11,3 +14,5 @@ CACHES = {
     }
 }
 USE_TZ = True
+if hosts := os.environ.get("DCACHE_TEST_HOSTS"):
+    CACHES["default"]["OPTIONS"]["address_remap"] = HostNames(Path(hosts))

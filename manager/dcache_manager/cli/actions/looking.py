@@ -74,7 +74,7 @@ def status(choices: Choices, target: Target) -> int:
 
 def metrics(choices: Choices, target: Target) -> int:
     """Print text for Prometheus. Exit 3 if a node does not answer."""
-    seen = look(target, choices.timeout)
+    seen = look(target, choices.timeout, resize=True)
     click.echo(exposition(seen, unfinished(target.name)), nl=False)
     return Exit.PARTIAL if seen.errors() else Exit.OK
 

@@ -19,7 +19,7 @@ from ...rebalance import service
 from ...rebalance.estimate import estimate, lost, pending
 from ...rebalance.layout_change import LayoutChange as LayoutChange
 from ...rebalance.plan import Plan
-from ...rebalance.service import Status
+from ...rebalance.status import Status
 from .. import background
 from ..exit_codes import Exit
 from ..layout_options import LayoutOptions, RunOptions

@@ -84,7 +84,10 @@ def pause(choices: Choices) -> int:
 )
 @pass_choices
 def resume(choices: Choices, max_rate: float | None) -> int:
-    """Ask the conductor to continue; if it is gone, lead the resize to its end from here."""
+    """Ask the conductor to continue; if it is gone, lead the resize to its end from here.
+
+    --max-rate counts for a resize that is led from here, and for a job of Celery workers, which may be running.
+    """
     target = find(choices)
     from ..actions import rebalance  # Late: see actions.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import current_app
+from django.db import router, transaction
 from django.utils.timezone import now
 
 from django_dcache.errors import Conflict
@@ -72,6 +73,13 @@ def leading(fleet: str) -> Job | None:
     ours = Job.objects.filter(kind=KIND, fleet=fleet, heard__gt=lately, terms__has_key="queue")
     found: Job | None = ours.exclude(state__in=OVER).first()
     return found
+
+
+def limit(job: Job, max_rate: float) -> None:
+    """Let its workers move at most `max_rate` keys a second from now on."""
+    with transaction.atomic(using=router.db_for_write(Job)):
+        terms = Job.objects.select_for_update().values_list("terms", flat=True).get(pk=job.pk)
+        Job.objects.filter(pk=job.pk).update(terms=terms | {"max_rate": max_rate})
 
 
 def nudge(job: Job) -> None:

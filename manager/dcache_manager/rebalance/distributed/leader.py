@@ -116,7 +116,6 @@ class ConductorTurn:
         self._conductor = Conductor(
             self._fleet,
             _HoldersJournal(self._held, self._fleet),
-            max_rate=self._terms["max_rate"],
             report=self._report,
             progress=self._progress,
             passes=partial(DistributedPasses, job=self._job, invite=self._invite, rest=self._rest),
@@ -160,10 +159,13 @@ class ConductorTurn:
 
     def _report(self, progress: Progress) -> None:
         """Show life. Raises ClaimLost; DatabaseError only if it lasts."""
-        if progress.state == "cancelling" and self._conductor.before:
-            self._terms["back"] = to_json(self._conductor.before)
+        said: dict[str, Any] = {"state": progress.state, "progress": progress.to_json()}
+        back = self._conductor.before if progress.state == "cancelling" else None
         try:
-            self._held.beat(state=progress.state, progress=progress.to_json(), terms=self._terms)
+            if back and "back" not in self._job.terms:
+                self._job.refresh_from_db(fields=["terms"])  # Its rate may have changed since this turn began.
+                said["terms"] = self._job.terms | {"back": to_json(back)}
+            self._held.beat(**said)
             self._heard = self._clock()
         except DatabaseError:
             close_old_connections()

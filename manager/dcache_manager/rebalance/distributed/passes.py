@@ -93,7 +93,7 @@ class DistributedPasses:
             if held := take([step for step in steps if step.state in ("waiting", "running")]):
                 # Whose claim it was that was lost, this step's or this conductor's, the next tick says.
                 with suppress(ClaimLost):
-                    do(held, self._fleet, self._job.terms["max_rate"], self._tick, self._beat)
+                    do(held, self._fleet, self._tick, self._beat)
             else:
                 self._sleep(POLL_SECONDS)
         self.away = {step.terms["node"] for step in steps if step.checkpoint["away"]}

@@ -72,14 +72,13 @@ def take(steps: Sequence[Step]) -> Claim | None:
 def do(
     held: Claim,
     fleet: Fleet,
-    max_rate: float | None = None,
     tick: Callable[[], None] = lambda: None,
     beat: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Do a step; it waits again if it is broken off. `tick` and `beat` as for LocalPasses. Raises ClaimLost."""
-    work = _Work(held, fleet, max_rate, beat, clock, sleep)
+    work = _Work(held, fleet, beat, clock, sleep)
     try:
         work.run(tick)
     except BaseException as error:
@@ -96,17 +95,16 @@ class _Work:
         self,
         held: Claim,
         fleet: Fleet,
-        max_rate: float | None,
         beat: Callable[[], None],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ):
         self._sleep = sleep
-        self._held, self._fleet, self._max_rate, self._outer_beat, self._clock = held, fleet, max_rate, beat, clock
+        self._held, self._fleet, self._outer_beat, self._clock = held, fleet, beat, clock
         self._terms: dict[str, Any] = held.row.terms
         kept = {name: held.row.checkpoint.get(name, 0) for name in KEPT}
         self._counts = Progress(held.row.job.name, held.row.holder, **kept)
-        self._throttle = moving_throttle(fleet, max_rate)
+        self._throttle = moving_throttle(fleet)
         self._beat_at = float("-inf")
         self._high: int | None = None
         """The last slot of this step, once it is known whether it leaves some to others."""
@@ -124,6 +122,7 @@ class _Work:
         slots = range(terms["low"], terms["high"] + 1)
         passes = LocalPasses(self._fleet, self._throttle, self._counts, tick_and_beat, self._beat, slots, self._keep)
         moved = Moved()
+        self._beat()  # The rate of the job is known before the first key moves.
         self._wait_until_open()
         if terms["verb"] == "copy":
             moved = passes.copy([terms["node"]], terms["retire"], terms["share"])
@@ -157,9 +156,10 @@ class _Work:
             return
         self._beat_at = self._clock() + BEAT_SECONDS
         self._held.beat(checkpoint=self._checkpoint())
-        if self._max_rate:
-            running = Step.objects.filter(job=self._held.row.job_id, state="running").count()
-            self._throttle.limit(self._max_rate / max(1, running))
+        # An operator may have changed it since.
+        rate = Job.objects.values_list("terms__max_rate", flat=True).get(pk=self._held.row.job_id)
+        running = Step.objects.filter(job=self._held.row.job_id, state="running").count() if rate else 0
+        self._throttle.limit(rate / max(1, running) if rate else None)
 
     def _checkpoint(self) -> dict[str, Any]:
         return {name: getattr(self._counts, name) for name in COUNTS} | {"notes": self._counts.notes}
@@ -219,7 +219,7 @@ def work(name: str, clock: Callable[[], float] = time.monotonic) -> bool:
         if held is None:
             return False
         try:
-            do(held, fleet, job.terms["max_rate"], tick)
+            do(held, fleet, tick)
         except (ClaimLost, Paused):
             return False
         if clock() > until:

@@ -74,7 +74,8 @@ def test_by_workers(site: tuple[Target, LocalFleet]) -> None:
 
 
 def test_paused_and_resumed(site: tuple[Target, LocalFleet]) -> None:
-    """A view that asks to pause sees the conductor of another thread paused, until it asks to resume."""
+    """A view that asks to pause sees the conductor of another thread paused, until it asks to resume; a rate that this
+    conductor can't take is refused before it is asked."""
     target, nodes = site
     plan = service.plan(target, joining(nodes))
     begun, notes, done = threading.Event(), list[str](), list[Progress]()
@@ -87,6 +88,9 @@ def test_paused_and_resumed(site: tuple[Target, LocalFleet]) -> None:
     assert begun.wait(60)
     assert service.pause(target, notify=notes.append).conductor
     assert until(lambda: service.status(target).state == "paused")
+    with pytest.raises(Conflict, match="keeps the rate it was begun with"):
+        service.resume(target, max_rate=10)
+    assert service.status(target).state == "paused"
     service.resume(target, notify=notes.append)
     thread.join(60)
     assert done[0].state == "done" and nodes_of(target) == set(nodes.addresses)
