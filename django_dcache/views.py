@@ -3,19 +3,19 @@
 from asyncio import iscoroutinefunction
 from collections.abc import Callable, Iterable
 from functools import wraps
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.cache import has_vary_header, patch_vary_headers
 
 from .backend import DistributedCache
 from .errors import ConfigurationError
 from .invalidation import find_cache
 from .operations.used_tags import collecting
+from .page_keys import page_digest, variant_digest
 
 Tags = Iterable[str] | Callable[..., Iterable[str]]
 View = TypeVar("View", bound=Callable[..., Any])
@@ -79,9 +79,7 @@ class _Page:
         self, cache: DistributedCache, request: HttpRequest, prefix: str, timeout: Any, stale: float, tags: list[str]
     ):
         self._cache, self._request, self._timeout, self._stale, self._tags = cache, request, timeout, stale, tags
-        language, zone = translation.get_language(), timezone.get_current_timezone_name()
-        url = f"{request.method} {request.build_absolute_uri()} {language} {zone}"
-        self._names_key = f"page.{prefix}.{blake2b(url.encode(), digest_size=16).hexdigest()}"
+        self._names_key = f"page.{prefix}.{page_digest(request, translation.get_language())}"
 
     def get(self, render: Callable[[], Any]) -> Any:
         cache, made = self._cache, []
@@ -161,8 +159,7 @@ class _Page:
         return sorted({name.strip().lower() for name in response.get("Vary", "").split(",") if name.strip()})
 
     def _key(self, names: list[str]) -> str:
-        values = repr([self._request.headers.get(name) for name in names])
-        return f"{self._names_key}.{blake2b(values.encode(), digest_size=16).hexdigest()}"
+        return f"{self._names_key}.{variant_digest(self._request, names)}"
 
 
 def _rendered(response: Any) -> Any:

@@ -11,13 +11,15 @@ from django.contrib.auth import SESSION_KEY
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, get_resolver
-from django.utils.translation import get_language_from_request
+from django.utils.translation import get_language, get_language_from_request
+
+from ..page_keys import page_digest, variant_digest
 
 LONGEST_VALUE = 200
 MOST_PARAMETERS = 10
 """Of the query."""
-VARIED = ("HTTP_ACCEPT_ENCODING", "HTTP_ACCEPT_LANGUAGE", "HTTP_COOKIE")
-"""The headers on which pages vary; sorted, as Django's page cache sorts them."""
+VARIED = ("accept-encoding", "accept-language", "cookie")
+"""The headers on which pages vary; sorted, as page caches sort them."""
 _LOCALE = "django.middleware.locale.LocaleMiddleware"
 
 
@@ -75,8 +77,9 @@ class RequestValues:
         return {name: value for name, value in found.items() if value}
 
     def digests(self) -> Mapping[str, str]:
-        names = ["url", *(f"fragment {name}" for name in self.plain())]
-        names += [f"headers {' '.join(some)}" for count in (1, 2, 3) for some in combinations(VARIED, count)]
+        names = ["url", "page", *(f"fragment {name}" for name in self.plain())]
+        varied = [" ".join(some) for count in (1, 2, 3) for some in combinations(VARIED, count)]
+        names += [f"{kind} {some}" for kind in ("headers", "variant") for some in varied]
         return {name: value for name in names if (value := self.get(name))}
 
     def _work_out(self, name: str) -> str | None:
@@ -90,9 +93,13 @@ class RequestValues:
             return get_language_from_request(request) if _LOCALE in settings.MIDDLEWARE else None
         if kind == "url":  # As Django's page cache
             return _digest(request.build_absolute_uri())
+        if kind == "page":  # As ours
+            return page_digest(request, self.get("language") or get_language())
         if kind == "headers":
-            values = [request.META.get(header) for header in rest.split()]
+            values = [request.headers.get(header) for header in rest.split()]
             return _digest(*values) if None not in values else None
+        if kind == "variant":
+            return variant_digest(request, rest.split())
         if kind == "fragment":  # As Django's {% cache %} with one argument
             value: Any = self.get(rest)
             return _digest(value, ":") if value else None

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
+KEEP_NODES_DOWN = ("keepers-lost", "kill", "freeze")
+"""A resize may not come to its end meanwhile: these begin last, since what begins last is mended first."""
 SHORT_SECONDS, LONG_SECONDS = (0.3, 1.5), (3.0, 10.0)
 
 
@@ -42,8 +44,7 @@ def schedule(seed: int, names: Sequence[str], seconds: float, calm: float) -> li
         # Resizes come one at a time.
         resizes = [name for name in faults if name.startswith("rebalance")]
         faults = [name for name in faults if name not in resizes or name == resizes[0]]
-        # Without most keepers none comes to its end: what begins last is mended first.
-        faults.sort(key="keepers-lost".__eq__)
+        faults.sort(key=KEEP_NODES_DOWN.__contains__)
         episodes.append(Episode(tuple(dict.fromkeys(faults)), min(length, seconds / 4), chance.randrange(2**32)))
         left -= length + calm
     return episodes

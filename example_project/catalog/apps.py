@@ -9,5 +9,5 @@ class CatalogConfig(AppConfig):
         from django_dcache.orm import invalidate_on_save
 
         offers.watch()
-        invalidate_on_save(self.get_model("Product"), tags=["products"])
+        invalidate_on_save(self.get_model("Product"), tags=["products", "product:{pk}"])
         invalidate_on_save(self.get_model("Category"), tags=["categories"])

@@ -1,7 +1,8 @@
 """The pages.
 
-The catalogue is the same bytes for every visitor: it touches neither session nor CSRF token, so `cache_page` keeps one
-copy for all of them and shop.js adds what is the visitor's own. A page that greets a visitor by name is never cached.
+The catalogue is the same bytes for every visitor: it touches neither session nor CSRF token, so one copy is kept for
+all of them, and shop.js adds what is the visitor's own. Lists are kept for some seconds, a product's page until the
+product changes. A page that greets a visitor by name is never cached.
 """
 
 from django.contrib.auth.decorators import login_required
@@ -16,29 +17,29 @@ from catalog.cart import MOST, Cart
 from catalog.forms import AddForm, ChangeForm
 from catalog.models import Category, Product
 from catalog.popularity import counts_views
+from django_dcache.views import cache_page as cache_tagged_page
 
-PAGE_SECONDS = 15
+LIST_SECONDS, PRODUCT_SECONDS = 15, 3600
 PER_PAGE = 24
 
 
 @require_safe
-@cache_page(PAGE_SECONDS)
+@cache_page(LIST_SECONDS)
 def product_list(request, slug=None):
     category = get_object_or_404(Category, slug=slug) if slug else None
     products = Product.objects.select_related("category")
     if category:
         products = products.filter(category=category)
     page = Paginator(products, PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "catalog/product_list.html", {"category": category, "page": page, "seconds": PAGE_SECONDS})
+    return render(request, "catalog/product_list.html", {"category": category, "page": page, "seconds": LIST_SECONDS})
 
 
 @require_safe
 @counts_views
-@cache_page(PAGE_SECONDS)
+@cache_tagged_page(PRODUCT_SECONDS, tags=lambda request, pk: [f"product:{pk}"])
 def product_detail(request, pk):
     product = get_object_or_404(Product.objects.select_related("category"), pk=pk)
-    context = {"product": product, "form": AddForm(), "seconds": PAGE_SECONDS}
-    return render(request, "catalog/product_detail.html", context)
+    return render(request, "catalog/product_detail.html", {"product": product, "form": AddForm()})
 
 
 @require_safe

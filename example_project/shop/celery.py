@@ -4,6 +4,8 @@ import os
 
 from celery import Celery
 
+import shop.messages  # noqa: F401  Its broker, files://
+from dcache_manager.follower import Follower
 from dcache_manager.messaging import schedule as beat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
@@ -11,4 +13,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
 app = Celery("shop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(Follower)  # Purges of an edge do not wait until the children are idle.
 app.conf.beat_schedule = beat.schedule()

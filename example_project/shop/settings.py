@@ -48,8 +48,8 @@ DATABASES = {
 
 # Jobs of the cache run on Celery. Without a broker's address messages are files beside the database, which needs no
 # server and is enough for one machine.
-CELERY_BROKER_URL = os.environ.get("SHOP_BROKER", "filesystem://localhost")
-if CELERY_BROKER_URL.startswith("filesystem:"):
+CELERY_BROKER_URL = os.environ.get("SHOP_BROKER", "files://localhost")
+if CELERY_BROKER_URL.startswith("files:"):
     MESSAGES = DATABASE.with_suffix(".messages")
     MESSAGES.mkdir(exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -84,6 +84,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+# The address of a Varnish before the shop. It keeps product pages until their tags are purged: docs/howto/edge.md.
+SHOP_EDGE = os.environ.get("SHOP_EDGE")
+if SHOP_EDGE:
+    MIDDLEWARE.insert(0, "django_dcache.edge.SurrogateKeyMiddleware")
+    DCACHE_EDGE = {"rules": [("^/products/", 3600, 0)]}
+    DCACHE = {"REGION": "shop", "EDGES": {"varnish": {"kind": "varnish-ban", "urls": [SHOP_EDGE]}}}
 
 TEMPLATES = [
     {

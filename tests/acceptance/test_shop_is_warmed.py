@@ -12,7 +12,7 @@ from shop.settings import *
 
 INSTALLED_APPS = list(dict.fromkeys([*INSTALLED_APPS, "dcache_manager"]))
 """
-RENAME = "from catalog.models import Product; print(Product.objects.update(name='Renamed', price=1))"
+RENAME = "from catalog.models import Product; print(Product._base_manager.update(name='Renamed', price=1))"
 
 
 @pytest.fixture

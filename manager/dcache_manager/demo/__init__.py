@@ -1,6 +1,7 @@
 """A site, its fleet and load, resized while you watch.
 
 site            the example shop, served by gunicorn
+edge            Varnish before it, where there is one
 load            one load process, run as a program
 load_counters   what the load processes know and count, in memory that all of them share
 environment     all of these, started and ended

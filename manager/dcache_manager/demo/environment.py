@@ -14,10 +14,10 @@ from django_dcache.conf import parse
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalFleet
 
-from . import entries
+from . import edge, entries
 from .load_counters import LoadCounters
 from .narration import Narration
-from .site import CannotRun, Site, find_project, running
+from .site import CannotRun, Site, find_project, python
 
 OPTIONS = {"replicas": 2}
 """Of the shop's cache: a dead node costs no hits."""
@@ -34,6 +34,8 @@ class Environment:
     """The nodes as this process uses them."""
     counters: LoadCounters
     load: "list[subprocess.Popen[bytes]]"
+    edge: str
+    """The address of a Varnish before the site; empty if there is none."""
 
     @property
     def crashed(self) -> int:
@@ -61,8 +63,10 @@ def built(narration: Narration, password: str) -> Iterator[Environment]:
         # The same secret for the site and for this process: each believes the map of the fleet that the other signed.
         options = {**OPTIONS, "secret": secrets.token_urlsafe()}
         site = Site(project, folder, nodes.addresses, options)
+        listener = stack.enter_context(site.listening())
+        front = _edge(site, stack, narration)
         site.manage("seed", f"--products={PRODUCTS}", f"--password={password}")
-        stack.enter_context(site.serving())
+        stack.enter_context(site.serving(listener))
         stack.enter_context(site.working())
         narration.say(f"{site.url}, four gunicorn workers; a Celery worker, which gets its messages as files")
 
@@ -75,11 +79,11 @@ def built(narration: Narration, password: str) -> Iterator[Environment]:
 
         narration.heading(f"Load: {PROCESSES} processes, over HTTP")
         counters = LoadCounters(folder / "counters", PRODUCTS, PROCESSES)
-        environment = Environment(nodes, site, fleet, counters, [])
+        environment = Environment(nodes, site, fleet, counters, [], front)
         said = stack.enter_context((folder / "load.log").open("ab"))
         for number in range(PROCESSES):
-            program = ("-m", "dcache_manager.demo.load", site.url, counters.path, PRODUCTS, PROCESSES, number)
-            load = running(*map(str, program), env=site.variables, stderr=said)
+            program = ("-m", "dcache_manager.demo.load", site.url, front, counters.path, PRODUCTS, PROCESSES, number)
+            load = python(*map(str, program), env=site.variables, stderr=said)
             environment.load.append(stack.enter_context(load))
         narration.watch(
             WARM_UP_SECONDS, lambda: "looking at every product once", until=lambda: counters.sample().warm == PROCESSES
@@ -88,6 +92,21 @@ def built(narration: Narration, password: str) -> Iterator[Environment]:
             raise CannotRun(f"the site does not answer, or not fast enough:\n{environment.last_words()}")
         narration.say("they read prices and change some; every reader must see a change once it was acknowledged")
         yield environment
+
+
+def _edge(site: Site, stack: ExitStack, narration: Narration) -> str:
+    """The address of a Varnish before the site; empty, and said, where there can be none."""
+    if not edge.installed():
+        narration.say(f"No edge before it: {edge.HOW_TO_GET_IT}")
+        return ""
+    try:
+        front = stack.enter_context(edge.varnish(site.url, site.folder))
+    except CannotRun as error:
+        narration.say(f"No edge before it: {error}")
+        return ""
+    site.stands_behind(front)
+    narration.say(f"{front}, a Varnish before it, which keeps product pages until a price changes")
+    return front
 
 
 @contextmanager

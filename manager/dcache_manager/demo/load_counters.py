@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-COUNTS = ("requests", "hits", "misses", "writes", "stale", "errors", "warm")
+EDGE = ("pages", "kept", "changed", "late", "old")
+"""Of the edge: `pages` it was asked for, and those that it had `kept`; pages that were looked at again after they had
+`changed`, and those of them that were old after a second (`late`), and after ten (`old`)."""
+COUNTS = ("requests", "hits", "misses", "writes", "stale", "errors", "warm", *EDGE)
 NUMBER = 8  # bytes
 FASTEST_SECONDS, STEP = 0.0005, 1.25
 """The scale of response times: where it begins, and the ratio of two steps."""
@@ -53,6 +56,11 @@ class LoadSample(NamedTuple):
     stale: int
     errors: int
     warm: int
+    pages: int
+    kept: int
+    changed: int
+    late: int
+    old: int
     times: tuple[int, ...]
 
     def since(self, before: "LoadSample") -> "LoadSample":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .load_counters import LoadSample
+from .load_counters import EDGE, LoadSample
 
 RESIZE_TOLERANCE = 0.03
 """How far the hit ratio may fall while keys move: a price that changes meanwhile is cached again only once its key has
@@ -39,6 +39,8 @@ class Results:
     """Of those, not there any more, or changed."""
     crashed: int
     """Load processes that ended by themselves."""
+    edge: str = ""
+    """The address of the edge; empty if there was none."""
 
     @property
     def moving_rate(self) -> float:
@@ -52,6 +54,7 @@ class Results:
             f"{self.whole.stale} answers were older than an acknowledged change": self.whole.stale,
             f"{self.whole.errors} requests failed": self.whole.errors,
             f"{self.lost} of {self.entries} entries were lost in the resize": self.lost > LOST_TOLERANCE * self.entries,
+            f"{self.whole.old} pages at the edge were old 10 s after a change": self.whole.old,
             f"{self.crashed} load processes ended by themselves": self.crashed,
             "no key was moved": not self.resize["moved"],
             "the load read nothing": not all(part.reads for part in (self.before, self.during, self.after, self.dead)),
@@ -75,6 +78,14 @@ class Results:
             ),
         )
         yield "stale reads", f"{self.whole.stale} of {self.whole.reads:,}"
+        if self.edge:
+            yield (
+                "edge",
+                f"{self.whole.late} of {self.whole.changed:,} pages were old a second after a change of the price; "
+                f"{self.whole.kept:,} of {self.whole.pages:,} came from Varnish alone",
+            )
+        else:
+            yield "edge", "none"
         yield "HTTP errors", f"{self.whole.errors} of {self.whole.requests:,}"
         yield "requests", f"{self.whole.rate:,.0f} a second, {self.whole.writes:,} changes of a price among them"
         yield "keys moved", f"{self.resize['moved']:,} at {self.moving_rate:,.0f} keys/s"
@@ -98,6 +109,7 @@ class Results:
             "hit_ratio": {name: round(part.hit_ratio, 4) for name, part in tallies.items()},
             "slowest_percent_ms": {name: round(1000 * part.slowest(), 1) for name, part in tallies.items()},
             "stale_reads": self.whole.stale,
+            "edge": {name: getattr(self.whole, name) for name in EDGE} if self.edge else None,
             "http_errors": self.whole.errors,
             "reads": self.whole.reads,
             "writes": self.whole.writes,

@@ -67,6 +67,8 @@ class Scenario:
         site.manage("createsuperuser", "--noinput", *account, DJANGO_SUPERUSER_PASSWORD=self._password)
         self._narration.heading("Open these")
         self._narration.say(site.url)
+        if self.environment.edge:
+            self._narration.say(f"{self.environment.edge}   the same through Varnish")
         self._narration.say(f"{site.url}/admin/   name admin, password {self._password}, for this once")
         self._narration.say(f"dcache-admin --nodes {','.join(self.environment.nodes.addresses)} status --watch")
 
@@ -119,6 +121,7 @@ class Scenario:
             entries=entries.COUNT,
             lost=lost,
             crashed=self.environment.crashed,
+            edge=self.environment.edge,
         )
         if results.broken:
             self._narration.quote(self.environment.last_words())

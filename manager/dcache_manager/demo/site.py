@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from urllib.request import urlopen
 import dcache_manager
 import django_dcache
 from django_dcache.errors import DCacheError
+
+from ..settings import queue
 
 GUNICORN_WORKERS = 4
 CELERY_CHILDREN = 2
@@ -59,6 +61,8 @@ class Site:
             "SHOP_DEMO": "1",
         }
         self.url = ""
+        self.queue = "dcache"
+        """Of its jobs."""
         self.works: Callable[[], bool] = lambda: True
         """Whether the worker, once it was started, still runs."""
 
@@ -77,26 +81,30 @@ class Site:
             raise CannotRun(f"manage.py {arguments[0]} failed:\n{run.stdout}")
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Serve on a port that the kernel picks; `url` says which."""
-        with ExitStack() as stack:
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+    def listening(self) -> Iterator[socket.socket]:
+        """On a port that the kernel picks; `url` says which."""
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            log = stack.enter_context(self.log.open("ab"))
-            server = stack.enter_context(
-                running(
-                    *("-m", "gunicorn", "shop.wsgi", f"--workers={GUNICORN_WORKERS}", "--threads=4", "--keep-alive=60"),
-                    *(f"--bind=fd://{listener.fileno()}", "--no-control-socket", "--log-level=warning"),
-                    *("--graceful-timeout=2", f"--worker-tmp-dir={self.folder}"),
-                    cwd=self.project,
-                    env=self.variables,
-                    pass_fds=[listener.fileno()],
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-            self._await(server)
-            yield
+            yield listener
+
+    def stands_behind(self, edge: str) -> None:
+        """There is an edge at this address, which the site is to purge. To be said before it serves."""
+        self.variables["SHOP_EDGE"] = f"{edge}/"
+        self.queue = queue("shop")  # A site with edges is a region.
+
+    @contextmanager
+    def serving(self, listener: socket.socket) -> Iterator[None]:
+        with self.log.open("ab") as log:
+            options = {"cwd": self.project, "env": self.variables, "stdout": log, "stderr": log}
+            with python(
+                *("-m", "gunicorn", "shop.wsgi", f"--workers={GUNICORN_WORKERS}", "--threads=4", "--keep-alive=60"),
+                *(f"--bind=fd://{listener.fileno()}", "--no-control-socket", "--log-level=warning"),
+                *("--graceful-timeout=2", f"--worker-tmp-dir={self.folder}"),
+                pass_fds=[listener.fileno()],
+                **options,
+            ) as server:
+                self._await(server)
+                yield
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -104,11 +112,17 @@ class Site:
         with self.log.open("ab") as log:
             # Only this demo can write the messages it takes, so it may run as root.
             quiet = ("-W", "ignore:You're running the worker with superuser")
-            command = ("-m", "celery", "-A", "shop", "worker", "-Q", "dcache", f"--concurrency={CELERY_CHILDREN}")
+            command = ("-m", "celery", "-A", "shop", "worker", "-Q", self.queue, f"--concurrency={CELERY_CHILDREN}")
             # -B: beat, in the same process; what it remembers is in a file.
-            more = ("-B", f"--schedule={self.folder / 'beat'}", "--loglevel=WARNING", "--without-gossip")
+            more = (
+                "-B",
+                f"--schedule={self.folder / 'beat'}",
+                "--loglevel=WARNING",
+                "--without-gossip",
+                "--prefetch-multiplier=1",
+            )
             options = {"cwd": self.project, "env": self.variables, "stdout": log, "stderr": log}
-            with running(*quiet, *command, *more, **options) as worker:
+            with python(*quiet, *command, *more, **options) as worker:
                 self.works = lambda: worker.poll() is None
                 yield
 
@@ -127,11 +141,16 @@ class Site:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def python(*arguments: str, **options: object) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    """A Python process that ends with the block."""
+    return running(sys.executable, *arguments, **options)
+
+
 @contextmanager
-def running(*arguments: str, **options: object) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Python process that ends with the block. Ctrl-C does not reach it: the order of the ending is decided here."""
+def running(*command: str, **options: object) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that ends with the block. Ctrl-C does not reach it: the order of the ending is decided here."""
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         **options,  # type: ignore[call-overload]

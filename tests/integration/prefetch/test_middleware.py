@@ -9,11 +9,13 @@ from django.http import HttpResponse
 from django.template import Context, Template
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import cache_page
 
 from django_dcache.prefetch import prefetch_keys
 from django_dcache.runtime import prefetched
 from django_dcache.testing import FaultProxy, LocalFleet
+from django_dcache.views import cache_page as cache_tagged_page
 from support.waiting import until
 
 BACKEND = "django_dcache.backend.DistributedCache"
@@ -40,6 +42,22 @@ def whole(request, pk):
     """Is cached as a whole, and in parts."""
     text = "{% load cache %}{% cache 60 part pk %}{{ pk }}{% endcache %}"
     return HttpResponse(Template(text).render(Context({"pk": pk})))
+
+
+@cache_tagged_page(60, tags=lambda request, pk: [f"page:{pk}"])
+def in_a_language(request, pk):
+    """Is cached as a whole, with a tag, in one form for each language that a browser asks for."""
+    response = HttpResponse(str(pk))
+    patch_vary_headers(response, ["Accept-Language"])
+    return response
+
+
+def tagged(request, pk):
+    """Reads eight keys, and the page."""
+    caches["default"].get("banner")
+    for number in range(7):
+        caches["default"].get(f"product:{pk}:{number}")
+    return in_a_language(request, pk)
 
 
 def of_the_visitor(request):
@@ -95,6 +113,7 @@ urlpatterns = [
     path("page/<int:pk>", page),
     path("apage/<int:pk>", apage),
     path("whole/<int:pk>", whole),
+    path("tagged/<int:pk>", tagged),
     path("visitor", of_the_visitor),
     path("news", news),
     path("login/<int:pk>", log_in),
@@ -163,10 +182,10 @@ class Site:
         """Of keys; a proof of the state is none."""
         return [command for command in self._asked if command.startswith(b"mg") and b":1:" in command]
 
-    def get(self, address):
+    def get(self, address, **options):
         """What the page shows."""
         self._asked.clear()
-        return self.client.get(address).content.decode()
+        return self.client.get(address, **options).content.decode()
 
     def first_reads(self, address):
         """How many keys are asked for before the first one is answered, and the page."""
@@ -214,6 +233,16 @@ def test_cached_pages(site):
     before = site.counters["reads_unforeseen"]
     assert site.get("/whole/9") == "9"
     assert site.counters["reads_unforeseen"] == before
+
+
+def test_tagged_pages(site):
+    """The keys of a page behind the cache_page of django_dcache are foreseen, by the headers it varies on."""
+    for pk in (11, 11, 12, 12, 13, 13, 14, 14, 19, 19):
+        assert site.get(f"/tagged/{pk}", headers={"accept-language": "de"}) == str(pk)
+    before = dict(site.counters)
+    assert site.get("/tagged/19", headers={"accept-language": "de"}) == "19"
+    assert site.counters["reads_foreseen"] == before["reads_foreseen"] + 10
+    assert site.counters["reads_unforeseen"] == before["reads_unforeseen"]
 
 
 def test_what_is_the_visitors_own(site):

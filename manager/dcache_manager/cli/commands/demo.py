@@ -15,7 +15,8 @@ def command(choices: Choices, once: bool) -> int:
     """A site on three nodes, under load: a fourth one joins, one dies.
 
     Starts real memcached nodes, the example shop under gunicorn and a Celery worker on free ports of this machine; each
-    key has two copies. The demo continues until Ctrl-C, with an address to visit, and ends everything it started.
+    key has two copies. Where varnishd is installed, it keeps the shop's pages until a change purges them by tag. The
+    demo continues until Ctrl-C, with an address to visit, and ends everything it started.
     """
     from ...demo.narration import Narration  # Late: help must not wait for rich.
     from ...demo.report import report

@@ -1,15 +1,19 @@
 """What the demo counts, and what it makes of it."""
 
+import random
+import time
 from dataclasses import replace
 
 import pytest
 
 from dcache_manager.demo import entries
+from dcache_manager.demo.load import LATE, OLD, Changed, Load
 from dcache_manager.demo.load_counters import COUNTS, SCALE, LoadCounters, LoadSample
 from dcache_manager.demo.results import Results
 
 GOOD = LoadSample(
-    seconds=5.0, requests=1100, hits=990, misses=10, writes=5, stale=0, errors=0, warm=4, times=(0,) * len(SCALE)
+    **dict.fromkeys(LoadSample._fields, 0)
+    | {"seconds": 5.0, "requests": 1100, "hits": 990, "misses": 10, "writes": 5, "warm": 4, "times": (0,) * len(SCALE)}
 )
 RESULTS = Results(
     before=GOOD,
@@ -96,6 +100,7 @@ def test_good_results_break_nothing():
         ({"during": GOOD._replace(hits=950, misses=50)}, "fell by 4.0 points during"),
         ({"after": GOOD._replace(hits=950, misses=50)}, "fell by 4.0 points after"),
         ({"dead": GOOD._replace(hits=880, misses=120)}, "fell by 11.0 points without"),
+        ({"whole": GOOD._replace(old=1)}, "1 pages at the edge were old"),
         ({"lost": 201}, "201 of 20000 entries"),
         ({"crashed": 1}, "1 load processes ended"),
         ({"resize": {"moved": 0, "bytes": 0, "moving_seconds": 0.0}}, "no key was moved"),
@@ -115,9 +120,47 @@ def test_a_line_for_each_result():
     assert lines["keys moved"] == "5,000 at 10,000 keys/s"
     assert lines["moved by"] == "celery workers, as 12 steps of job ab12"
     assert lines["share per node"] == "127.0.0.1:40001 25.0 %"
+    assert lines["edge"] == "none"
     document = RESULTS.to_json()
     assert document["hit_ratio"] == {"before": 0.99, "during": 0.99, "after": 0.99, "dead": 0.95, "back": 0.99}
     assert (document["keys_per_second"], document["share"]) == (10_000, {"127.0.0.1:40001": 0.25})
+
+
+def test_an_edge_is_counted():
+    """With an edge the results say how many pages it kept, and how many of those that changed were old."""
+    seen = GOOD._replace(pages=1000, kept=900, changed=50, late=1)
+    results = replace(RESULTS, edge="http://127.0.0.1:6081", whole=seen)
+    assert dict(results.lines())["edge"].startswith(
+        "1 of 50 pages were old a second after a change of the price; 900 of"
+    )
+    assert results.to_json()["edge"] == {"pages": 1000, "kept": 900, "changed": 50, "late": 1, "old": 0}
+    assert RESULTS.to_json()["edge"] is None and results.broken == []
+
+
+class Pages:
+    """An edge that shows these revisions, one after the other."""
+
+    def __init__(self, *revisions):
+        self.revisions = list(revisions)
+
+    def ask(self, method, path, body=None):
+        return {"X-Varnish": "2 1"}, b'<p data-revision="%d">' % self.revisions.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("shown", "since", "expected"),
+    [(7, LATE, (1, 0, 0)), (8, LATE, (1, 0, 0)), (6, LATE, (1, 1, 0)), (6, OLD + LATE, (0, 0, 1)), (7, OLD, (0, 0, 0))],
+)
+def test_pages_are_looked_at_again(counters, shown, since, expected):
+    """A page that shows what it was before a change is late after a second, and old after ten."""
+    load = Load("http://127.0.0.1:1", "http://127.0.0.1:2", counters, 0, random.Random(1))
+    load._edge = Pages(shown)
+    began = time.monotonic() - since
+    load._look_again(Changed(began + LATE if since == LATE else began + since, product=1, revision=7, since=began))
+    seen = counters.sample()
+    assert (seen.changed, seen.late, seen.old) == expected
+    assert len(load._changed) == (shown < 7 and since < OLD)
+    assert (seen.pages, seen.kept) == (1, 1)
 
 
 def test_entries_can_be_told_apart():
