@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from ..commands import Answer, Get, Store, Value
-from ..errors import InvalidTopology, NotOurs, TooManyPrefixes, UnknownFormat
+from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
 from ..model.documents import TRACE
 from ..model.generations import WHOLE_NODE
 from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key, trace_key
@@ -98,9 +98,10 @@ def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     return same, answered
 
 
-def _planted(view: View, state: FleetState) -> Flow[FleetState]:
+def _planted(view: View, state: FleetState) -> Flow[FleetState | None]:
     """Nothing known anywhere: what the settings say becomes epoch 1. Where a node remembers that there was a map, which
-    was evicted since, its names begin where no old one reaches (docs/adr/0022)."""
+    was evicted since, its names begin where no old one reaches (docs/adr/0022). None: too few keepers said what they
+    remember."""
     planted = replace(state, topology=replace(state.topology, epoch=1))
     keys = [trace_key(view.fleet), *map(state_key, view.owner.names)]
     replies = yield Brief({name: list(map(Get, keys)) for name in planted.topology.nodes})
@@ -113,6 +114,9 @@ def _planted(view: View, state: FleetState) -> Flow[FleetState]:
             )
             yield Learn(state, held=False, refused={node: error})
             raise error
+    said = {node for node, held in replies.items() if not any(isinstance(reply, NodeFailure) for reply in held)}
+    if not majority(planted.topology, said):
+        return None
     traces = [reply.data for reply, *_ in replies.values() if isinstance(reply, Value) and reply.data]
     if not traces:
         return planted
@@ -225,17 +229,20 @@ def agree(
         if merged.topology.epoch == 0 and not majority(merged.topology, answered):
             return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
         if merged.topology.epoch == 0:
-            merged = yield from _planted(view, merged)
+            planted = yield from _planted(view, merged)
+            if planted is None:
+                return Agreement(merged, False)
+            merged = planted
         # The site is said once, when a process begins: more sites than are kept would replace each other for ever.
         wanted = change(merged).owned_by(view.owner, 0 if view.epoch else _minutes(view))
         differ = outdated | {name for name in answered if held[name] != wanted}
         data = view.documents.write(wanted) if differ else b""
-        stores = {name: _stores(view, wanted, data, replies[name][0]) for name in differ}
-        outcome = (yield round_type(stores)) if stores else {}
+        told = {name: stores(view, wanted, data, replies[name][0]) for name in differ}
+        outcome = (yield round_type(told)) if told else {}
         conflicts = {
             name for name, (reply, *_) in outcome.items() if reply in (Answer.CONFLICT, Answer.NOT_STORED, Answer.MISS)
         }
-        reached = {name for name in answered if name not in stores or outcome[name][0] is Answer.DONE}
+        reached = {name for name in answered if name not in told or outcome[name][0] is Answer.DONE}
         state = merged
         if majority(merged.topology, reached) and majority(wanted.topology, reached):
             yield Learn(wanted, asked_at)
@@ -246,7 +253,7 @@ def agree(
     return Agreement(state, False)
 
 
-def _stores(view: View, state: FleetState, document: bytes, reply: object) -> list[Store]:
+def stores(view: View, state: FleetState, document: bytes, reply: object = None) -> list[Store]:
     """The document, where it was or none was; and a trace that outlives it, once names are not what they were."""
     token = reply.token if isinstance(reply, Value) else None
     store = Store(state_key(view.fleet), 0, document, flags=_digest(state), add=token is None, token=token)

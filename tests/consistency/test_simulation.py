@@ -49,6 +49,21 @@ def test_swaps(case, faults):
         assert not simulate(seed, case, faults, swaps=True).history.wrong
 
 
+@pytest.mark.parametrize("case", ["one", "stable1", "stable2", "stable3", "move", "r2add"])
+@pytest.mark.parametrize("faults", ["calm", "lossy", "away", "storm"])
+def test_clears(case, faults):
+    """What was stored before a clear() that says it was one is read by no process, whether nodes have neighbours, are
+    silent, or keep the fleet's state as Redis does."""
+    for seed in range(2):
+        assert not simulate(seed, case, faults, clears=True).history.wrong
+
+
+def test_broken_clear():
+    """A clear() that leaves nodes with neighbours as they are shows."""
+    rule = RULES["clear-spares"]
+    assert any(simulate(seed, rule.case, rule.faults, rule, clears=True).history.wrong for seed in range(20))
+
+
 @pytest.mark.parametrize("case", ["move", "r2add"])
 def test_resize_beside_healing(case):
     """Nor when a conductor and processes that take a node out want the same epoch: one of them begins again."""

@@ -95,7 +95,8 @@ class Keepers:
 class Play:
     """One flow, played to its end. `rounds`: {node: {command: reply}}, in the order in which they are expected.
 
-    Rounds about the fleet state are for `keepers` to answer. `loaded`: the view after a Load, if it is another one.
+    Rounds about the fleet state, and those in which nodes are emptied, are for `keepers` to answer. `loaded`: the view
+    after a Load, if it is another one.
     """
 
     def __init__(self, flow: Generator[Any, Any, Any], *rounds, keepers=None, loaded=None, waited=None):
@@ -139,7 +140,7 @@ class Play:
 
     def _answer(self, step):
         assert step and all(step.values()), "an empty batch would be waited for in vain"
-        names = [getattr(command, "name", b"") for batch in step.values() for command in batch]
+        names = [getattr(command, "name", RESERVED) for batch in step.values() for command in batch]
         if self._keepers and all(name.startswith(RESERVED) for name in names):
             return self._keepers.answer(step)
         assert self._rounds, f"an unexpected round: {dict(step)}"

@@ -122,6 +122,12 @@ RULES = {
         "hang",
         _flows._replace(**{name: seen_by(_narrow, getattr(_flows, name)) for name in _WRITES}),
     ),
+    "clear-spares": Rule(
+        "clear() leaves nodes as they are that hold what others keep",
+        "stable1",
+        "calm",
+        _flows._replace(clear=without_bump(_flows.clear)),
+    ),
     "no-quarantine": Rule(
         "a new generation is written to at once, before everybody has seen it",
         "stable1",

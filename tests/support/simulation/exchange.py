@@ -89,7 +89,7 @@ class Exchange:
             self.close(name, [], ConnectionLost(node=name))
             return
         command = commands[len(replies)]
-        state = command.name.startswith(RESERVED)
+        state = getattr(command, "name", b"").startswith(RESERVED)
         if type(command) is Store and not state and world.chance.random() < world.faults.refuse:
             # memcached removes what it could not replace.
             node.items.pop(wire_key(command.name, command.generation), None)

@@ -37,6 +37,8 @@ class Node:
         self.name, self._clock = name, clock
         self.items: dict[bytes, Item] = {}
         self.incarnation, self._cas = 0, 0
+        self.keeps_documents = False
+        """Emptied, it keeps what is about the fleet, as Redis does."""
         self.away_until = 0.0
         """Until then nobody can connect; what it holds survives."""
 
@@ -49,7 +51,8 @@ class Node:
 
     def execute(self, command: Command, connection: int) -> Reply:
         if type(command) is Flush:
-            self.items.clear()
+            kept = [key for key in self.items if self.keeps_documents and key.startswith(RESERVED)]
+            self.items = {key: self.items[key] for key in kept}
             return Answer.DONE
         key = wire_key(command.name, command.generation)
         item = self._live(key)

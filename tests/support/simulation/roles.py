@@ -9,6 +9,7 @@ from django_dcache.errors import Conflict, NodeFailure, NoMajority
 from django_dcache.flows import Flow, Item
 from django_dcache.flows import resize as move
 from django_dcache.flows.add import add
+from django_dcache.flows.clear import clear
 from django_dcache.flows.consensus import prove
 from django_dcache.flows.count import count
 from django_dcache.flows.load import fetch_or_load
@@ -40,6 +41,7 @@ class Flows(NamedTuple):
     carry: Operation = move.carry
     prove: Operation = prove
     swap: Operation = swap
+    clear: Operation = clear
 
 
 @dataclass
@@ -63,6 +65,10 @@ class Scene:
     stop: float = 0.0
     pace: float = 1.0
     """How long writers think: while they are quiet, what should be gone may come back."""
+    neighbours: float = 0.0
+    """How likely each node is to hold what others keep, for those who clear."""
+    cleared: float = float("inf")
+    """When the fleet was cleared for the first time."""
     database: int = 0
     """The version that a loader finds where cached values come from."""
 
@@ -115,6 +121,8 @@ def look(scene: Scene, process: Process) -> Script:
             scene.counter.read(int(found[scene.number].data), began, scene.now, process.name)
     if scene.lossless and scene.still not in found:
         scene.history.complain(scene.now, f"{process.name} missed a key that nobody ever removed")
+    if promised and scene.still in found and scene.cleared <= began - scene.history.bound:
+        scene.history.complain(scene.now, f"{process.name} read what was cleared at {scene.cleared:.4f}")
 
 
 def passing(scene: Scene, process: Process) -> Script:
@@ -231,6 +239,27 @@ def swapper(scene: Scene, process: Process) -> Script:
             if done and promised:
                 register.swapped(int(there.data), scene.now, process.name)
         register.history.end(version, scene.now, promised and done)
+
+
+def clearer(scene: Scene, process: Process) -> Script:
+    """Empties the fleet, whose nodes may have neighbours: what was stored before is as good as deleted."""
+    chance, nodes = scene.world.chance, sorted(scene.world.nodes)
+    shared = {name for name in nodes if chance.random() < scene.neighbours}
+
+    def census() -> Script:
+        yield scene.think(0.02)
+        known = scene.world.nodes.items()
+        return shared, {name for name, node in known if not scene.world.reaches(process, node)}
+
+    yield Sleep(chance.random() * scene.stop / 2)
+    while scene.running:
+        yield scene.think(0.4)
+        version = scene.database = scene.history.begin(scene.now, process.name)
+        promised = yield from prepared(process)
+        cleared = yield from process.run(scene.flows.clear, census)
+        scene.history.end(version, scene.now, promised and cleared)
+        if promised and cleared:
+            scene.cleared = min(scene.cleared, scene.now)
 
 
 def _same(there: Value) -> Callable[[Value], bool]:

@@ -15,6 +15,7 @@ from .roles import (
     BESIDE_HEALING,
     Scene,
     adder,
+    clearer,
     conductor,
     counting,
     loader,
@@ -43,18 +44,26 @@ def simulate(
     rule: Rule = RULES["ok"],
     tell: Callable[[str], None] | None = None,
     swaps: bool = False,
+    clears: bool = False,
 ) -> Scene:
-    """Its `history.wrong` lists what should not have been. `swaps`: with processes that swap a value of their own."""
+    """Its `history.wrong` lists what should not have been. `swaps`: with processes that swap a value of their own;
+    `clears`: that clear the fleet."""
     chance, case, faults = random.Random(seed), CASES[case_name], FAULTS[faults_name]
     before, after = case.layouts()
     names = {node.name for node in before.nodes + after.nodes}
     world = World(chance, faults, (before, after), tell)
     world.tokens_travel = rule.tokens_travel
     value, still, number, lock = chance.sample(case.names(12), 4)
-    # A node that leaves its address alive is read there by processes that have not learned of it yet.
-    history = History(0.0 if faults.none and not case.address else FRESHNESS)
-    lossless = faults.none and not faults.evict and not case.forgetful
-    counter = Counter(history, lossless, split=len(names) == 2 and bool(faults.hang or faults.away))
+    neighbours = chance.choice((0.0, 0.0, 0.3, 1.0)) if clears else 0.0
+    # A node that leaves its address alive is read there by processes that have not learned of it yet, and so is one
+    # that is bumped as a whole, or whose copies differed while it was emptied.
+    lags = case.address or (clears and (neighbours or case.path or max(case.replicas) > 1))
+    at_once = faults.none and not lags
+    history = History(0.0 if at_once else FRESHNESS)
+    lossless = faults.none and not faults.evict and not case.forgetful and not clears
+    # Emptying takes both copies of a counter at once: what is counted meanwhile may be counted twice (docs/adr/0031).
+    unsure = len(names) == 2 and bool(faults.hang or faults.away) or clears and max(case.replicas) > 1
+    counter = Counter(history, lossless, unsure)
     locks = Lock(history, lossless)
     swapped = next(name for name in case.names(12) if name not in (value, still, number, lock))
     register = Register(swapped, History(history.bound, wrong=history.wrong))
@@ -64,7 +73,7 @@ def simulate(
     processes = [Process(f"p{i}", *born) for i in range(1, 6)]
     cast = [writer, writer, reader, reader, chance.choice((loader, loader, adder)), counting, counting]
     cast += chance.sample((locker, passing, toucher, mover, reader, loader if loader in cast else adder), 3)
-    cast += [swapper] * 3 * swaps
+    cast += [swapper] * 3 * swaps + [clearer] * 2 * clears
     path = tuple(phase for phase in case.path if phase not in rule.skip)
     scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
     lasts = 20.0 if faults.gone else 3.0
@@ -72,6 +81,10 @@ def simulate(
         lasts = (BESIDE_HEALING if faults.gone else 1.0) + len(path) * (HOLD + 0.1)
     scene.stop = lasts + chance.random()
     first = processes[0]
+    scene.neighbours = neighbours
+    if clears and chance.random() < 0.5:
+        for node in world.nodes.values():
+            node.keeps_documents = True
     world.victim = first.view.place(value).route.write[0]
 
     def opening() -> Script:

@@ -55,6 +55,21 @@ def test_planting_where_a_map_was_evicted():
     assert FRESH.learn(state, FRESH.clock.now).standing("a", 7) is Standing.CLOSED
 
 
+@pytest.mark.parametrize(("silent", "planted"), [("b", True), ("bc", False)])
+def test_planting_needs_to_know_what_nodes_remember(silent, planted):
+    """Where too few keepers say whether there was a map before, nothing is planted: old names could be reached."""
+
+    class Slow(Keepers):
+        def answer(self, step):
+            about = any(command.name == trace_key("f") for batch in step.values() for command in batch)
+            self.silent = set(silent if about else "")
+            return super().answer(step)
+
+    keepers = Slow(FRESH, documents=dict.fromkeys("abc"))
+    assert Play(prove(FRESH), keepers=keepers).result is planted
+    assert (keepers.document("a") is not None) is planted
+
+
 def test_a_trace():
     """The first bump leaves a trace beside each document, and a fleet where nothing failed leaves none."""
     keepers = holding(ABC.state)

@@ -41,14 +41,20 @@ class Site:
             "replicas": replicas,
             "fleet": f"f{next(_fleets)}",
         }
-        self.caches = [DistributedCache(self.addresses, {"OPTIONS": self.options})]
+        # The honest nodes keep what other sites stored there, also under generations that this one is yet to reach.
+        self.prefix = self.options["fleet"]
+        self.caches = [self.process()]
         self.cache = self.caches[0]
         # Names of which the liar is the first replica.
         self.keys = [key for key in (f"k{i}" for i in range(400)) if self.first(key) == liar.address][:4]
         self.key = self.keys[0]
 
+    def process(self, **options):
+        """The cache as another process has it."""
+        return DistributedCache(self.addresses, {"KEY_PREFIX": self.prefix, "OPTIONS": self.options | options})
+
     def first(self, key):
-        return self.cache.fleet.view.place(f":1:{key}".encode()).route.read[0].partition(" ")[0]
+        return self.cache.fleet.view.place(self.cache.make_key(key).encode()).route.read[0].partition(" ")[0]
 
     def given(self, value, key=None):
         """The truth before the lie. Where the machine was too slow for it, once the slot is open again."""
@@ -63,8 +69,7 @@ class Site:
         """What this process and a new one read once the node tells the truth again."""
         self.liar.lie = None
         self.liar.state_too = False
-        options = self.options | {"idle_connections": 63}
-        self.caches.append(DistributedCache(self.addresses, {"OPTIONS": options}))
+        self.caches.append(self.process(idle_connections=63))
         return {cache.get(key or self.key, MISS) for cache in self.caches}
 
     def close(self):
@@ -250,7 +255,7 @@ def test_lies_about_the_state(site, lie):
     site.given(OLD)
     site.liar.state_too = True
     site.lies(lie())
-    fresh = DistributedCache(site.addresses, {"OPTIONS": site.options | {"idle_connections": 62}})
+    fresh = site.process(idle_connections=62)
     site.caches.append(fresh)
     assert fresh.get(site.key, MISS) in (OLD, MISS)
     assert fresh.get_or_set(site.key, lambda: NEW) in (OLD, NEW)
