@@ -26,10 +26,9 @@ class AsyncMethods(ManyKeys):
                 flow, arguments = resume(answer)
             except StopIteration as stop:
                 return stop.value
-            began, rounds = (needs.began, needs.rounds) if needs else (None, ())
-            needs = None
+            carried, needs = needs.carried if needs else None, None
             try:
-                answer = await aio_loop.run(self.fleet, flow, *arguments, began=began, rounds=rounds)
+                answer = await aio_loop.run(self.fleet, flow, *arguments, carried=carried)
                 resume = operation.send
             except Exception as error:
                 resume, answer = operation.throw, error

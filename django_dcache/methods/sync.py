@@ -28,10 +28,9 @@ class SyncMethods(ManyKeys):
                 flow, arguments = resume(answer)
             except StopIteration as stop:
                 return stop.value
-            began, rounds = (needs.began, needs.rounds) if needs else (None, ())
-            needs = None
+            carried, needs = needs.carried if needs else None, None
             try:
-                resume, answer = operation.send, self.fleet.run(flow, *arguments, began=began, rounds=rounds)
+                resume, answer = operation.send, self.fleet.run(flow, *arguments, carried=carried)
             except Exception as error:
                 resume, answer = operation.throw, error
 

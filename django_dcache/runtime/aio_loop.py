@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from contextvars import Context
 from typing import Any, cast
@@ -13,28 +13,26 @@ from ..flows.lateness import confirmed
 from ..flows.stamps import stamped
 from ..transport import forks
 from ..transport.aio import LoopTransport
-from ..transport.pipeline import Answers
 from .aio_flow import Running
-from .fleet import Fleet
+from .fleet import Carried, Fleet
 
 
 async def run(
     fleet: Fleet,
     flow: Callable[..., Flow[Result]],
     *arguments: Any,
-    began: float | None = None,
-    rounds: Sequence[Mapping[str, Answers]] = (),
+    carried: Carried | None = None,
 ) -> Result:
-    """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies.
-
-    `rounds`: those of the flow that the short cut has carried already, in an operation that `began` then.
-    """
+    """As `Fleet.run`."""
     runner = runner_of(fleet)
-    if began is None:
+    if carried is None:
         began = await runner.begin()
-    view = fleet.view
+        carried = Carried(fleet.view, began, ())
+    elif not carried.view.proven:
+        await runner.begin()
+    view = fleet.still(carried.view)
     decided = confirmed(view, stamped(view, flow(view, *arguments)))
-    return cast(Result, await Running(runner, decided, began, rounds).outcome())
+    return cast(Result, await Running(runner, decided, carried.began, carried.rounds).outcome())
 
 
 class Runner:

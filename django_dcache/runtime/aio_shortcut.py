@@ -15,7 +15,7 @@ from ..transport.breaker import State
 from ..transport.pipeline import Answers
 from .aio_flow import within_budget
 from .aio_loop import Runner, runner_of
-from .fleet import Fleet
+from .fleet import Carried, Fleet
 from .plans import CopyPlan
 
 Data = tuple[int, bytes]
@@ -24,11 +24,10 @@ Replies = Mapping[str, Answers]
 
 
 class AsyncNeedsFlow(Exception):
-    """Not plain. `rounds`: the replies to the rounds that were carried already.
-    `began`: when the operation did; None if there are no rounds, so that it begins anew."""
+    """Not plain. `carried`: as in `NeedsFlow`."""
 
-    def __init__(self, began: float, rounds: Sequence[Replies] = ()):
-        self.began, self.rounds = (began if rounds else None), rounds
+    def __init__(self, carried: Carried | None = None):
+        self.carried = carried
 
 
 class Gathering:
@@ -52,34 +51,35 @@ async def get(fleet: Fleet, made_key: str, loads: bool = False) -> Data | None:
     """(flags, data), or None for a miss. Raises AsyncNeedsFlow; also for a miss, if the flow `loads` it."""
     runner = runner_of(fleet)
     began = await _begin(runner)
-    name, slot, plan = fleet.plans.place(made_key)
+    plans = fleet.plans
+    name, slot, plan = plans.place(made_key)
     if not plan.read or isinstance(name, StampedName):
-        raise AsyncNeedsFlow(began)
+        raise AsyncNeedsFlow
     copy = plan.read[0]
-    replies = await _ask(runner, began, {_well(copy, began): [_question(copy, name, slot)]}, plan.single)
+    replies = await _ask(runner, began, {_well(copy): [_question(copy, name, slot)]}, plan.single)
     reply = replies[copy.node][0]
     if type(reply) is Value and reply.data is not None and not reply.stub:
         return reply.flags, reply.data
     if plan.single and not loads and _missed(reply):
         return None
-    raise AsyncNeedsFlow(began, [replies])
+    raise AsyncNeedsFlow(Carried(plans.view, began, [replies]))
 
 
 async def get_many(fleet: Fleet, made_keys: Collection[str]) -> dict[str, Data]:
     """(flags, data) of what was found. Raises AsyncNeedsFlow."""
     runner = runner_of(fleet)
     began = await _begin(runner)
-    place, single = fleet.plans.place, True
+    plans, single = fleet.plans, True
     commands: dict[str, list[Get]] = {}
     wanted: dict[str, list[str]] = {}
     for made_key in made_keys:
-        name, slot, plan = place(made_key)
+        name, slot, plan = plans.place(made_key)
         if not plan.read or isinstance(name, StampedName):
-            raise AsyncNeedsFlow(began)
+            raise AsyncNeedsFlow
         copy = plan.read[0]
         single = single and plan.single
         if copy.node not in commands:
-            commands[_well(copy, began)], wanted[copy.node] = [], []
+            commands[_well(copy)], wanted[copy.node] = [], []
         commands[copy.node].append(_question(copy, name, slot))
         wanted[copy.node].append(made_key)
     replies = await _ask(runner, began, commands, single)
@@ -89,7 +89,7 @@ async def get_many(fleet: Fleet, made_keys: Collection[str]) -> dict[str, Data]:
             if type(reply) is Value and reply.data is not None and not reply.stub:
                 found[made_key] = reply.flags, reply.data
             elif not (single and _missed(reply)):
-                raise AsyncNeedsFlow(began, [replies])
+                raise AsyncNeedsFlow(Carried(plans.view, began, [replies]))
     return found
 
 
@@ -101,14 +101,14 @@ async def _begin(runner: Runner) -> float:
     if began >= fleet.plain_until:
         began = await runner.begin()
         if began >= fleet.plain_until:
-            raise AsyncNeedsFlow(began)
+            raise AsyncNeedsFlow
     return began
 
 
-def _well(copy: CopyPlan, began: float) -> str:
+def _well(copy: CopyPlan) -> str:
     """The name of the copy's node. Raises AsyncNeedsFlow if it is not well."""
     if copy.pool.breaker.state is not State.UP:
-        raise AsyncNeedsFlow(began)
+        raise AsyncNeedsFlow
     return copy.node
 
 

@@ -7,7 +7,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..conf import Configuration
 from ..flows import Flow, Learn, Load, Owe, Pause, Result, Shun, Wait
@@ -25,6 +25,17 @@ from .near import Near
 
 TAG_VERSIONS_BYTES = 8_000_000
 """Room for the versions of some twenty thousand tags."""
+
+
+class Carried(NamedTuple):
+    """What the short cut has carried of a flow, which goes on from there."""
+
+    view: View
+    """What it was decided by: the flow would ask others by what the process has learned meanwhile."""
+    began: float
+    """When the operation did."""
+    rounds: Sequence[Mapping[str, Any]]
+    """The first rounds of the flow, by node: what was sent, or on event loops what came back."""
 
 
 class Fleet(Knowledge):
@@ -57,17 +68,17 @@ class Fleet(Knowledge):
         self,
         flow: Callable[..., Flow[Result]],
         *arguments: Any,
-        began: float | None = None,
-        rounds: Sequence[Mapping[str, Sent]] = (),
+        carried: Carried | None = None,
     ) -> Result:
-        """The result of `flow(view, *arguments)`. Raises what the flow raises; node failures are its replies.
-
-        `rounds`: those of the flow that the short cut has carried already, in an operation that `began` then.
-        """
-        if began is None:
+        """The result of `flow(view, *arguments)`, of which this much was `carried` already. Raises what the flow
+        raises; node failures are its replies."""
+        if carried is None:
             began = self.begin()
-        view = self.view
-        return self._drive(confirmed(view, stamped(view, flow(view, *arguments))), began, rounds)
+            carried = Carried(self.view, began, ())
+        elif not carried.view.proven:
+            self.proven_view()
+        view = self.still(carried.view)
+        return self._drive(confirmed(view, stamped(view, flow(view, *arguments))), carried.began, carried.rounds)
 
     def begin(self) -> float:
         """The moment from which an operation has its time: before its view is taken, so that a process that stands

@@ -134,6 +134,10 @@ class Knowledge:
         self.proven_until = at if proven else float("-inf")
         self.plain_until = at if self.options.on_unproven == "serve" else self.proven_until
 
+    def still(self, view: View) -> View:
+        """This view with the last proof there is, as long as it places keys as the present one does."""
+        return self.view if self.view.places_as(view) else view
+
     # Learning
 
     def note(self, step: Learn | Owe | Shun) -> None:

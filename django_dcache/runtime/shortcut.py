@@ -16,7 +16,7 @@ from ..transport.connection import Connection
 from ..transport.forks import own
 from ..transport.pool import TRUSTED_SECONDS, Pool
 from .deadline import Account, account, asgi_request, current
-from .fleet import Fleet
+from .fleet import Carried, Fleet
 from .plans import Plans
 
 FIRST_CHUNK = 4096
@@ -30,11 +30,10 @@ Rounds = Sequence[Mapping[str, Sent]]
 
 
 class NeedsFlow(Exception):
-    """Not plain. `rounds`: those of the flow that were carried already.
-    `began`: when the operation did; None if there are no rounds, so that it begins anew."""
+    """Not plain. `carried`: the rounds of the flow that were; None if there are none, so that it begins anew."""
 
-    def __init__(self, began: float, rounds: Rounds = ()):
-        self.began, self.rounds = (began if rounds else None), rounds
+    def __init__(self, carried: Carried | None = None):
+        self.carried = carried
 
 
 def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
@@ -49,10 +48,10 @@ def begin(fleet: Fleet) -> tuple[float, Account | None, Plans]:
     if began >= fleet.plain_until:
         began = fleet.begin()
         if began >= fleet.plain_until:
-            raise NeedsFlow(began)
+            raise NeedsFlow
     charged = current.get() or (account() if asgi_request.get(None) else None)
     if charged is not None and charged.spent > fleet.spare_seconds:
-        raise NeedsFlow(began)  # What has less than the usual time needs a look at the clock all the time.
+        raise NeedsFlow  # What has less than the usual time needs a look at the clock all the time.
     return began, charged, fleet.plans
 
 
@@ -139,4 +138,4 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
             if charged is not None:
                 charged.spent += at - began
             return None
-    raise NeedsFlow(began, rounds)
+    raise NeedsFlow(Carried(plans.view, began, rounds) if rounds else None)

@@ -12,7 +12,7 @@ from ..errors import ProtocolViolation
 from ..flows import Item
 from ..transport.batch import Sent
 from ..transport.connection import Connection
-from .fleet import Fleet
+from .fleet import Carried, Fleet
 from .plans import CopyPlan
 from .shortcut import NeedsFlow, begin, idle
 
@@ -65,7 +65,7 @@ class Batches(list[Batch]):
             connection = idle(batch.copy.pool, self.began, writes)
             if connection is None:
                 self._release(self[:number])
-                raise NeedsFlow(self.began)
+                raise NeedsFlow
             batch.connection, batch.first = connection, connection.opaque
 
     def send(self, most: int) -> None:
@@ -73,7 +73,7 @@ class Batches(list[Batch]):
         for batch in self:
             if len(batch.request) > most:
                 self._release(self)
-                raise NeedsFlow(self.began)
+                raise NeedsFlow
         for batch in self:
             try:
                 taken = batch.connection.socket.send(batch.request)
@@ -94,7 +94,8 @@ class Batches(list[Batch]):
             self.charged.spent += self.fleet.clock() - self.began
 
     def hand_over(self) -> NeedsFlow:
-        return NeedsFlow(self.began, [{batch.copy.node: batch.sent(self._at) for batch in self}])
+        sent = {batch.copy.node: batch.sent(self._at) for batch in self}
+        return NeedsFlow(Carried(self.plans.view, self.began, [sent]))
 
     @staticmethod
     def _release(batches: Iterable[Batch]) -> None:
@@ -107,7 +108,7 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> Found:
     batches = Batches(fleet)
     groups = batches.plans.group(list(made_keys))
     if groups is None:
-        raise NeedsFlow(batches.began)
+        raise NeedsFlow
     batches += [Batch(*group) for group in groups]
     batches.connect(writes=False)
     for batch in batches:
@@ -148,7 +149,7 @@ def store_many(fleet: Fleet, items: Mapping[str, object]) -> None:
     parts: dict[CopyPlan, list[bytes]] = defaultdict(list)
     for item, (name, slot, plan) in zip(items.values(), batches.plans.place_many(items), strict=True):
         if not plan.write or type(item) is not Item:
-            raise NeedsFlow(batches.began)
+            raise NeedsFlow
         flags, data, ttl = item
         for copy in plan.write:
             key = name if copy.generations is None else copy.key(name, slot)
@@ -167,7 +168,7 @@ def remove_many(fleet: Fleet, made_keys: Collection[str]) -> None:
         parts: dict[CopyPlan, list[bytes]] = defaultdict(list)
         for name, slot, plan in plans.place_many(made_keys):
             if not plan.write:
-                raise NeedsFlow(batches.began)
+                raise NeedsFlow
             for copy in plan.write:
                 parts[copy].append(name if copy.generations is None else copy.key(name, slot))
         batches += [Batch(copy, keys) for copy, keys in parts.items()]
@@ -194,7 +195,7 @@ def _tell(
         # The flow asks again, one by one. Every node is through: nothing is under way that could come after it.
         for batch in batches:
             batch.connection.close()
-        raise NeedsFlow(batches.began)
+        raise NeedsFlow
     raise batches.hand_over()
 
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 from ..transport.batch import Sent
 from ..transport.connection import Connection
 from .deadline import Account
-from .fleet import Fleet
-from .plans import CopyPlan
+from .fleet import Carried, Fleet
+from .plans import CopyPlan, Plans
 from .shortcut import FIRST_CHUNK, NeedsFlow, begin, idle
 
 Readable = Callable[[str, int, bytes], bool]
@@ -81,11 +81,11 @@ def _write(
     copy = plan.written
     if copy is None:
         if one_copy or not plan.write:
-            raise NeedsFlow(began)
-        return _write_each(fleet, began, charged, name, slot, plan.write, question, answer)
+            raise NeedsFlow
+        return _write_each(fleet, began, charged, plans, name, slot, plan.write, question, answer)
     connection = idle(copy.pool, began)
     if connection is None:
-        raise NeedsFlow(began)
+        raise NeedsFlow
     opaque = connection.opaque
     connection.opaque = opaque + numbers
     request = question(name if copy.generations is None else copy.key(name, slot), opaque)
@@ -100,7 +100,8 @@ def _write(
     reply = answer(data, opaque)
     lasted = fleet.clock() - began
     if reply is None or lasted > fleet.options.timeout:  # What is late is a case for the flow.
-        raise NeedsFlow(began, [{copy.node: Sent(copy.pool, connection, opaque, began, request[taken:], data)}])
+        sent = Sent(copy.pool, connection, opaque, began, request[taken:], data)
+        raise NeedsFlow(Carried(plans.view, began, [{copy.node: sent}]))
     copy.pool.idle.append(connection)
     if charged is not None:
         charged.spent += lasted
@@ -111,6 +112,7 @@ def _write_each(
     fleet: Fleet,
     began: float,
     charged: Account | None,
+    plans: Plans,
     name: bytes,
     slot: int,
     copies: Sequence[CopyPlan],
@@ -151,11 +153,11 @@ def _write_each(
             charged.spent += lasted
         return max(replies)
     received += [b""] * (len(connections) - len(received))
-    sent = {
+    by_node = {
         copy.node: Sent(copy.pool, connection, connection.opaque - 1, began, unsent.get(copy.node, b""), data)
         for copy, connection, data in zip(copies, connections, reversed(received), strict=True)
     }
-    raise NeedsFlow(began, [sent])
+    raise NeedsFlow(Carried(plans.view, began, [by_node]))
 
 
 def _connect(copies: Sequence[CopyPlan], began: float) -> list[Connection]:
@@ -166,6 +168,6 @@ def _connect(copies: Sequence[CopyPlan], began: float) -> list[Connection]:
         if connection is None:
             for earlier, other in zip(copies, connections, strict=False):
                 earlier.pool.idle.append(other)
-            raise NeedsFlow(began)
+            raise NeedsFlow
         connections.append(connection)
     return connections

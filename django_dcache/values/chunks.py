@@ -27,8 +27,8 @@ INDEX_BYTES = _index.size
 class InChunks(Exception):
     """These bytes are an index, and the value lies in chunks."""
 
-    began, rounds = None, ()
-    """As those of a short cut that carried nothing: an operation reads the index, and what it tells of."""
+    carried = None
+    """As of a short cut that carried nothing: an operation reads the index, and what it tells of."""
 
 
 class Chunk(NamedTuple):

@@ -52,7 +52,12 @@ class Scene:
         self.broken: LocalNode | None = None
         options = {"replicas": situation.replicas, "fleet": f"r{situation.replicas}", "hash_tags": True}
         # Only a node that hangs should ever exceed it, however busy the machine is; but then it is waited for.
-        options |= {"timeout": 2.0} if situation.fault == "hung" else {"timeout": 20.0, "connect_timeout": 5.0}
+        # What proves the view waits for it too, for half of that: it has to come well before the last proof is over.
+        options |= (
+            {"timeout": 2.0, "freshness": 8.0}
+            if situation.fault == "hung"
+            else {"timeout": 20.0, "connect_timeout": 5.0}
+        )
         if situation.replicas == 1 or situation.nodes == 1:
             options["eject_after"] = 0  # No other node stands in for it: its keys stay lost.
         self.cache = DistributedCache(local.addresses, {"OPTIONS": options})

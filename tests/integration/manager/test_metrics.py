@@ -19,7 +19,7 @@ from django_dcache.testing import LocalFleet
 
 
 def entry(addresses: list[str]) -> dict[str, Any]:
-    return {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": addresses, "OPTIONS": {"timeout": 1}}
+    return {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": addresses, "OPTIONS": {"timeout": 10}}
 
 
 def test_sample(tables: None, fleet: Callable[..., LocalFleet]) -> None:

@@ -60,7 +60,11 @@ def test_bounded() -> None:
 
 def test_real_nodes(fleet: Callable[..., LocalFleet]) -> None:
     """Two samples of nodes in use tell what was asked of them in between."""
-    nodes = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": fleet(2).addresses}
+    nodes = {
+        "BACKEND": "django_dcache.backend.DistributedCache",
+        "LOCATION": fleet(2).addresses,
+        "OPTIONS": {"timeout": 5.0},
+    }
     with override_settings(CACHES={"default": nodes}):
         caches["default"].set("k", 1)
         metrics.take()
@@ -71,4 +75,4 @@ def test_real_nodes(fleet: Callable[..., LocalFleet]) -> None:
     samples = NodeSample.objects.order_by("at")
     seconds = (samples.last().at - samples.first().at).total_seconds()
     hits = sum(line[-1].hits for line in found.values()) * seconds
-    assert 400 <= hits < 440 and all(line[-1].answer_seconds < 2 for line in found.values())
+    assert 399.5 < hits < 440 and all(line[-1].answer_seconds < 2 for line in found.values())

@@ -33,7 +33,9 @@ def told(monkeypatch):
 def cache():
     """A cache on one node."""
     with LocalNode() as node:
-        yield DistributedCache([{"name": "only", "address": node.address}], {"OPTIONS": {"fleet": "shop"}})
+        yield DistributedCache(
+            [{"name": "only", "address": node.address}], {"OPTIONS": {"fleet": "shop", "timeout": 5.0}}
+        )
 
 
 def test_spans(told, cache):

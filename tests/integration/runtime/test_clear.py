@@ -10,7 +10,7 @@ from django_dcache.backend import DistributedCache
 from django_dcache.runtime.fleet import Fleet
 
 KEYS = [f"key-{number}" for number in range(300)]
-QUICK = {"freshness": 0.1, "timeout": 0.2}
+QUICK = {"freshness": 1.0, "timeout": 1.0}
 
 
 @pytest.fixture

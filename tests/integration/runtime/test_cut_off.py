@@ -9,7 +9,7 @@ from django_dcache.backend import DistributedCache
 from django_dcache.testing import FaultProxy
 from support.waiting import until
 
-OPTIONS = {"fleet": "cut", "timeout": 0.5, "connect_timeout": 0.5, "freshness": 1.0}
+OPTIONS = {"fleet": "cut", "timeout": 0.5, "connect_timeout": 5.0, "freshness": 1.0}
 PATIENT = {"timeout": 10.0, "connect_timeout": 10.0, "idle_connections": 21, "eject_after": 0.0}
 OTHERS = {f"other-{number}": number for number in range(2000)}
 
@@ -27,7 +27,7 @@ def site(fleet):
             other = DistributedCache(nodes.addresses, {"OPTIONS": OPTIONS | {"replicas": replicas} | PATIENT})
             stack.callback(one.fleet.close)
             stack.callback(other.fleet.close)
-            assert other.set_many(OTHERS, None) == [] and one.get("other-0") == 0
+            assert other.set_many(OTHERS, None) == [] and until(lambda: one.get("other-0") == 0)
             return one, other, list(proxies.values())
 
         yield make

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from django_dcache.sessions import SECONDS, SessionNotStored, SessionStore
 
-OPTIONS = {"replicas": 2, "request_budget": 0.5}
+OPTIONS = {"replicas": 2, "request_budget": 0.5, "timeout": 0.5, "connect_timeout": 5.0}
 
 
 @pytest.fixture

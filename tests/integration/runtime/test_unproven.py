@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from django_dcache.backend import DistributedCache
+from support.waiting import until
 
 KEYS = [f"key-{number}" for number in range(40)]
 
@@ -15,8 +16,7 @@ def cut_off(fleet):
     nodes = fleet(3)
     options = {"on_unproven": "miss", "freshness": 0.05, "timeout": 0.05, "connect_timeout": 0.05}
     cache = DistributedCache(nodes.addresses, {"OPTIONS": options})
-    cache.set_many(dict.fromkeys(KEYS, "old"))
-    assert len(KEYS) == len(cache.get_many(KEYS))
+    assert until(lambda: not cache.set_many(dict.fromkeys(KEYS, "old")) and len(cache.get_many(KEYS)) == len(KEYS))
     for node in nodes.nodes[:2]:
         node.kill()
     while cache.fleet.proven:

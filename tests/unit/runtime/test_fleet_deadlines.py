@@ -6,6 +6,7 @@ from django_dcache.commands import Value
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Brief, Urgent
 from django_dcache.flows.read import fetch
+from django_dcache.runtime.fleet import Carried
 from support.fleet_in_memory import make_fleet, pool
 from support.scripted_rounds import K, ask, hit, silent, steps
 
@@ -49,7 +50,7 @@ def test_time_used_before():
     fleet = make_fleet(silent)
     began = fleet.clock()
     fleet.clock.advance(0.15)
-    fleet.run(fetch, [K], began=began)
+    fleet.run(fetch, [K], carried=Carried(fleet.view, began, ()))
     assert fleet.clock() - began == pytest.approx(0.25, abs=0.001)
 
 

@@ -19,7 +19,7 @@ from django_dcache.testing import LocalFleet
 def nodes() -> Iterator[LocalFleet]:
     """Three nodes, on which the default alias keeps two copies."""
     with LocalFleet(3) as nodes:
-        options = {"replicas": 2, "timeout": 1, "freshness": 0.2, "max_value": 20 * 2**20}
+        options = {"replicas": 2, "timeout": 10, "freshness": 0.2, "max_value": 20 * 2**20}
         entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": nodes.addresses, "OPTIONS": options}
         with override_settings(CACHES={"default": entry}):
             yield nodes

@@ -41,7 +41,7 @@ def nodes(fleet: Callable[..., LocalFleet]) -> Iterator[LocalFleet]:
     """Two nodes behind the alias "default" of region eu."""
     nodes = fleet(2)
     entry: dict[str, Any] = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": nodes.addresses}
-    entry["OPTIONS"] = {"freshness": 0.2, "timeout": 1.0, "prefixes": ["page:"]}
+    entry["OPTIONS"] = {"freshness": 0.2, "timeout": 10.0, "connect_timeout": 10.0, "prefixes": ["page:"]}
     with override_settings(CACHES={"default": entry}, DCACHE={"REGION": "eu", "REGIONS": ["eu", "us"]}):
         yield nodes
 

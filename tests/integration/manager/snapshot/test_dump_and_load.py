@@ -22,7 +22,7 @@ MONTHS = 90 * 86400
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_what_the_general_flow_stores(site, replicas):
     """A load puts on each node just what `write` had put there, under the same wire keys, generations included."""
-    site = site(3, replicas=replicas, timeout=1.0)
+    site = site(3, replicas=replicas, timeout=10.0)
     site.store(NAMES[:2000], b"123", flags=2)
     site.store(NAMES[2000:], b"", flags=7)
     if replicas == 1:

@@ -72,7 +72,7 @@ def test_a_lease_of_somebody_else(site):
 
 def test_quarantine(site):
     """In a slot that was just bumped nothing is stored until it is open; the load waits for that."""
-    site = site(2, timeout=1.0)
+    site = site(2, timeout=10.0)
     site.store()
     site.dump()
     site.fleet.run(bump, {(node, slot) for node in site.nodes.addresses for slot in range(20)})

@@ -33,7 +33,7 @@ def nodes(migrated: None, fleet: Callable[..., LocalFleet]) -> Iterator[LocalFle
     """Three nodes behind the alias "default" of a small site; no warmer is registered."""
     nodes = fleet(3)
     entry: dict[str, Any] = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": nodes.addresses}
-    entry["OPTIONS"] = {"freshness": 0.2, "replicas": 2}
+    entry["OPTIONS"] = {"freshness": 0.2, "replicas": 2, "timeout": 5.0, "connect_timeout": 5.0}
     site = {"ROOT_URLCONF": pages.__name__, "TEMPLATES": TEMPLATES, "ALLOWED_HOSTS": ["shop.example.com"]}
     registry._warmers.clear()
     pages.runs.clear()
