@@ -100,7 +100,7 @@ def test_good_results_break_nothing():
         ({"during": GOOD._replace(hits=950, misses=50)}, "fell by 4.0 points during"),
         ({"after": GOOD._replace(hits=950, misses=50)}, "fell by 4.0 points after"),
         ({"dead": GOOD._replace(hits=880, misses=120)}, "fell by 11.0 points without"),
-        ({"whole": GOOD._replace(old=1)}, "1 pages at the edge were old"),
+        ({"whole": GOOD._replace(changed=50, old=3)}, "3 of 50 pages at the edge were old"),
         ({"lost": 201}, "201 of 20000 entries"),
         ({"crashed": 1}, "1 load processes ended"),
         ({"resize": {"moved": 0, "bytes": 0, "moving_seconds": 0.0}}, "no key was moved"),
