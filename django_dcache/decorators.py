@@ -71,8 +71,15 @@ class Cached(Generic[P, R]):
         self._awaited = iscoroutinefunction(function)
         self._name = f"{function.__module__}:{function.__qualname__}"
         if in_task:
-            if self._awaited or "<locals>" in self._name:
-                raise ConfigurationError(f"{self._name}: in_task is for plain functions that a worker can import")
+            if self._awaited:
+                raise ConfigurationError(
+                    f"{self._name}: in_task is for plain functions, since the event loop would wait for the broker; "
+                    "leave it out, or cache a plain function"
+                )
+            if "<locals>" in self._name:
+                raise ConfigurationError(
+                    f"{self._name}: in_task is for functions that a worker can import; move it to the top of its module"
+                )
             _in_task[self._name] = self
         self._in_task = in_task
 

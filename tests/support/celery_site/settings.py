@@ -22,7 +22,7 @@ app = Celery("crewed", broker=os.environ.get("DCACHE_TEST_BROKER"))
 app.conf.update(
     task_always_eager="DCACHE_TEST_BROKER" not in os.environ,
     broker_connection_retry_on_startup=True,
-    imports=["dcache_manager.tasks"],
+    imports=["dcache_manager.tasks", "support.celery_site.offers"],
     worker_prefetch_multiplier=1,
 )
 

@@ -75,6 +75,10 @@ class Site:
         assert run.returncode == code, f"{command}: {run.returncode} {run.stdout} {run.stderr} {self.said}"
         return run.stdout.strip()
 
+    def python(self, code: str) -> str:
+        """What code prints that runs with the site's settings."""
+        return self._output("-c", code)
+
     @property
     def said(self) -> str:
         """What the workers said."""

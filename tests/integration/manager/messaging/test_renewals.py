@@ -1,5 +1,7 @@
 """What is stale is loaded anew by a worker."""
 
+from contextlib import closing
+
 import pytest
 from celery import Celery
 from django.core.cache import cache
@@ -8,6 +10,8 @@ from django.test import override_settings
 from dcache_manager.messaging import publisher
 from django_dcache.decorators import cached
 from django_dcache.testing import LocalFleet
+from support.celery_site.site import Site
+from support.servers import Broker
 from support.waiting import until
 
 loads = []
@@ -42,6 +46,32 @@ def test_a_worker_is_sent_for(stale_offer, monkeypatch):
     task, arguments, _, _ = sent[0]
     publisher._eager(task)(*arguments)
     assert loads == [7, 7] and offer(7) == 2
+
+
+VISIT = """
+import os
+import django
+django.setup()
+from django.core.cache import cache
+from support.celery_site.offers import offer
+from support.celery_site.site import Site
+from support.servers import Broker
+from support.waiting import until
+assert offer(7) == os.getpid()
+assert until(lambda: cache.get("offer:7") is None)
+assert offer(7) == os.getpid(), "a visitor waits for nobody"
+assert until(lambda: offer(7) != os.getpid(), seconds=120)
+print(offer(7))
+"""
+
+
+def test_a_live_worker(tmp_path):
+    """A visitor gets the old value, and a worker's process, told by a real broker, makes the new one."""
+    with LocalFleet(1) as nodes, closing(Broker()) as broker:
+        broker.start()
+        with closing(Site(tmp_path, nodes.addresses, broker.url)) as site:
+            site.work(1)
+            assert int(site.python(VISIT)) in site.children()
 
 
 def test_a_broker_that_is_away(stale_offer, monkeypatch):
