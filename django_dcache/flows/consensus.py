@@ -16,6 +16,7 @@ from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key
 from ..model.topology import Topology, server_of
 from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Replies, Urgent
+from .disown import disowned
 
 ATTEMPTS = 12
 MINUTES_TO_2025 = 28_928_160
@@ -60,15 +61,15 @@ def prove(view: View) -> Flow[bool]:
     In a quiet fleet this is one round of one small command a keeper. Debts are paid on the way, and bumps settled.
     """
     asked_at = view.clock()
-    due = view.ripe() | view.debts
+    ripe, debts = view.ripe(), view.debts
     same, answered = yield from _compare(view)
-    if answered <= same and not due and view.epoch:
+    if answered <= same and not ripe and not debts and view.epoch:
         proven = _witnessed(view.state.topology, same)
         if proven:
             yield Learn(view.state, asked_at, majority(view.state.topology, same))
         return proven
     try:
-        found = yield from agree(view, lambda state: state.bumped(due), everywhere=not view.epoch)
+        found = yield from agree(view, lambda state: disowned(state.bumped(ripe), debts), everywhere=not view.epoch)
     except UnknownFormat:
         return False  # As good as no answer.
     return found.majority
@@ -151,9 +152,9 @@ def bump(view: View, lost: Iterable[Slot], unchanged: Iterable[Slot] = ()) -> Fl
     debts = {(server_of(node), slot) for node, slot in lost}
     slots = debts | {(server_of(node), slot) for node, slot in unchanged}
     wanted = {slot: view.generation(*slot) + 1 for slot in slots}
-    away = {node for node, _ in wanted}
+    away, known = {node for node, _ in wanted}, view.state.topology.layouts
     try:
-        told = yield from agree(view, lambda state: state.bumped(wanted), avoid=away, round_type=Urgent)
+        told = yield from agree(view, lambda state: disowned(state, wanted, known), avoid=away, round_type=Urgent)
     except UnknownFormat:
         told = Agreement(view.state, False)
     if debts and not told.majority:

@@ -49,12 +49,39 @@ def test_swaps(case, faults):
         assert not simulate(seed, case, faults, swaps=True).history.wrong
 
 
+@pytest.mark.parametrize("case", ["one", "stable1", "stable2", "move", "r2add"])
+@pytest.mark.parametrize("faults", ["late", "late+hang"])
+def test_late_replies(case, faults):
+    """Nor when processes stand still before they read their replies; while they only do that, no slots are given up."""
+    for seed in range(2):
+        assert not simulate(seed, case, faults).history.wrong
+
+
+def test_broken_lateness():
+    """What is answered while a process stands still counts as lost: it shows by slots that are given up."""
+    rule = RULES["lost-by-lateness"]
+    assert any(simulate(seed, rule.case, rule.faults, rule).history.wrong for seed in range(5))
+
+
+@pytest.mark.parametrize("case", ["stable1", "stable2"])
+@pytest.mark.parametrize("faults", ["calm", "lossy"])
+def test_forks(case, faults):
+    """Nor by parents and children that both go on: a child keeps what was learned, and no connection."""
+    assert not simulate(1, case, faults, forks=True).history.wrong
+
+
+def test_broken_fork():
+    """A child that uses the connections of its parent reads what that one asked for."""
+    rule = RULES["no-pid-check"]
+    assert any(simulate(seed, rule.case, rule.faults, rule, forks=True).history.wrong for seed in range(3))
+
+
 @pytest.mark.parametrize("case", ["one", "stable1", "stable2", "stable3", "move", "r2add"])
 @pytest.mark.parametrize("faults", ["calm", "lossy", "away", "storm"])
 def test_clears(case, faults):
     """What was stored before a clear() that says it was one is read by no process, whether nodes have neighbours, are
     silent, or keep the fleet's state as Redis does."""
-    for seed in range(2):
+    for seed in range(1 if CASES[case].path else 2):
         assert not simulate(seed, case, faults, clears=True).history.wrong
 
 

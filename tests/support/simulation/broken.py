@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django_dcache.flows import Flow
 from django_dcache.flows.healing import heal
+from django_dcache.flows.lateness import confirmed
 from django_dcache.model.placement import Round
 from django_dcache.model.topology import Phase
 from django_dcache.model.view import View
 
-from .broken_flows import altered, counting_side_by_side, forget_token, repairing, seen_by, without_bump
+from .broken_flows import altered, counting_side_by_side, forget_token, losing_late, repairing, seen_by, without_bump
 from .broken_views import (
     AlwaysProven,
     EmptyAtOnce,
@@ -40,7 +42,9 @@ class Rule:
     heal: Callable[..., Flow[None]] = heal
     hold: float = HOLD
     skip: tuple[Phase, ...] = ()
+    confirmed: Callable[..., Flow[Any]] = confirmed
     tokens_travel: bool = False
+    forks_unseen: bool = False
     never_again: bool = False
     """The view is proven once and then for ever."""
 
@@ -174,6 +178,12 @@ RULES = {
     "cached-for-ever": Rule("the state is asked for once", "move", "calm", never_again=True),
     "token-travels": Rule(
         "a lease token is used on another connection than the one that issued it", "move", "restart", tokens_travel=True
+    ),
+    "no-pid-check": Rule(
+        "a child uses the connections of its parent, and reads its replies", "stable1", "calm", forks_unseen=True
+    ),
+    "lost-by-lateness": Rule(
+        "what is answered while a process stands still counts as lost", "stable1", "late", confirmed=losing_late
     ),
     "count-anywhere": Rule(
         "until flip each copy counts, and any of them gives the number",

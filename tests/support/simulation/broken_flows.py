@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django_dcache.commands import Answer, Arithmetic, Command, Get, Store, Token, Value
+from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Flow, Learn, Owe, Urgent, lost
 from django_dcache.flows.consensus import bump
 from django_dcache.flows.fill import fill
+from django_dcache.flows.lateness import Late
 from django_dcache.flows.read import Found
 from django_dcache.flows.steps import carried
 from django_dcache.model.keys import RESERVED
@@ -53,6 +55,18 @@ def seen_by(view_class: type[View], flow: Operation) -> Operation:
         return (yield from flow(view_class(**fields), *arguments))
 
     return run
+
+
+def losing_late(view: View, flow: Flow[Any]) -> Flow[Any]:
+    """`flow`, to which each late reply is as good as lost."""
+
+    def carry(step: Any) -> Flow[Any]:
+        answer = yield step
+        if isinstance(answer, Late):
+            return {node: [NodeTimeout("too late", node=node)] * len(said) for node, said in answer.items()}
+        return answer
+
+    return carried(flow, carry)
 
 
 def repairing(view: View, names: Iterable[bytes]) -> Flow[Found]:

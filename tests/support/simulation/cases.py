@@ -15,9 +15,10 @@ ROLLBACK = (Phase.PREPARE, Phase.COPY, Phase.PREPARE, Phase.STABLE)
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Chances: of each batch (hang: it times out and may happen later; refuse), of each step of a process (freeze), and
-    fifty times a second, of each node (evict, restart, away, gone: for long) and of the network (split: some processes
-    and nodes can't reach the others; cut: one process can't reach one node)."""
+    """Chances: of each batch (hang: it times out and may happen later; refuse), of each step of a process (freeze;
+    late: it reads its replies after its deadline), and fifty times a second, of each node (evict, restart, away, gone:
+    for long) and of the network (split: some processes and nodes can't reach the others; cut: one process can't reach
+    one node)."""
 
     hang: float = 0.0
     refuse: float = 0.0
@@ -28,6 +29,7 @@ class Faults:
     gone: float = 0.0
     split: float = 0.0
     cut: float = 0.0
+    late: float = 0.0
 
     @property
     def none(self) -> bool:
@@ -40,6 +42,8 @@ FAULTS = {
     "evict": Faults(evict=0.02),
     "hang": Faults(hang=0.02, evict=0.01),
     "freeze": Faults(freeze=0.01, evict=0.01),
+    "late": Faults(late=0.01),
+    "late+hang": Faults(late=0.01, hang=0.02, evict=0.01),
     "away": Faults(away=0.004, evict=0.01),
     "restart": Faults(restart=0.0015, evict=0.01),
     "refuse": Faults(refuse=0.03, evict=0.01),

@@ -71,6 +71,8 @@ class Exchange:
             due = self._demand.deadline + chance.random() ** 2 * 4
         if fate:
             world.say(f"{self.task.name} → {node.name}: {fate}")
+        if world.forks_unseen and not fate:
+            world.waiting.setdefault(serial, []).append(self)
         if fate != "lost":
             world.at(due, lambda: self._execute(name, node, node.incarnation, serial, commands, [], fate))
 
@@ -103,7 +105,16 @@ class Exchange:
             gap = min(world.delay(self.task.pace), max(0.0, self._demand.deadline - world.now) / 4)
             world.at(world.now + gap, lambda: self._execute(name, node, incarnation, serial, commands, replies, fate))
         elif not fate:
-            self.close(name, replies)
+            self._reader(name, serial).close(name, replies)
+
+    def _reader(self, name: str, serial: int) -> "Exchange":
+        """Who reads what comes over this connection: another process, if that has it too and asked the same things."""
+        waiting = [one for one in self._world.waiting.get(serial, ()) if name in one._open and one._like(self, name)]
+        return self._world.chance.choice(waiting) if len(waiting) > 1 else self
+
+    def _like(self, other: "Exchange", name: str) -> bool:
+        kinds = ([command._replace(name=b"") for command in one._demand.batches[name]] for one in (self, other))
+        return next(kinds) == next(kinds)
 
     def expire(self) -> None:
         for name in list(self._open):
@@ -120,7 +131,7 @@ class Exchange:
         self._outcomes[name] = replies
         self.task.process.heard(server_of(name), failure is None)
         if not self._open:
-            self._world.finish(self.task, self._outcomes)
+            self._world.finish(self.task, self._outcomes, self._demand.deadline)
 
 
 class Delivery:

@@ -45,6 +45,9 @@ class History:
     def read(self, version: int | None, began: float, now: float, who: str) -> None:
         self.reads += 1
         self.hits += version is not None
+        if version is not None and version not in self.writes:
+            self.complain(now, f"{who} read {version}, which no process wrote there")
+            return
         if version is not None and (newer := self.outdated(version, began - self.bound)):
             self.complain(now, f"{who} read {version} (from {began:.4f}), outdated by {newer} {self.writes[newer]}")
 

@@ -13,6 +13,7 @@ from django_dcache.errors import NoReplica
 from django_dcache.flows import Flow, Learn, Load, Owe, Pause, Shun, Urgent, Wait
 from django_dcache.flows.consensus import prove
 from django_dcache.flows.healing import Rules, Watch, heal
+from django_dcache.flows.lateness import Late, confirmed
 from django_dcache.model.placement import Placement
 from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Phase, Topology
@@ -39,7 +40,15 @@ class Sleep:
     seconds: float
 
 
-Demand = Round | Sleep
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Become two: `child` does this in a thread that is a copy of this one."""
+
+    child: "Process"
+    script: "Script"
+
+
+Demand = Round | Sleep | Fork
 Script = Generator[Demand, Any, Any]
 
 
@@ -55,9 +64,11 @@ class Process:
         never_again: bool = False,
         rules: Rules = Rules(),
         heal_flow: Callable[..., Flow[None]] = heal,
+        confirmed_flow: Callable[..., Flow[Any]] = confirmed,
     ):
         self.name, self.clock, self._never_again = name, clock, never_again
-        self._born = topology, clock, view_class, never_again, rules, heal_flow
+        self._born = topology, clock, view_class, never_again, rules, heal_flow, confirmed_flow
+        self._confirmed = confirmed_flow
         self.view = view_class(
             "sim",
             FleetState(topology),
@@ -77,6 +88,12 @@ class Process:
         """One that starts as this one did."""
         return Process(name, *self._born)
 
+    def forked(self, name: str) -> "Process":
+        """A child: what was learned stays, its proof too."""
+        child = self.newcomer(name)
+        child.view, child.renew_at, child.silent = self.view, self.renew_at, dict(self.silent)
+        return child
+
     @property
     def proven(self) -> bool:
         return self.clock() - self.view.proven_at < FRESHNESS
@@ -85,7 +102,7 @@ class Process:
         """What the flow returns; None for what every copy failed at, as the backend makes a miss of it."""
         yield from self.prove()
         try:
-            return (yield from self.drive(flow(self.view, *arguments)))
+            return (yield from self.drive(self._confirmed(self.view, flow(self.view, *arguments))))
         except NoReplica:
             return None
 
@@ -137,6 +154,8 @@ class Process:
                     answer = yield Round(step, self.clock() + TIMEOUT, self.view.state.topology)
                 elif isinstance(step, dict):
                     answer = yield Round(step, deadline, self.view.state.topology)
+                    if isinstance(answer, Late):
+                        deadline = self.clock() + TIMEOUT
                 elif isinstance(step, Learn):
                     self.learn(step)
                 elif isinstance(step, Owe):

@@ -21,7 +21,7 @@ from django_dcache.model.view import View
 from django_dcache.values.plain import INTEGER
 
 from .history import Counter, History, Lock, Register
-from .process import Process, Script, Sleep
+from .process import Fork, Process, Script, Sleep
 from .world import World
 
 BESIDE_HEALING = 12.0
@@ -137,6 +137,25 @@ def passing(scene: Scene, process: Process) -> Script:
         outcomes = yield from successor.run(scene.flows.write, {scene.value: Item(0, b"%d" % version)})
         scene.history.end(version, scene.now, promised and outcomes[scene.value].acknowledged)
         yield from look(scene, successor)
+
+
+def forking(scene: Scene, process: Process) -> Script:
+    """Processes that this one forks: parent and child both go on, by what was learned before."""
+    number = 0
+    while scene.running:
+        yield from look(scene, process)
+        number += 1
+        child = process.forked(f"{process.name}-{number}")
+        yield Fork(child, _child(scene, child))
+        for _ in range(4):
+            yield from look(scene, process)
+            yield scene.think(0.01)
+
+
+def _child(scene: Scene, child: Process) -> Script:
+    for _ in range(4):
+        yield from look(scene, child)
+        yield scene.think(0.01)
 
 
 def waiting(scene: Scene, process: Process, seconds: float) -> Script:

@@ -18,6 +18,7 @@ from .roles import (
     clearer,
     conductor,
     counting,
+    forking,
     loader,
     locker,
     look,
@@ -45,14 +46,15 @@ def simulate(
     tell: Callable[[str], None] | None = None,
     swaps: bool = False,
     clears: bool = False,
+    forks: bool = False,
 ) -> Scene:
     """Its `history.wrong` lists what should not have been. `swaps`: with processes that swap a value of their own;
-    `clears`: that clear the fleet."""
+    `clears`: that clear the fleet; `forks`: that fork."""
     chance, case, faults = random.Random(seed), CASES[case_name], FAULTS[faults_name]
     before, after = case.layouts()
     names = {node.name for node in before.nodes + after.nodes}
     world = World(chance, faults, (before, after), tell)
-    world.tokens_travel = rule.tokens_travel
+    world.tokens_travel, world.forks_unseen = rule.tokens_travel, rule.forks_unseen
     value, still, number, lock = chance.sample(case.names(12), 4)
     neighbours = chance.choice((0.0, 0.0, 0.3, 1.0)) if clears else 0.0
     # A node that leaves its address alive is read there by processes that have not learned of it yet, and so is one
@@ -69,11 +71,11 @@ def simulate(
     register = Register(swapped, History(history.bound, wrong=history.wrong))
     scene = Scene(world, rule.flows, value, still, number, lock, history, counter, locks, register, lossless)
     rules = HEALING if faults.gone or faults.cut else Rules()
-    born = case.topology(), world.clock, rule.view_class, rule.never_again, rules, rule.heal
+    born = case.topology(), world.clock, rule.view_class, rule.never_again, rules, rule.heal, rule.confirmed
     processes = [Process(f"p{i}", *born) for i in range(1, 6)]
     cast = [writer, writer, reader, reader, chance.choice((loader, loader, adder)), counting, counting]
     cast += chance.sample((locker, passing, toucher, mover, reader, loader if loader in cast else adder), 3)
-    cast += [swapper] * 3 * swaps + [clearer] * 2 * clears
+    cast += [swapper] * 3 * swaps + [clearer] * 2 * clears + [forking] * 2 * forks
     path = tuple(phase for phase in case.path if phase not in rule.skip)
     scene.pace = chance.choice((1.0, 1.0, 5.0, 25.0))
     lasts = 20.0 if faults.gone else 3.0
@@ -103,16 +105,19 @@ def simulate(
         world.severed.clear()
         for node in world.nodes.values():
             node.away_until = 0.0
+        calm = AFTERWARDS + max(0.0, world.all_awake - world.now)
         for process in processes:
-            world.spawn(f"{process.name} waits", process, waiting(scene, process, AFTERWARDS - 1))
-            world.spawn(f"{process.name} last look", process, look(scene, process), after=AFTERWARDS - 1)
+            world.spawn(f"{process.name} waits", process, waiting(scene, process, calm - 1))
+            world.spawn(f"{process.name} last look", process, look(scene, process), after=calm - 1)
         late = first.newcomer("late")
-        world.spawn("late", late, starting(scene, late), after=AFTERWARDS - 0.7)
+        world.spawn("late", late, starting(scene, late), after=calm - 0.7)
 
     world.spawn("opening", first, opening())
     world.run(scene.stop)
     world.at(scene.stop, closing)
-    world.run(scene.stop + AFTERWARDS)
+    world.run(max(scene.stop, world.all_awake) + AFTERWARDS)
+    if faults == FAULTS["late"] and not path and any(process.view.state.generations for process in processes):
+        history.complain(world.now, "slots were given up although processes only stood still")
     if faults == FAULTS["cut"] and not path and (out := world.ever_out(processes)):
         history.complain(world.now, f"{out} was taken out, which only one process could not reach")
     return scene

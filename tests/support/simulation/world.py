@@ -8,13 +8,14 @@ from typing import Any
 
 from django_dcache.commands import CONDITIONAL, Command
 from django_dcache.errors import LeaseLost
+from django_dcache.flows.lateness import Late
 from django_dcache.model.state import Note
 from django_dcache.model.topology import Layout
 
 from .cases import Faults
 from .exchange import Delivery, Exchange, Replies
 from .node import Node
-from .process import Process, Script, Sleep
+from .process import FOR_EVER, Fork, Process, Script, Sleep
 
 
 class Task:
@@ -48,12 +49,18 @@ class World:
         for name, address in sorted({(node.name, node.address) for layout in layouts for node in layout.nodes}):
             known = f"{name}'" if name in self.nodes else name
             self.nodes[known] = self.servers[address] = Node(known, lambda: self.now)
+        self.all_awake = 0.0
+        """When the last process goes on that stands still."""
         self.severed: dict[tuple[str, str], float] = {}
         """(process, node): until when the one can't reach the other."""
         self.victim = ""
         """The node whose absence matters most."""
         self.tokens_travel = False
         """Broken on purpose: a token is used on whatever connection there is."""
+        self.forks_unseen = False
+        """Broken on purpose: a child uses the connections of its parent."""
+        self.waiting: dict[int, list[Exchange]] = {}
+        """By connection: the rounds whose replies have yet to be read there."""
         self.delays = delays
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.deliveries: list[Delivery] = []
@@ -97,6 +104,12 @@ class World:
         if isinstance(demand, Sleep):
             self.at(self.now + demand.seconds, lambda: self._resume(task, None))
             return
+        if isinstance(demand, Fork):
+            child = self.spawn(f"{demand.child.name} (a child of {task.name})", demand.child, demand.script)
+            if self.forks_unseen:
+                child.connections = dict(task.connections)
+            self.at(self.now, lambda: self._resume(task, None))
+            return
         if not self.delays:
             # Only commands take turns: what a process does by itself nobody else can see.
             Exchange(self, task, demand).begin()
@@ -104,13 +117,19 @@ class World:
         pause = self.delay(task.pace) / 4
         if self.faults.freeze and self.chance.random() < self.faults.freeze:
             pause = self.chance.choice((0.3, 1.0, 3.0)) * self.chance.random()
+            self.all_awake = max(self.all_awake, self.now + pause)
             self.say(f"{task.name} is frozen for {pause:.3f} s")
         self.at(self.now + pause, Exchange(self, task, demand).begin)
 
-    def finish(self, task: Task, outcomes: Replies) -> None:
-        """All replies of a round are there."""
+    def finish(self, task: Task, outcomes: Replies, deadline: float = FOR_EVER) -> None:
+        """All replies of a round are there; a process that stands still reads them after its `deadline`."""
         task.heard.append(tuple(sorted((name, repr(replies)) for name, replies in outcomes.items())))
-        if self.delays:
+        if self.faults.late and self.chance.random() < self.faults.late and deadline < FOR_EVER:
+            wakes = max(self.now, deadline) + self.chance.random() ** 2 * 2
+            self.all_awake = max(self.all_awake, wakes)
+            self.say(f"{task.name} stands still until {wakes:.3f}")
+            self.at(wakes, lambda: self._resume(task, Late(outcomes)))
+        elif self.delays:
             self.at(self.now, lambda: self._resume(task, outcomes))
         else:
             self._resume(task, outcomes)

@@ -1,7 +1,11 @@
 """Bumping slots on the keepers."""
 
+import pytest
+
 from django_dcache.flows import Urgent
-from django_dcache.flows.consensus import bump
+from django_dcache.flows.consensus import bump, prove
+from django_dcache.model.state import FleetState
+from django_dcache.model.topology import Phase
 from support.played_flows import Keepers, Play, topology, view_of
 from support.three_keepers import ABC, BUMPED, FUTURE, SLOT, holding
 
@@ -62,3 +66,18 @@ def test_bump_against_a_newer_release():
     play = Play(bump(ABC, [SLOT]), keepers=keepers)
     assert play.result is False and play.owed[0].wanted == {SLOT: 1}
     assert keepers.document("b") == FUTURE
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_move_that_began_meanwhile(knows):
+    """A process that stood still since before a move began makes the joining nodes' copies of its slot unreachable too:
+    others, who don't know of the bump yet, may fill them from the old one. So it is when it owes the bump."""
+    moving = FleetState(topology("abc", "abcd", Phase.COPY, epoch=7))
+    view = view_of(FleetState(topology("abc", epoch=5)))
+    keepers = Keepers(view_of(moving))
+    if knows:
+        Play(prove(view_of(moving).owing({("a", 7): 1})), keepers=keepers)
+    else:
+        assert Play(bump(view, {("a", 7)}), keepers=keepers).result is False
+    state = keepers.state("b")
+    assert state.generation("a", 7) == 1 and state.generation("d", 7) == 1 and not state.generation("d", 8)
