@@ -120,6 +120,11 @@ def _doubts(entry: Entry, options: Options) -> Messages:
         if (seconds := getattr(options, name)) > most:
             hint = f"Options are in seconds: {seconds} milliseconds are {seconds / 1000:g}."
             yield entry.warning("W002", f"{name} is {seconds} seconds", hint)
+    if options.freshness <= options.timeout <= MOST_SECONDS["timeout"]:
+        # What proves the view waits for half of it, and so does a write, before either does without that node.
+        said = f"timeout is {options.timeout:g} seconds and freshness {options.freshness:g}"
+        said = f"{said}: while a node hangs, writes fail"
+        yield entry.warning("W007", said, f"Write a 'timeout' below {options.freshness:g}, or a longer 'freshness'.")
     zones = sorted({node.zone for node in layout.nodes if node.zone})
     if options.zone and options.zone not in zones:
         hint = f"The nodes' zones are {', '.join(zones)}." if zones else 'Give nodes a "zone" in LOCATION.'

@@ -66,6 +66,7 @@ ONE_ALIAS = [
     ("W003", options(zone="a"), "no node is in the zone of this process, 'a'", "LOCATION"),
     ("W003", {"LOCATION": [{"address": "a", "zone": "b"}], **options(zone="a")}, "zone", "zones are b"),
     ("W005", options(eject_after=0), "lost node", "'replicas': 2"),
+    ("W007", options(timeout=2, freshness=1.5), "timeout is 2 seconds and freshness 1.5", "below 1.5"),
     ("W008", {"PREFIX": "shop"}, "'PREFIX' has no effect", "Did you mean 'KEY_PREFIX'"),
 ]
 TWO_ALIASES = [
