@@ -6,10 +6,14 @@ from contextlib import ExitStack
 import pytest
 
 from django_dcache.backend import DistributedCache
+from django_dcache.model.state import Note
 from django_dcache.testing import FaultProxy
+from support.scale import FULL
 from support.waiting import until
 
 OPTIONS = {"fleet": "cut", "timeout": 0.5, "connect_timeout": 5.0, "freshness": 1.0}
+ACCUSATIONS = 4 if FULL else 2
+"""A process makes them after 0, 2, 6 and 14 seconds."""
 PATIENT = {"timeout": 10.0, "connect_timeout": 10.0, "idle_connections": 21, "eject_after": 0.0}
 OTHERS = {f"other-{number}": number for number in range(2000)}
 
@@ -67,3 +71,44 @@ def test_a_client_without_a_network(site, cut, replicas):
     found = other.get_many(OTHERS)
     assert sum(found.get(key) == value for key, value in OTHERS.items()) >= 0.99 * len(OTHERS)
     assert not other.fleet.view.state.topology.layout.out
+
+
+def test_one_of_eight(fleet):
+    """One process of eight is cut off from one node for good: it accuses the node again and again, the others say that
+    it answers, and nothing is taken out."""
+    nodes = fleet(3)
+    stop = threading.Event()
+    with FaultProxy(nodes.addresses[0]) as proxy:
+        away = {"address_remap": lambda address: proxy.address if address == nodes.addresses[0] else address}
+        caches = [process(nodes, number, **({} if number else away)) for number in range(8)]
+        assert all(cache.set(f"{number}", 0) for number, cache in enumerate(caches))
+
+        def work(number):
+            while not stop.wait(0.01):
+                caches[number].set(f"{number}", 1)
+
+        workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        proxy.refuse()
+        proxy.drop_connections()
+        for worker in workers:
+            worker.start()
+        try:
+            lost, seen = nodes.addresses[0], caches[0].fleet
+
+            def refuted():
+                assert not seen.view.state.topology.layouts[-1].out
+                return seen.view.state.note(lost, Note.REFUTED) >= ACCUSATIONS
+
+            assert until(refuted, 120 if FULL else 60)
+        finally:
+            stop.set()
+            for worker in workers:
+                worker.join()
+            for cache in caches:
+                cache.fleet.close()
+
+
+def process(nodes, number, **options):
+    """The cache as one process of several has it."""
+    options |= {"fleet": "eight", "timeout": 5.0, "connect_timeout": 5.0, "idle_connections": 30 + number}
+    return DistributedCache(nodes.addresses, {"OPTIONS": options})
