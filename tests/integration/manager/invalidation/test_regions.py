@@ -1,10 +1,7 @@
 """An invalidation reaches every region: by message at once, by the log whatever becomes of the messages."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from support.servers import Broker
 from support.two_regions.sites import Sites
@@ -27,16 +24,6 @@ from support.two_regions.settings import app
 entry = schedule()["dcache.catch_up in dcache.us"]
 app.send_task(entry["task"], queue=entry["options"]["queue"])
 """
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    broker = Broker()
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
 
 
 def acknowledged(sites: Sites) -> list[str]:

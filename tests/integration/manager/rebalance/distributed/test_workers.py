@@ -1,7 +1,7 @@
 """A rebalance on Celery workers ends as it does in one process, whoever is killed."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -23,16 +23,6 @@ MOVING_AGAIN = "SELECT holder FROM dcache_manager_step WHERE state = 'running' A
 LEADER = "SELECT holder FROM dcache_manager_job WHERE holder != ''"
 STATE = "SELECT state FROM dcache_manager_job"
 Fleets = Callable[..., LocalFleet]
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    broker = Broker()
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
 
 
 @pytest.fixture
