@@ -11,18 +11,16 @@ from .broken import RULES, Rule
 from .cases import CASES, FAULTS, Faults
 from .history import Counter, History, Lock, Register
 from .process import FRESHNESS, HOLD, Process, Script
+from .resizing import BESIDE_HEALING, conductor, mover
 from .roles import (
-    BESIDE_HEALING,
     Scene,
     adder,
     clearer,
-    conductor,
     counting,
     forking,
     loader,
     locker,
     look,
-    mover,
     passing,
     reader,
     starting,
