@@ -28,7 +28,7 @@ TAG_VERSIONS_BYTES = 8_000_000
 
 
 class Carried(NamedTuple):
-    """What the short cut has carried of a flow, which goes on from there."""
+    """What the short cut has carried of a flow, which continues from there."""
 
     view: View
     """What it was decided by: the flow would ask others by what the process has learned meanwhile."""
