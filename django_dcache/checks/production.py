@@ -50,7 +50,7 @@ def _public(entry: Entry) -> Messages:
 
 def _is_public(address: str) -> bool:
     try:
-        return ip_address(parse(address).host.strip("[]")).is_global
+        return any(ip_address(endpoint[0]).is_global for endpoint in parse(address).endpoints)
     except ValueError:
         return False  # A name, or the path of a socket.
 

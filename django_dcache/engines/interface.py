@@ -75,6 +75,9 @@ class Engine:
     """Each reply says which command it answers."""
     ordered: bool = True
     """A node executes the commands of a connection in their order. If not, one batch at a time is under way on each."""
+    again: Callable[[Node, str], Greeting] | None = None
+    """What is sent on a connection that was greeted and has been idle, where a greeting can't be said twice. None: the
+    same as at first."""
     connect: Callable[[Node], Any] | None = None
     """Makes the stream to a node that no socket leads to. None: a socket does."""
     census: Callable[[str, Collection[str]], Question] | None = None

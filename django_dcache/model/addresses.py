@@ -3,7 +3,7 @@
     host:port, unix:/path                                   memcached
     redis://host:port/database, rediss:// (TLS)             Redis; valkey:// and valkeys:// are the same
     redis+unix:///path?db=database, valkey+unix:// …        Redis on a Unix socket
-    ignite://host:port/cache                                Apache Ignite, by its thin-client protocol
+    ignite://host:port,host2:port/cache, ignites:// (TLS)   Apache Ignite: any of the servers of one cluster
     memory://name                                           a dict in this process
 
 A login in an address (redis://user:password@host) is no part of the fleet's spelling: the map of a fleet lies on its
@@ -20,6 +20,8 @@ MEMCACHED_PORT, REDIS_PORT, IGNITE_PORT = 11211, 6379, 10800
 CACHE = "dcache"
 """The cache on Ignite of an address that names none."""
 MAX_DATABASE = 2**16
+MAX_SERVERS = 16
+"""Of one node."""
 
 _host_and_port = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/@]+):(?P<port>\d{1,5})").fullmatch
 _cache_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,60}").fullmatch
@@ -31,6 +33,10 @@ _ENGINES = {
     "memory": "memory",
 }
 FORMS = "host:port, unix:/path, redis://host:port/database, ignite://host:port/cache or memory://name"
+
+
+Endpoint = str | tuple[str, int]
+"""The path of a socket, or (host, port)."""
 
 
 class Login(NamedTuple):
@@ -54,6 +60,8 @@ class Address(NamedTuple):
     database: int = 0
     cache: str = ""
     """Of Ignite."""
+    others: tuple[tuple[str, int], ...] = ()
+    """Hosts and ports of further servers that lead to the same cache."""
 
     @property
     def engine(self) -> str:
@@ -65,9 +73,10 @@ class Address(NamedTuple):
         return self.scheme in ("rediss", "valkeys", "ignites")
 
     @property
-    def endpoint(self) -> str | tuple[str, int]:
-        """What a socket connects to: a path, or (host, port)."""
-        return self.path or (self.host.strip("[]"), self.port)
+    def endpoints(self) -> list[Endpoint]:
+        """What a socket connects to, and what to instead where that fails."""
+        servers = [(host.strip("[]"), port) for host, port in ((self.host, self.port), *self.others)]
+        return [self.path] if self.path else [*servers]
 
     def __str__(self) -> str:
         """As the fleet spells it."""
@@ -76,7 +85,8 @@ class Address(NamedTuple):
         if self.engine == "memory":
             return f"{self.scheme}://{self.host}"
         if self.engine == "ignite":
-            return f"{self.scheme}://{self.host}:{self.port}/{self.cache}"
+            servers = ",".join(f"{host}:{port}" for host, port in ((self.host, self.port), *self.others))
+            return f"{self.scheme}://{servers}/{self.cache}"
         if self.path:
             return f"{self.scheme}://{self.path}?db={self.database}"
         return f"{self.scheme}://{self.host}:{self.port}/{self.database}"
@@ -155,19 +165,21 @@ def _redis(split: SplitResult) -> Address:
         raise ValueError(f"database {number!r} is no whole number")
     if path:
         return Address(split.scheme, path=path, database=int(number))
-    return Address(split.scheme, *_place(split, REDIS_PORT), database=int(number))
+    return Address(split.scheme, *_place(split.netloc.rpartition("@")[2], REDIS_PORT), database=int(number))
 
 
 def _ignite(split: SplitResult) -> Address:
     cache = split.path.strip("/") or CACHE
     if split.query or not _cache_name(cache):
         raise ValueError("want ignite://host:port/cache, and in a cache's name letters, digits and ._- only")
-    return Address(split.scheme, *_place(split, IGNITE_PORT), cache=cache)
+    servers = [_place(server, IGNITE_PORT) for server in split.netloc.rpartition("@")[2].split(",")]
+    if len(set(servers)) < len(servers) or len(servers) > MAX_SERVERS:
+        raise ValueError(f"want up to {MAX_SERVERS} servers, each of them once")
+    return Address(split.scheme, *servers[0], cache=cache, others=tuple(servers[1:]))
 
 
-def _place(split: SplitResult, port: int) -> tuple[str, int]:
+def _place(host: str, port: int) -> tuple[str, int]:
     """The host and the port, as they were written: `hostname` is lower case, and without its brackets."""
-    host = split.netloc.rpartition("@")[2]
     match = _host_and_port(host if _host_and_port(host) else f"{host}:{port}")
     if not match or not 0 < int(match["port"]) < 65536:
         raise ValueError("want host:port")

@@ -78,9 +78,9 @@ class Node:
             raise InvalidTopology(f"weight {self.weight!r} is not a whole number from 1 to 100", node=self.name)
 
     @property
-    def endpoint(self) -> str | tuple[str, int]:
-        """What a socket connects to: a path, or (host, port)."""
-        return addresses.parse(self.address).endpoint
+    def endpoints(self) -> list[addresses.Endpoint]:
+        """What a socket connects to: a path, or (host, port); and what to instead where that fails."""
+        return addresses.parse(self.address).endpoints
 
     @property
     def engine(self) -> str:

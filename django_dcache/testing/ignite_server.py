@@ -1,9 +1,12 @@
-"""How a server of Apache Ignite is started: in memory only, on loopback, and a cluster of its own."""
+"""How a server of Apache Ignite is started: on loopback, in memory and a cluster of its own unless told otherwise."""
 
 import os
 import shutil
+import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..engines.ignite.frames import Failed, Frames, Operation, cache_id, handshake, plain, request
@@ -50,6 +53,7 @@ _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
  <property name="cacheConfiguration">
   <bean class="org.apache.ignite.configuration.CacheConfiguration">
    <property name="name" value="{cache}"/>
+   {copies}
    <property name="affinity">
     <bean class="org.apache.ignite.cache.affinity.rendezvous.RendezvousAffinityFunction">
      <property name="partitions" value="16"/>
@@ -57,8 +61,9 @@ _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
    </property>
   </bean>
  </property>
+ <property name="failureDetectionTimeout" value="2000"/>
  <property name="discoverySpi">
-  <bean class="org.apache.ignite.spi.discovery.isolated.IsolatedDiscoverySpi"/>
+  {discovery}
  </property>
  <property name="communicationSpi">
   <bean class="org.apache.ignite.spi.communication.tcp.TcpCommunicationSpi">
@@ -74,6 +79,7 @@ _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
    <property name="threadPoolSize" value="4"/>
    <property name="jdbcEnabled" value="false"/>
    <property name="odbcEnabled" value="false"/>
+   {tls}
   </bean>
  </property>
  <property name="dataStorageConfiguration">
@@ -88,7 +94,7 @@ _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
     <bean class="org.apache.ignite.configuration.DataRegionConfiguration">
      <property name="initialSize" value="{bytes}"/>
      <property name="maxSize" value="{bytes}"/>
-     <property name="persistenceEnabled" value="{login}"/>
+     <property name="persistenceEnabled" value="{disk}"/>
      {eviction}
     </bean>
    </property>
@@ -98,6 +104,70 @@ _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
 </beans>
 """
 _EVICTION = '<property name="pageEvictionMode" value="RANDOM_2_LRU"/>'
+_ALONE = '<bean class="org.apache.ignite.spi.discovery.isolated.IsolatedDiscoverySpi"/>'
+_TOGETHER = """<bean class="org.apache.ignite.spi.discovery.tcp.TcpDiscoverySpi">
+   <property name="localPort" value="{own}"/>
+   <property name="localPortRange" value="0"/>
+   <property name="ipFinder">
+    <bean class="org.apache.ignite.spi.discovery.tcp.ipfinder.vm.TcpDiscoveryVmIpFinder">
+     <property name="addresses"><list>{all}</list></property>
+    </bean>
+   </property>
+  </bean>"""
+_COPIES = """<property name="backups" value="1"/>
+   <property name="writeSynchronizationMode" value="{mode}"/>"""
+_TLS = """<property name="sslEnabled" value="true"/>
+   <property name="useIgniteSslContextFactory" value="false"/>
+   <property name="sslContextFactory">
+    <bean class="org.apache.ignite.ssl.SslContextFactory">
+     <property name="keyStoreFilePath" value="{file}"/>
+     <property name="keyStorePassword" value="{password}"/>
+     <property name="keyStoreType" value="PKCS12"/>
+     <property name="trustManagers">
+      <bean class="org.apache.ignite.ssl.SslContextFactory" factory-method="getDisabledTrustManager"/>
+     </property>
+    </bean>
+   </property>"""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a server is started with. Ports: for clients, and for other servers."""
+
+    folder: Path
+    """Of its files."""
+    port: int
+    peer_port: int
+    cache: str
+    memory: int
+    """MB; what is used least is evicted beyond, unless it keeps its data on disk."""
+    login: bool = False
+    """It wants one (the first is ignite, ignite), for which Ignite has to keep its data on disk."""
+    disk: bool = False
+    discovery: tuple[int, ...] = ()
+    """Ports by which the servers of a cluster find each other, its own first. None: it is alone."""
+    synchronization: str = "FULL_SYNC"
+    """When the two copies are written that a cache has in a cluster."""
+    keystore: tuple[Path, str] | None = None
+    """The PKCS #12 file with a certificate for TLS, and its password."""
+
+    def configuration(self) -> str:
+        servers = "".join(f"<value>127.0.0.1:{port}</value>" for port in self.discovery)
+        disk = self.disk or self.login
+        words: Mapping[str, object] = {
+            "port": self.port,
+            "peer_port": self.peer_port,
+            "cache": self.cache,
+            "folder": self.folder,
+            "bytes": max(16, self.memory) * 2**20,
+            "login": str(self.login).lower(),
+            "disk": str(disk).lower(),
+            "eviction": "" if disk else _EVICTION,
+            "discovery": _TOGETHER.format(own=self.discovery[0], all=servers) if servers else _ALONE,
+            "copies": _COPIES.format(mode=self.synchronization) if servers else "",
+            "tls": _TLS.format(file=self.keystore[0], password=self.keystore[1]) if self.keystore else "",
+        }
+        return _CONFIGURATION.format_map(words)
 
 
 class NoIgnite(FileNotFoundError):
@@ -117,24 +187,11 @@ def libraries() -> str:
     return os.pathsep.join(map(str, files))
 
 
-def command_line(folder: Path, ports: tuple[int, int], memory: int, cache: str, login: bool = False) -> Sequence[str]:
-    """What starts one that keeps its files in `folder`, and has this cache. `memory` in MB; what is used least is
-    evicted beyond. ports: for clients, and for other servers.
-
-    login: it wants one (the first is ignite, ignite), for which Ignite has to keep its data on disk. Raises NoIgnite.
-    """
+def command_line(terms: Terms) -> Sequence[str]:
+    """What starts it. Raises NoIgnite."""
     path = libraries()
-    configuration = folder / "server.xml"
-    words: Mapping[str, object] = {
-        "port": ports[0],
-        "peer_port": ports[1],
-        "cache": cache,
-        "folder": folder,
-        "bytes": max(16, memory) * 2**20,
-        "login": str(login).lower(),
-        "eviction": "" if login else _EVICTION,
-    }
-    configuration.write_text(_CONFIGURATION.format_map(words))
+    configuration = terms.folder / "server.xml"
+    configuration.write_text(terms.configuration())
     opened = [f"--add-opens={module}/{name}=ALL-UNNAMED" for module, names in _OPENED.items() for name in names.split()]
     options = ["-Xms64m", f"-Xmx{HEAP_MEGABYTES}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
     options += ["-Djava.net.preferIPv4Stack=true", "-DIGNITE_QUIET=true", "-DIGNITE_NO_ASCII=true"]
@@ -148,20 +205,20 @@ class SaidNo(RuntimeError):
 
 
 @contextmanager
-def dialogue(endpoint: str, login: bool = False) -> Iterator[Callable[[int, bytes], bytes]]:
+def dialogue(endpoint: str, login: bool = False, tls: bool = False) -> Iterator[Callable[[int, bytes], bytes]]:
     """Asks the server at `host:port` for one thing after the other: (operation, body) → the body of the reply.
 
     Raises OSError, also while it is not up yet, and SaidNo.
     """
     word = "ignite" if login else None
-    with dial(endpoint, STARTUP) as connection:
+    with _connected(endpoint, tls) as connection:
         connection.sendall(handshake(word, word))
         if receive(connection, int.from_bytes(receive(connection, 4), "little"))[:1] != b"\x01":
             raise ConnectionRefusedError(f"{endpoint} lets no client in")
 
         def say(operation: int, body: bytes) -> bytes:
             connection.sendall(request(operation, body, 1))
-            frames = Frames()
+            frames = Frames(changes=1)
             while chunk := connection.recv(1 << 16):
                 for _, reply in frames.feed(chunk):
                     if isinstance(reply, Failed):
@@ -172,13 +229,18 @@ def dialogue(endpoint: str, login: bool = False) -> Iterator[Callable[[int, byte
         yield say
 
 
-def ready(endpoint: str, cache: str, login: bool = False) -> bool:
-    """Whether a server is up, and has this cache."""
+def _connected(endpoint: str, tls: bool) -> socket.socket:
+    stream = dial(endpoint, STARTUP)
+    return ssl._create_unverified_context().wrap_socket(stream) if tls else stream
+
+
+def ready(terms: Terms) -> bool:
+    """Whether a server is up, and has its cache."""
     try:
-        with dialogue(endpoint, login) as say:
-            if login:  # One that keeps its data on disk waits for this.
+        with dialogue(f"127.0.0.1:{terms.port}", terms.login, terms.keystore is not None) as say:
+            if terms.disk or terms.login:  # It waits for this.
                 say(_CHANGE_STATE, _ACTIVE)
-            say(Operation.GET_SIZE, plain(cache_id(cache)) + _ALL)
+            say(Operation.GET_SIZE, plain(cache_id(terms.cache)) + _ALL)
             return True
     except (OSError, SaidNo):
         return False

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..engines import Greeting, engine_of
 from ..errors import ConnectionLost, NodeFailure, NodeUnreachable, NotGreeted, ProtocolViolation
+from ..model.addresses import Endpoint
 from ..model.topology import Node
 from .dial import dial
 from .limits import Limits
@@ -20,6 +21,8 @@ from .tls import TlsStream
 
 CHUNK_BYTES = 64 * 1024
 _serials = itertools.count(1)
+_greeted: dict[str, Endpoint] = {}
+"""Which server was the last to greet this process, by the address of a node that has several."""
 
 
 class Connection:
@@ -65,10 +68,30 @@ class Connection:
 
     @classmethod
     def open(cls, node: Node, limits: Limits, seconds: float, closed: Callable[[], None] | None = None) -> "Connection":
-        """Connect within `seconds`, and be greeted. Raises NodeUnreachable.
+        """Connect within `seconds`, and be greeted: by the server of the node that greeted last, or else by another.
+        Raises NodeUnreachable.
 
         `closed` is called once, when the connection is no more.
         """
+        until = monotonic() + seconds
+        last = _greeted.get(node.address)
+        endpoints = sorted(limits.endpoints(node), key=lambda endpoint: endpoint != last)
+        for left, endpoint in zip(range(len(endpoints), 0, -1), endpoints, strict=True):
+            try:
+                connection = cls._open(node, endpoint, limits, (until - monotonic()) / left, closed)
+            except NodeUnreachable:
+                if left == 1:
+                    raise
+            else:
+                if len(endpoints) > 1:
+                    _greeted[node.address] = endpoint
+                return connection
+        raise AssertionError("a node has an address")
+
+    @classmethod
+    def _open(
+        cls, node: Node, endpoint: Endpoint, limits: Limits, seconds: float, closed: Callable[[], None] | None
+    ) -> "Connection":
         until = monotonic() + seconds
         stream = None
         try:
@@ -76,7 +99,7 @@ class Connection:
             if engine.connect:
                 stream = engine.connect(node)
             else:
-                stream = dial(limits.endpoint(node), seconds, limits.tls_of(node), limits.timeout)
+                stream = dial(endpoint, seconds, limits.tls_of(node), limits.timeout)
             # The short cut waits for half of the time at most; the flow that takes over needs the rest.
             greeting = partial(engine.greeting, node, limits.login(node), limits.fleet)
             connection = cls(node.name, stream, limits.timeout / 2, closed, greeting)
@@ -93,6 +116,8 @@ class Connection:
         except NodeFailure:
             connection.close()
             raise
+        if engine.again:
+            connection._greeting = partial(engine.again, node, limits.fleet)
         return connection
 
     def greet(self, seconds: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from ..errors import ConfigurationError, NodeUnreachable
-from ..model.addresses import Login, parse
+from ..model.addresses import Endpoint, Login, parse
 from ..model.topology import Node
 
 
@@ -46,11 +46,11 @@ class Limits:
         """How a connection to `node` is made safe: where its address asks for TLS, at least by the system's roots."""
         return self.tls or (_system_roots() if parse(node.address).secure else None)
 
-    def endpoint(self, node: Node) -> str | tuple[str, int]:
-        """What a socket connects to for `node`."""
+    def endpoints(self, node: Node) -> list[Endpoint]:
+        """What a socket connects to for `node`, and what to instead where that fails."""
         if self.address_remap is None:
-            return node.endpoint
-        return replace(node, address=self.address_remap(node.address)).endpoint
+            return node.endpoints
+        return replace(node, address=self.address_remap(node.address)).endpoints
 
 
 @cache

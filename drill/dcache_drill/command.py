@@ -88,7 +88,7 @@ def confirm(choices: Choices, target: Target) -> None:
 
 def loopback(node: Node) -> bool:
     """Whether a node can only be on this machine."""
-    endpoint = node.endpoint
+    endpoint = node.endpoints[0]
     if isinstance(endpoint, str) or endpoint[0] == "localhost":
         return True
     try:
@@ -99,7 +99,7 @@ def loopback(node: Node) -> bool:
 
 def _on(target: Target) -> Plan:
     options, layout = target.configuration.options, target.configuration.layout
-    if options.tls or any(isinstance(node.endpoint, str) for node in layout.nodes):
+    if options.tls or any(isinstance(node.endpoints[0], str) for node in layout.nodes):
         raise ConfigurationError("a drill has no networks for TLS or unix sockets yet")
     return Plan(
         location=tuple(node.address for node in layout.nodes),

@@ -195,7 +195,7 @@ class Testbed:
         addresses = self.plan.location or [node.address for node in self.nodes]
         seed = self.plan.seed * 1000 + number
         return {
-            address: self._stack.enter_context(FaultProxy(":".join(map(str, Node.at(address).endpoint)), seed=seed))
+            address: self._stack.enter_context(FaultProxy(":".join(map(str, Node.at(address).endpoints[0])), seed=seed))
             for address in addresses
         }
 

@@ -98,11 +98,11 @@ def _ignite(engine: str, memory: int, place: Path, words: IO[str]) -> Started:
     try:
         # Its files outlive this command, as it does.
         folder = Path(tempfile.mkdtemp(prefix="dcache-ignite-"))
-        numbers = ports[0].number, ports[1].number
-        process = _run([*ignite_server.command_line(folder, numbers, memory, CACHE)], words, {})
-        endpoint = f"{ports[0].host}:{ports[0].number}"
-        until(lambda: process.poll() is not None or ignite_server.ready(endpoint, CACHE), ignite_server.STARTUP)
-        return process, f"ignite://{endpoint}/{CACHE}" if ignite_server.ready(endpoint, CACHE) else None
+        terms = ignite_server.Terms(folder, ports[0].number, ports[1].number, CACHE, memory)
+        process = _run([*ignite_server.command_line(terms)], words, {})
+        until(lambda: process.poll() is not None or ignite_server.ready(terms), ignite_server.STARTUP)
+        address = f"ignite://{ports[0].host}:{ports[0].number}/{CACHE}"
+        return process, address if ignite_server.ready(terms) else None
     finally:
         for port in ports:
             port.close()

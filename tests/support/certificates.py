@@ -37,6 +37,13 @@ class Authority:
         _openssl("x509", "-req", "-in", str(request), *signing, "-extfile", str(extensions), "-out", certificate)
         return certificate, key
 
+    def keystore(self, name: str) -> tuple[Path, str]:
+        """A PKCS #12 file with a new certificate and its key, and the password of it."""
+        (certificate, key), file, password = self.sign(name), self._folder / f"{name}.p12", "s3cret"
+        named = ("-in", certificate, "-inkey", key, "-name", name, "-passout", f"pass:{password}", "-out", str(file))
+        _openssl("pkcs12", "-export", *named)
+        return file, password
+
     def server_context(self, certificate: str, key: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)

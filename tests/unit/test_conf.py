@@ -37,7 +37,7 @@ def test_nodes_as_objects():
 def test_unix_sockets():
     """A unix socket is a path, with or without its prefix."""
     nodes = parse("default", "unix:/run/a.sock,/run/b.sock").layout.nodes
-    assert [node.endpoint for node in nodes] == ["/run/a.sock", "/run/b.sock"]
+    assert [node.endpoints[0] for node in nodes] == ["/run/a.sock", "/run/b.sock"]
 
 
 def test_layout_comes_from_options():

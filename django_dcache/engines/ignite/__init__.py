@@ -5,7 +5,7 @@ from functools import cache, partial
 from ..interface import Engine
 from . import protocol
 from .frames import cache_id
-from .greeting import Greeting
+from .greeting import Greeting, Look
 from .hot import hot
 from .introspection import introspection
 
@@ -22,5 +22,6 @@ def engine(name: str) -> Engine:
         introspection(number),
         numbered=True,
         ordered=False,
+        again=Look,
         hot=hot(number),
     )

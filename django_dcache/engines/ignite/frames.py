@@ -28,6 +28,7 @@ class Operation(IntEnum):
     GET_SIZE = 1020
     SCAN = 2000
     NEXT_PAGE = 2001
+    CONFIGURATION = 1055
     NODE_IDS = 5100
     NODE_INFO = 5101
 
@@ -126,12 +127,16 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """Cuts a stream into replies. Raises ProtocolViolation at what can't be right."""
+    """Cuts a stream into replies. Raises ProtocolViolation at what can't be right, and where servers of the cluster
+    have come or gone since the greeting: what came may have brought the past.
 
-    __slots__ = ("_data", "_chunks", "_missing", "_most", "_skip", "_skipped")
+    `changes`: how many replies may say so. The first one on a connection does.
+    """
 
-    def __init__(self, most: int = MAX_FRAME_BYTES) -> None:
-        self._most = min(most, MAX_FRAME_BYTES)
+    __slots__ = ("_data", "_chunks", "_missing", "_most", "_skip", "_skipped", "_changes")
+
+    def __init__(self, most: int = MAX_FRAME_BYTES, changes: int = 0) -> None:
+        self._most, self._changes = min(most, MAX_FRAME_BYTES), changes
         self._data = b""
         self._chunks: list[bytes] = []
         self._missing = 0
@@ -170,6 +175,10 @@ class Frames:
                 self._missing = end - len(data)
                 return
             self._data = data[end:]
+            if flags & _TOPOLOGY:
+                self._changes -= 1
+                if self._changes < 0:
+                    raise ProtocolViolation("servers of its cluster have come or gone")
             yield Frame(number, _body(data[:end], flags))
 
     @property

@@ -1,7 +1,8 @@
-"""What is said first on every connection: who we are; then the cache is looked for.
+"""What is said first on every connection: who we are. Then, and again on one that was idle: which servers there are,
+and whether the cache and the mark in it are there.
 
-A server says by its node id which run of its process it is, so a mark among its items (flows/returned.py) tells whether
-it came back with what it kept on disk.
+The mark (flows/returned.py) names the servers that have written what the cache holds, each by its node id, which is new
+with each run of its process. One that it does not name came later, and may have brought the past from its disk.
 """
 
 from collections.abc import Generator
@@ -10,6 +11,7 @@ from ...errors import ProtocolViolation
 from ...model.addresses import Login, parse
 from ...model.state import mark_key
 from ...model.topology import Node
+from .cluster import SERVERS, lags, server_ids
 from .frames import (
     NO_CACHE,
     NULL,
@@ -28,24 +30,19 @@ from .items import pack, unpack
 
 _MAX_BYTES = 2**16
 _YES = b"\x01"
-_node_id_bytes = 16
 
 
-class Greeting:
-    """One exchange of greetings. `request` is what is to be said now."""
+class Look:
+    """What is asked of a server that knows who we are."""
 
-    def __init__(self, node: Node, login: Login | None = None, fleet: str = ""):
+    def __init__(self, node: Node, fleet: str = ""):
         self.returned = ""
-        self.request = handshake(login.user if login else None, login.password if login else None)
         self._cache, self._fleet = parse(node.address).cache, fleet
-        self._heard = b""
-        self._frames: Frames | None = None
-        self._dialogue: Generator[tuple[int, bytes], bytes | Failed, None] | None = None
+        self._frames, self._dialogue = Frames(_MAX_BYTES, changes=1), self._look()
+        self.request = request(*next(self._dialogue), 0)
 
     def feed(self, chunk: bytes) -> bool:
-        """Take the next bytes; True once the server has greeted. Raises ProtocolViolation."""
-        if self._dialogue is None or self._frames is None:
-            return self._welcome(chunk)
+        """Take the next bytes; True once everything is said. Raises ProtocolViolation."""
         for _, body in self._frames.feed(chunk):
             try:
                 self.request = request(*self._dialogue.send(body), 0)
@@ -55,7 +52,43 @@ class Greeting:
                 return True
         return False
 
-    def _welcome(self, chunk: bytes) -> bool:
+    def _look(self) -> Generator[tuple[int, bytes], bytes | Failed, None]:
+        # In this order: a server that comes in between shows in the next reply.
+        servers = server_ids(_sound((yield Operation.NODE_IDS, SERVERS)))
+        cache = cache_id(self._cache)
+        name = key(mark_key(self._fleet or "-"))
+        found = yield Operation.GET, plain(cache) + name
+        if isinstance(found, Failed) and found.status == NO_CACHE:
+            # Not made here: a server that is just starting breaks down where a client makes one.
+            raise ProtocolViolation(f"it has no cache {self._cache!r}: add it to the server's cacheConfiguration")
+        stored = held(_sound(found))
+        if len(servers) > 1 and lags(_sound((yield Operation.CONFIGURATION, plain(cache)))):
+            raise ProtocolViolation(f"copies of {self._cache!r} lag: give it writeSynchronizationMode FULL_SYNC")
+        if not self._fleet:
+            return
+        incarnation = ",".join(sorted(servers))
+        if stored is None and found == NULL:
+            # One that is full has no mark, and is looked at again.
+            mark = name + pack(0, incarnation.encode(), 0)
+            yield Operation.PUT_IF_ABSENT, expiring(cache, None) + mark
+            return
+        mark_item = unpack(stored) if stored else None
+        if mark_item is None or servers - set(mark_item.data.decode("latin-1").split(",")):
+            self.returned = incarnation
+
+
+class Greeting(Look):
+    """One exchange of greetings. `request` is what is to be said now."""
+
+    def __init__(self, node: Node, login: Login | None = None, fleet: str = ""):
+        super().__init__(node, fleet)
+        self._next, self._heard, self._welcome = self.request, b"", False
+        self.request = handshake(login.user if login else None, login.password if login else None)
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True once the server has greeted. Raises ProtocolViolation."""
+        if self._welcome:
+            return super().feed(chunk)
         self._heard += chunk
         size = int.from_bytes(self._heard[:4], "little")
         if len(self._heard) >= 4 and not 1 <= size <= _MAX_BYTES or len(self._heard) > 4 + size:
@@ -65,30 +98,8 @@ class Greeting:
         said = self._heard[4:]
         if said[:1] != _YES:
             raise ProtocolViolation(f"it said {said[12:112].decode('ascii', 'replace')!r}")
-        self._frames = Frames(_MAX_BYTES)
-        self._dialogue = self._look(said[-_node_id_bytes:].hex())
-        self.request = request(*next(self._dialogue), 0)
+        self.request, self._welcome = self._next, True
         return False
-
-    def _look(self, incarnation: str) -> Generator[tuple[int, bytes], bytes | Failed, None]:
-        """For the cache, and for the mark in it."""
-        cache = cache_id(self._cache)
-        name = key(mark_key(self._fleet)) if self._fleet else key(mark_key("-"))
-        found = yield Operation.GET, plain(cache) + name
-        if isinstance(found, Failed) and found.status == NO_CACHE:
-            # Not made here: a server that is just starting breaks down where a client makes one.
-            raise ProtocolViolation(f"it has no cache {self._cache!r}: add it to the server's cacheConfiguration")
-        stored = held(_sound(found))
-        if not self._fleet:
-            return
-        if stored is None and found == NULL:
-            # One that is full has no mark, and is looked at again.
-            mark = name + pack(0, incarnation.encode(), 0)
-            yield Operation.PUT_IF_ABSENT, expiring(cache, None) + mark
-            return
-        mark_item = unpack(stored) if stored else None
-        if mark_item is None or mark_item.data != incarnation.encode():
-            self.returned = incarnation
 
 
 def _sound(heard: bytes | Failed) -> bytes:

@@ -131,7 +131,7 @@ def store_of(name: str) -> MemoryStore:
 
 def connect(node: Node) -> "MemoryStream":
     """A connection to a node. Raises NodeUnreachable if it does not run."""
-    store = store_of(str(node.endpoint[0]))
+    store = store_of(str(node.endpoints[0][0]))
     if not store.running:
         raise NodeUnreachable("it was stopped", node=node.name)
     return MemoryStream(store)

@@ -35,7 +35,7 @@ class ConfigurationEndpoint:
             raise ConfigurationError(f"{text}: tls is {options['tls']!r}, want yes or no")
         self._tls = ssl.create_default_context() if options.get("tls") == "yes" else None
         try:
-            endpoint = addresses.parse(where).endpoint
+            endpoint = addresses.parse(where).endpoints[0]
         except InvalidTopology as error:
             raise ConfigurationError(str(error)) from error
         if isinstance(endpoint, str):

@@ -178,7 +178,7 @@ def test_what_is_no_greeting(said):
 
 def test_all_addresses_of_a_name_are_tried(node):
     """`localhost` may be ::1 first, and the node listen on 127.0.0.1 only."""
-    port = Node.at(node.address).endpoint[1]
+    port = Node.at(node.address).endpoints[0][1]
     connection = Connection.open(Node.at(f"localhost:{port}"), Limits(), 5.0)
     assert connection.socket.getpeername()[1] == port
     connection.close()

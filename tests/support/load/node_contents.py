@@ -3,18 +3,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 from typing import NamedTuple
 
+from django_dcache.engines.ignite.items import unpack
 from django_dcache.engines.memcached.protocol import MONTH
 from django_dcache.model import keys
 from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.testing import LocalNode, LocalRedis
+from django_dcache.testing import LocalIgnite, LocalNode, LocalRedis
 from django_dcache.values.plain import INTEGER, PICKLE
 from support.load.truth import NEVER, Truth, counter_name, flags, key_name, stored
 
 PREFIX = b":1:"
+Node = LocalNode | LocalRedis | LocalIgnite
 TTL_SLACK = 3.0
 """Seconds. Nodes count whole ones: what one says is up to one off, and each of two moves takes over what one said."""
 LONG_TTL_SLACK = 8.0
@@ -58,7 +60,7 @@ class Inspection:
         return self.copies.get(PREFIX + counter_name(counter).encode(), [])
 
 
-def inspect(fleet: Fleet, nodes: Iterable[LocalNode | LocalRedis], truth: Truth, moves: int = 2) -> Inspection:
+def inspect(fleet: Fleet, nodes: Iterable[Node], truth: Truth, moves: int = 2) -> Inspection:
     """Everything on the running nodes against the truth. `moves`: how often a key may have been moved."""
     slack = TTL_SLACK + moves - 2
     view = fleet.proven_view()
@@ -99,18 +101,24 @@ def _owned(found: Inspection, view: View, name: bytes) -> Iterable[Copy]:
         yield from copies
 
 
-def _copies(nodes: Iterable[LocalNode | LocalRedis]) -> dict[bytes, list[Copy]]:
+def _copies(nodes: Iterable[Node]) -> dict[bytes, list[Copy]]:
     copies: dict[bytes, list[Copy]] = defaultdict(list)
     for node in nodes:
         if node.running:
-            for key, copy in _of_redis(node) if isinstance(node, LocalRedis) else _of_memcached(node):
+            for key, copy in _items(node):
                 name, generation = keys.parse_wire_key(key)
                 copies[name].append(copy._replace(generation=generation))
     return copies
 
 
-def _of_memcached(node: LocalNode) -> Iterator[tuple[bytes, Copy]]:
+def _items(node: Node) -> Iterator[tuple[bytes, Copy]]:
     """Wire keys and what lies under them, but for stubs; generations are told later."""
+    if isinstance(node, LocalIgnite):
+        return _of_ignite(node)
+    return _of_redis(node) if isinstance(node, LocalRedis) else _of_memcached(node)
+
+
+def _of_memcached(node: LocalNode) -> Iterator[tuple[bytes, Copy]]:
     wire_keys = [key for key in node.items() if not key.startswith(keys.RESERVED)]
     read_at = monotonic()
     answer = node.ask(b"".join(b"mg %b k v f t\r\n" % key for key in wire_keys), timeout=30.0)
@@ -135,3 +143,13 @@ def _of_redis(node: LocalRedis) -> Iterator[tuple[bytes, Copy]]:
             yield key, Copy(node.name, 0, item[5:], int.from_bytes(item[1:5], "big"), left[key], read_at)
         elif item[:1] != b"\xdd":
             yield key, Copy(node.name, 0, item, INTEGER if item.isdigit() else PICKLE, left[key], read_at)
+
+
+def _of_ignite(node: LocalIgnite) -> Iterator[tuple[bytes, Copy]]:
+    found = node.items()
+    now, read_at = time(), monotonic()
+    for key, held in found.items():
+        item = None if key.startswith(keys.RESERVED) else unpack(held)
+        if item and not item.stub:
+            ttl = item.ends / 1000 - now if item.ends else -1
+            yield key, Copy(node.name, 0, item.data, item.flags, ttl, read_at)

@@ -21,6 +21,7 @@ from django_dcache.model.topology import Layout, Node, Topology
         ("valkey://a:1/", "valkey://a:1/0", "a:1", "redis", ("a", 1)),
         ("ignite://a", "ignite://a:10800/dcache", "a", "ignite", ("a", 10800)),
         ("ignites://u:p@A:7/shop", "ignites://A:7/shop", "A:7", "ignite", ("A", 7)),
+        ("ignite://a,B:7,[::1]/c", "ignite://a:10800,B:7,[::1]:10800/c", "a", "ignite", ("a", 10800)),
         ("redis+unix:///r.sock?db=1", "redis+unix:///r.sock?db=1", "/r.sock/1", "redis", "/r.sock"),
         ("memory://tests", "memory://tests", "tests", "memory", ("tests", 0)),
     ],
@@ -28,8 +29,13 @@ from django_dcache.model.topology import Layout, Node, Topology
 def test_forms(written, spelled, name, engine, endpoint):
     """Each form has one spelling, which is read as itself again, a name, an engine, and where to connect to."""
     node = Node.at(written)
-    assert (node.address, node.name, node.engine, node.endpoint) == (spelled, name, engine, endpoint)
+    assert (node.address, node.name, node.engine, node.endpoints[0]) == (spelled, name, engine, endpoint)
     assert str(parse(spelled)) == spelled
+
+
+def test_several_servers():
+    """A node of Ignite may be met at several servers, in the order in which they are named."""
+    assert Node.at("ignite://u:p@a,b:7,[::1]/c").endpoints == [("a", 10800), ("b", 7), ("::1", 10800)]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +43,8 @@ def test_forms(written, spelled, name, engine, endpoint):
     [
         *("redis://", "redis://a:0", "redis://a:99999", "redis://a/x", "redis://a/-1", "redis://a?x=1", "redis://a b"),
         *("ignite://", "ignite://a:0", "ignite://a/b/c", "ignite://a?x=1", "ignite://a/-"),
+        *("ignite://a,a/c", "ignite://a,/c", "ignite://,a/c", "ignite://u:secret@a,b:0/c", "redis://a,b/0"),
+        "ignite://" + ",".join(f"h{number}" for number in range(17)),
         *("http://a", "redis+unix://a/b", "redis+unix://", "memory://", "memory://a/b", "memory://a b", "a b", "a:b"),
         *("redis://u:secret@a:99999", "ftp://u:secret@a"),
     ],

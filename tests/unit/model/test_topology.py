@@ -30,7 +30,7 @@ STABLE = Topology(7, OLD)
 def test_addresses(given_as, name, address, endpoint):
     """An address is written as users do; port 11211 is left out of the name and never of the address."""
     node = Node.at(given_as)
-    assert (node.name, node.address, node.endpoint) == (name, address, endpoint)
+    assert (node.name, node.address, *node.endpoints) == (name, address, endpoint)
 
 
 @pytest.mark.parametrize(

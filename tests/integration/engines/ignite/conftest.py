@@ -28,12 +28,12 @@ def ignite(server: LocalIgnite) -> LocalIgnite:
 
 @pytest.fixture
 def cache_of() -> Iterator[Callable[..., DistributedCache]]:
-    """Makes caches on a node: `cache_of(ignite, replicas=2)`."""
+    """Makes caches on a node, or an address: `cache_of(ignite, replicas=2)`."""
     with ExitStack() as closing:
 
-        def make(node: LocalIgnite, **options: Any) -> DistributedCache:
+        def make(node: LocalIgnite | str, **options: Any) -> DistributedCache:
             options = {"timeout": 10.0, "connect_timeout": 10.0, "fleet": "ignite", **options}
-            cache = DistributedCache([node.address], {"OPTIONS": options})
+            cache = DistributedCache([node if isinstance(node, str) else node.address], {"OPTIONS": options})
             closing.callback(cache.fleet.close)
             return cache
 

@@ -26,6 +26,15 @@ def test_a_server_of_another_run_is_known(server, ignite):
     connection.close()
 
 
+def test_an_idle_connection_is_looked_at(server, ignite):
+    """What was idle is asked whether it is still there, without the handshake that can't be made twice."""
+    connection = Connection.open(Node.at(server.address), Limits(timeout=5.0, fleet="shop"), 10.0)
+    for _ in range(2):
+        connection.greet(10.0)
+    assert connection.returned == ""
+    connection.close()
+
+
 def test_logins():
     """A server that wants a login lets in who has it, and says to others why it does not."""
     needs_ignite()

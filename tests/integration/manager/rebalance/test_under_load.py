@@ -1,6 +1,7 @@
 """A fleet is resized while processes read, write and count on it through Django, and nobody notices.
 
-DCACHE_TEST_SCALE=full: 20,000 keys, a conductor killed ten times (minutes), and Valkey; else 4,000 keys and two kills.
+DCACHE_TEST_SCALE=full: 20,000 keys, a conductor killed ten times (minutes), and every engine; else 4,000 keys and two
+kills.
 
 On a machine so busy that replies come too late the promise is another one: what may be wrong is forgotten, and counted.
 The tests print how many slots were, and at full scale there may be none.
@@ -10,15 +11,20 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dcache_manager.cli.exit_codes import Exit
 from dcache_manager.jobs.progress import Progress
 from dcache_manager.rebalance.conductor import Conductor
-from django_dcache.testing import LocalFleet, LocalRedis, LocalValkey
+from django_dcache.commands import Remove
+from django_dcache.flows import Flow
+from django_dcache.model.view import View
+from django_dcache.testing import LocalFleet, LocalValkey
 from support.conductors import Lead, changed, connected
-from support.load.assertions import COUNTERS, KEYS, OPTIONS, UNSEEN, assert_unnoticed
+from support.ignite import needs_ignite
+from support.load.assertions import COUNTERS, KEYS, OPTIONS, PATIENT, UNSEEN, assert_unnoticed
 from support.load.node_contents import inspect
 from support.load.processes import Load
 from support.scale import FULL
@@ -39,44 +45,54 @@ def installed(request: pytest.FixtureRequest) -> None:
     """Skips what needs a server that is not here."""
     if "valkey" in request.node.name and not shutil.which(LocalValkey.server()):
         pytest.skip("no valkey-server here; DCACHE_VALKEY names one")
+    if "ignite" in request.node.name:
+        needs_ignite()
 
 
-@on("memcached", *(("redis", "valkey") if FULL else ()))
+def started(fleet: Fleets, engine: str) -> tuple[LocalFleet, dict[str, Any], float]:
+    """Three nodes, the options of the cache, and the rest of the load; of Ignite, each of which is a Java of its own,
+    two."""
+    count, options, rest = (2, PATIENT, 0.2) if engine == "ignite" else (3, OPTIONS, 0.0)
+    return fleet(count, memory=MEMORY, engine=engine), options, rest
+
+
+@on("memcached", *(("redis", "valkey", "ignite") if FULL else ()))
 def test_grow_and_shrink_under_load(fleet: Fleets, engine: str) -> None:
-    """From 3 nodes to 4 and back to 3 under load nothing is stale, lost or left behind, and no call raises."""
-    nodes = fleet(3, memory=MEMORY, engine=engine)
+    """From 3 nodes to 4 and back to 3 (of Ignite 2 → 3 → 2) under load nothing is stale, lost or left behind, and no
+    call raises."""
+    nodes, options, rest = started(fleet, engine)
     addresses = list(nodes.addresses)
     changes = {"add": [nodes.add().address]}, {"remove": [nodes.nodes[0].name]}
-    with connected(addresses, OPTIONS) as ours, Load(addresses, OPTIONS, KEYS, COUNTERS) as load:
+    with connected(addresses, options) as ours, Load(addresses, options, KEYS, COUNTERS, rest=rest) as load:
         for change in changes:
             progress = Conductor(ours).run(changed(ours, **change))
             print(f"{progress.moved} keys moved at {progress.rate:.0f} a second")
             assert progress.moved
             assert not progress.notes
-        assert_unnoticed(nodes, load)
+        assert_unnoticed(nodes, load, options=options)
 
 
-@on("memcached", "redis", *(("valkey",) if FULL else ()))
+@on("memcached", "redis", *(("valkey", "ignite") if FULL else ()))
 def test_killed_conductor(fleet: Fleets, engine: str, tmp_path: Path) -> None:
     """However often the conductor of 3 → 4 → 3 is killed with -9, at whatever moment, the next run goes on, and nothing
     is lost."""
-    nodes, chance = fleet(3, memory=MEMORY, engine=engine), random.Random(11)
+    (nodes, options, rest), chance = started(fleet, engine), random.Random(11)
     addresses = list(nodes.addresses)
     kills, done = 0, 0
     change = ["--add", nodes.add().address]
-    with Load(addresses, OPTIONS, KEYS, COUNTERS) as load:
+    with Load(addresses, options, KEYS, COUNTERS, rest=rest) as load:
         while kills < KILLS or done < 2:
-            with Lead(addresses, OPTIONS, tmp_path, *change) as lead:
+            with Lead(addresses, options, tmp_path, *change) as lead:
                 code = lead.ended(chance.uniform(0, 4) if kills < KILLS else 120)
             if code is None:
                 kills += 1
-                expire_lease(nodes)
+                expire_lease(addresses, options)
             elif code == Exit.OK:
                 done += 1
                 change = ["--remove", nodes.nodes[done // 2].name] if done % 2 else ["--add", nodes.add().address]
             else:
                 assert "Too few keepers" in lead.said[-1], lead.said  # A busy machine has killed it, so to speak.
-        assert_unnoticed(nodes, load)
+        assert_unnoticed(nodes, load, options=options)
 
 
 @pytest.mark.parametrize("phase", ["copy", "flip"] if FULL else ["copy"])
@@ -106,7 +122,11 @@ def test_replicas_under_load_while_a_node_dies(fleet: Fleets, phase: str) -> Non
         assert not [missing for missing in found.missing if not missing.endswith(victim.address)]
 
 
-def expire_lease(nodes: LocalFleet) -> None:
+def expire_lease(addresses: list[str], options: dict[str, Any]) -> None:
     """What six seconds do to a dead conductor's lease."""
-    for node in nodes.nodes:
-        node.ask(b"%b _dc:default:conductor\r\n" % (b"DEL" if isinstance(node, LocalRedis) else b"md"))
+    with connected(addresses, options) as fleet:
+        fleet.run(_without_lease)
+
+
+def _without_lease(view: View) -> Flow[None]:
+    yield {name: [Remove(b"_dc:default:conductor")] for name in view.state.topology.nodes}

@@ -31,7 +31,7 @@ def test_requests():
 @given(st.sets(st.integers(1, len(TEXT) - 1)))
 def test_cut_anywhere(places):
     """Replies are the same however the bytes arrive."""
-    frames, edges = Frames(), [0, *sorted(places), len(TEXT)]
+    frames, edges = Frames(changes=1), [0, *sorted(places), len(TEXT)]
     assert [frame for a, b in zip(edges, edges[1:], strict=False) for frame in frames.feed(TEXT[a:b])] == FRAMES
     assert frames.rest == 0
 
@@ -77,3 +77,11 @@ def test_a_page():
     items = key(b"\xff3;k") + b"\x0c\x01\x00\x00\x00v" + key(b"n") + b"\x03\x01\x00\x00\x00"
     page = Page.read(b"\x01" + b"\x00" * 7 + b"\x02\x00\x00\x00" + items + b"\x01", None)
     assert page == Page(1, [(b"\xff3;k", b"v")], True)
+
+
+def test_servers_that_came_or_went():
+    """After the greeting a reply that says that the cluster has changed is no reply: who came may have the past."""
+    frames, changed = Frames(changes=1), reply(1, b"t" * 12 + b"y", 2)
+    assert list(frames.feed(changed)) == [Frame(1, b"y")], "the first one on a connection says so"
+    with pytest.raises(ProtocolViolation, match="come or gone"):
+        list(frames.feed(changed))
