@@ -1,4 +1,4 @@
-"""Just enough of memcached's language to know where one command or one reply ends.
+"""Just enough of memcached's language to know where one command or one reply ends; Redis' lines, and Ignite's frames.
 
 Kept apart from `django_dcache.engines.memcached.protocol`, so that a test never judges a parser by itself.
 """
@@ -54,3 +54,19 @@ class Splitter:
         unit = bytes(self.rest[:end])
         del self.rest[:end]
         return unit
+
+
+class FrameSplitter:
+    """Cuts a stream into frames, each of which begins with its length (4 bytes, little-endian)."""
+
+    def __init__(self) -> None:
+        self.rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The frames that `data` completes."""
+        self.rest += data
+        units = []
+        while len(self.rest) >= 4 and (end := 4 + int.from_bytes(self.rest[:4], "little")) <= len(self.rest):
+            units.append(bytes(self.rest[:end]))
+            del self.rest[:end]
+        return units

@@ -17,7 +17,7 @@ HOW_TO_GET = (
     f"{FOLDER_VARIABLE} has to name a folder with ignite-core 2.17 and ignite-spring 2.17 (`libs` of Ignite's binary"
     " distribution, or what `mvn dependency:copy-dependencies` fetches for ignite-spring)"
 )
-HEAP_MEGABYTES = 256
+HEAP_MEGABYTES, DIRECT_MEGABYTES = 256, 1024
 STARTUP = 120.0  # seconds; it takes about three
 _CHANGE_STATE, _ACTIVE = 5001, b"\x01"
 _ALL = b"\x00" * 4
@@ -84,6 +84,8 @@ _CONFIGURATION = """<?xml version="1.0" encoding="UTF-8"?>
  </property>
  <property name="dataStorageConfiguration">
   <bean class="org.apache.ignite.configuration.DataStorageConfiguration">
+   <property name="walSegments" value="3"/>
+   <property name="walSegmentSize" value="8388608"/>
    <property name="systemDataRegionConfiguration">
     <bean class="org.apache.ignite.configuration.SystemDataRegionConfiguration">
      <property name="initialSize" value="10485760"/>
@@ -194,6 +196,7 @@ def command_line(terms: Terms) -> Sequence[str]:
     configuration.write_text(terms.configuration())
     opened = [f"--add-opens={module}/{name}=ALL-UNNAMED" for module, names in _OPENED.items() for name in names.split()]
     options = ["-Xms64m", f"-Xmx{HEAP_MEGABYTES}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+    options += [f"-XX:MaxDirectMemorySize={DIRECT_MEGABYTES}m"]  # Of connections: where it ends, the server halts.
     options += ["-Djava.net.preferIPv4Stack=true", "-DIGNITE_QUIET=true", "-DIGNITE_NO_ASCII=true"]
     options += ["-DIGNITE_UPDATE_NOTIFIER=false", "-DIGNITE_PERFORMANCE_SUGGESTIONS_DISABLED=true"]
     start = "org.apache.ignite.startup.cmdline.CommandLineStartup"

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from . import tampering
 from .addresses import socket_address
 from .connection import Side
-from .dialogue import Splitter, command_block, reply_block
+from .dialogue import FrameSplitter, Splitter, command_block, reply_block
 from .endpoint import Endpoint
 
 Direction: TypeAlias = Literal["commands", "replies", "both"]
@@ -34,11 +34,12 @@ class FaultProxy(Endpoint):
 
     A fault lasts until `heal()`. One proxy per process and node makes partitions between pairs of them. When the target
     can't be reached, clients are accepted and then reset. `target` may be set: it counts for new connections.
+    `framed`: commands and replies are frames, as Ignite's, and not lines.
     """
 
-    def __init__(self, target: str, seed: int = 0, host: str = "127.0.0.1"):
+    def __init__(self, target: str, seed: int = 0, host: str = "127.0.0.1", framed: bool = False):
         super().__init__(host)
-        self.target = target
+        self.target, self._framed = target, framed
         self.on_command: Callable[[bytes], None] | None = None
         """Called, in the proxy's own thread, with each command before it is carried to the node."""
         self._garbage, self._jitter = Random(seed), Random(seed)  # apart: how a stream is cut up is not in the seed
@@ -146,7 +147,7 @@ class FaultProxy(Endpoint):
         return node
 
     async def _carry_commands(self, client: Side, node: Side) -> None:
-        splitter = Splitter(command_block)
+        splitter = FrameSplitter() if self._framed else Splitter(command_block)
         async for data in self._delivered("commands", client, node):
             if self.on_command:
                 for command in splitter.feed(data):
@@ -155,7 +156,7 @@ class FaultProxy(Endpoint):
         node.end()
 
     async def _carry_replies(self, client: Side, node: Side) -> None:
-        splitter = Splitter(reply_block)
+        splitter = FrameSplitter() if self._framed else Splitter(reply_block)
         async for data in self._delivered("replies", node, client):
             replies = splitter.feed(data)
             if self._faults.tamper is None:

@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--engine", default=Plan.engine, choices=ENGINES, help="of the nodes that it starts")
     names = ", ".join(FAULTS)
     parser.add_argument("--faults", default="", metavar="NAME,…", help=f"inject only these of {names}")
-    parser.add_argument("--rate", type=float, default=Plan.rate, help="operations a second of each process")
+    parser.add_argument("--rate", type=float, help="operations a second of each process")
     parser.add_argument("--plugin", default="", metavar="MODULE:FUNCTION", help="called first in every process")
     parser.add_argument("--folder", type=Path, help="where the histories and the report go")
     parser.add_argument("--replay", type=Path, metavar="FOLDER", help="run the drill in FOLDER again")
@@ -32,11 +32,11 @@ def main() -> int:
     known = faults_of(given.engine)
     if unknown := [name for fault in faults for name in fault.split("+") if name not in known]:
         parser.error(f"no fault {unknown[0]!r} on {given.engine}; choose from {', '.join(known)}")
-    plan = Plan(
+    plan = Plan.on(
+        given.engine,
         seed=given.seed,
         seconds=given.minutes * 60,
         replicas=given.replicas,
-        engine=given.engine,
         near=given.near,
         on_unproven=given.on_unproven,
         faults=faults,

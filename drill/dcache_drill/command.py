@@ -56,14 +56,14 @@ def command(
     "dcache-drill". Exits 1 if a promise was broken.
     """
     named = bool(choices.settings or choices.nodes)
-    plan = _on(find(choices)) if named else Plan()
+    plan = _on(find(choices)) if named else Plan.on(engine)
     chosen = tuple(filter(None, faults.split(",")))
     known = HARMLESS if named else faults_of(engine)
     if unknown := [name for fault in chosen for name in fault.split("+") if name not in known]:
         raise ConfigurationError(f"no fault {unknown[0]!r} here; choose from {', '.join(known)}")
     if named:
         confirm(choices, find(choices))
-    changes = {"seconds": minutes * 60, "seed": seed, "faults": chosen, "near": near, "engine": engine}
+    changes = {"seconds": minutes * 60, "seed": seed, "faults": chosen, "near": near}
     changes |= {"replicas": replicas} if replicas else {}
     findings = drill.run(Plan(**{**plan.__dict__, **changes}), folder, choices.note)
     for line in report.verdict(findings):

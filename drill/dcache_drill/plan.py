@@ -6,7 +6,9 @@ from typing import Any
 
 ALIAS = "drill"
 PREFIX = "dcache-drill"
-ENGINES = ("memcached", "redis", "valkey")
+ENGINES = ("memcached", "redis", "valkey", "ignite")
+TERMS: Mapping[str, Mapping[str, Any]] = {"ignite": {"timeout": 0.5, "rate": 100.0, "spares": 1}}
+"""What a drill on nodes of an engine is made of, unless told otherwise: a Java takes its time, and seconds to start."""
 NEAR_BYTES = 4_000_000
 WEIGHTS = {
     "get": 22, "load": 26, "commit": 9, "set": 8, "delete": 3, "add": 3, "touch": 3,
@@ -61,6 +63,11 @@ class Plan:
     """Where a worker's weights differ from WEIGHTS."""
     plugin: str = ""
     """"module:function", called without arguments in each process before anything else (tests plant mistakes by it)."""
+
+    @classmethod
+    def on(cls, engine: str, **changes: Any) -> "Plan":
+        """The usual one on nodes of this engine, with what is not None in the changes."""
+        return cls(engine=engine, **{**TERMS.get(engine, {}), **{k: v for k, v in changes.items() if v is not None}})
 
     @property
     def options(self) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from django_dcache.conf import Configuration, parse
 from django_dcache.flows.write import write
 from django_dcache.model.topology import Node
 from django_dcache.runtime.fleet import Fleet
-from django_dcache.testing import FaultProxy, LocalNode, LocalRedis, LocalValkey
+from django_dcache.testing import FaultProxy, LocalIgnite, LocalNode, LocalRedis
+from django_dcache.testing.fleet import ENGINES
 
 from .checker import Violation
 from .ground_truth import INSTRUCTIONS, MAX_WORKERS, STOP, GroundTruth, Instruction, own_names
@@ -71,7 +72,8 @@ class Testbed:
             self.fleet = Fleet(self.configuration)
             self._stack.callback(lambda: self.fleet.close())
             self.conductors = self._lay_networks(MAX_WORKERS)
-            self.monitor = NodeMonitor(proxy.address for proxy in self._lay_networks(MAX_WORKERS + 1).values())
+            networks = {address: proxy.address for address, proxy in self._lay_networks(MAX_WORKERS + 1).items()}
+            self.monitor = NodeMonitor(self.configuration, networks)
             self.monitor.start()
             self._stack.callback(self.monitor.close)
             self._stack.callback(self._end_workers)
@@ -84,24 +86,31 @@ class Testbed:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start_nodes(self) -> list[LocalNode] | list[LocalRedis]:
+    def _start_nodes(self) -> list[LocalNode] | list[LocalRedis] | list[LocalIgnite]:
         plan = self.plan
-        if plan.engine != "memcached":
-            kind = {"redis": LocalRedis, "valkey": LocalValkey}[plan.engine]
-            terms: dict[str, Any] = {"memory": plan.memory_mb, "extra": ("--maxclients", "256")}
-            return [self._stack.enter_context(kind(**terms)) for _ in range(plan.nodes + plan.spares)]
-        # What a hung node does when it wakes shows fully only on one of several threads.
-        kinds = [4 if number == 0 else 1 for number in range(plan.nodes + plan.spares)]
-        return [
-            self._stack.enter_context(LocalNode(memory=plan.memory_mb, threads=threads, extra=("-c", "256")))
-            for threads in kinds
-        ]
+        kind, usual = ENGINES[plan.engine], {"memory": plan.memory_mb}
+        of_each: list[dict[str, Any]] = [dict(usual) for _ in range(plan.nodes + plan.spares)]
+        for number, terms in enumerate(of_each):
+            if plan.engine == "memcached":
+                # What a hung node does when it wakes shows fully only on one of several threads.
+                terms |= {"threads": 1 if number else 4, "extra": ("-c", "256")}
+            elif plan.engine == "ignite":
+                terms["disk"] = bool(number % 2)  # These come back with what they held.
+            else:
+                terms["extra"] = ("--maxclients", "256")
+        nodes = [kind(**terms) for terms in of_each]
+        for node in nodes:
+            self._stack.callback(node.close)
+            node.launch()
+        for node in nodes:
+            node.await_ready()
+        return nodes
 
     @property
     def configuration(self) -> Configuration:
         return parse(ALIAS, self.location, self.plan.options)
 
-    def node(self, name: str) -> LocalNode | LocalRedis:
+    def node(self, name: str) -> LocalNode | LocalRedis | LocalIgnite:
         return self.nodes[int(name.removeprefix("n"))]
 
     def serving(self) -> list[str]:
@@ -194,10 +203,7 @@ class Testbed:
         """A network of its own between process `number` and each node, for faults to break."""
         addresses = self.plan.location or [node.address for node in self.nodes]
         seed = self.plan.seed * 1000 + number
-        return {
-            address: self._stack.enter_context(FaultProxy(":".join(map(str, Node.at(address).endpoints[0])), seed=seed))
-            for address in addresses
-        }
+        return {node.address: self._stack.enter_context(_network(node, seed)) for node in map(Node.at, addresses)}
 
     def kill_worker(self, worker: Worker) -> None:
         """SIGKILL, at whatever it was doing: a write of which no history tells."""
@@ -263,3 +269,7 @@ class Testbed:
         for worker in self.workers:
             worker.process.kill()
             worker.process.wait()
+
+
+def _network(node: Node, seed: int) -> FaultProxy:
+    return FaultProxy(":".join(map(str, node.endpoints[0])), seed=seed, framed=node.engine == "ignite")

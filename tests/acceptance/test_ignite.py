@@ -3,10 +3,12 @@
 import pytest
 
 from django_dcache.engines.ignite.items import STUB, unpack
+from django_dcache.model.addresses import CACHE
 from django_dcache.model.keys import parse_wire_key
 from django_dcache.testing import LocalFleet
 from support.command_line import Console
 from support.ignite import needs_ignite
+from support.transcripts import steps
 
 ITEMS = 300
 WANTED = f"{{f'k{{i}}': i if i % 3 else f'text {{i}}' for i in range({ITEMS})}}"
@@ -74,6 +76,17 @@ def test_resize(console, servers):
     assert len(there) == replicas * (ITEMS + 1) and not any(node == added.name for _, node in there)
     for (key, _), ends in there.items():
         assert (ends == 0) if before[key] == 0 else abs(ends - before[key]) < 1000
+    assert console.cache(READ).endswith("True\n")
+
+
+def test_howto(console, servers):
+    """Every command of the how-to works, in order."""
+    commands = [command for command, _ in steps("docs/howto/ignite.md")]
+    assert len(commands) == 4
+    for command in commands:
+        _, *words = command.split()
+        known = {f"ignite://10.0.0.3/{CACHE}": servers.addresses[2], "10.0.0.3": servers.nodes[2].name}
+        console.run(*[known.get(word, word) for word in words])
     assert console.cache(READ).endswith("True\n")
 
 

@@ -23,10 +23,13 @@ def _faults(*modules: ModuleType) -> dict[str, Fault]:
 
 _USUAL, _OF_REDIS = _faults(networks, nodes, processes, resizes), _faults(redis_nodes)
 FAULTS = _USUAL | _OF_REDIS
+NOT_OF_IGNITE = ("restarts", "maxconns")
+"""It takes seconds to start, and connections until it has no memory left for them, and halts."""
 HARMLESS = tuple(_faults(networks, processes))
 """Those that break only what is the drill's own: its networks and its processes."""
 
 
 def faults_of(engine: str) -> tuple[str, ...]:
     """All that a drill injects on nodes of its own, unless some are named (`--faults`)."""
-    return (*_USUAL, *(() if engine == "memcached" else _OF_REDIS))
+    usual = [name for name in _USUAL if engine != "ignite" or name not in NOT_OF_IGNITE]
+    return (*usual, *(_OF_REDIS if engine in ("redis", "valkey") else ()))

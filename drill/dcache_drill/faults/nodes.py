@@ -7,20 +7,17 @@ from contextlib import ExitStack, suppress
 from random import Random
 
 from django_dcache.commands import Remove, Store
-from django_dcache.engines import engine_of
 from django_dcache.flows import Flow
 from django_dcache.model.state import state_key
-from django_dcache.model.topology import Node
 from django_dcache.model.view import View
-from django_dcache.testing import dial
 
 from ..plan import PREFIX
 from ..testbed import Testbed
 
 CONNECTIONS = 260
 """More connections than a node of the testbed takes."""
-FLOOD_BYTES = 96 * 2**20
-"""More than it holds."""
+FLOOD_BYTES, BLOCK_BYTES = 96 * 2**20, 400_000
+"""More than it holds, and of one item."""
 AWAY_SECONDS = 30.0
 
 
@@ -128,13 +125,13 @@ def eviction(testbed: Testbed, chance: Random) -> Iterator[str]:
     """The items of another site push ours out."""
     name = chance.choice(testbed.serving())
     testbed.excused = True
-    block = b"x" * 100_000
-    encode = engine_of(Node.at(testbed.node(name).address)).encode
-    with suppress(OSError), dial(testbed.node(name).endpoint, 2.0) as connection:
-        for number in range(FLOOD_BYTES // len(block)):
-            key = b"%b-flood:%d" % (PREFIX.encode(), number)
-            connection.sendall(encode([Store(key, 0, block, ttl=20)], 0, time.time()))
+    for number in range(FLOOD_BYTES // BLOCK_BYTES):
+        testbed.fleet.run(_store, name, b"%b-flood:%d" % (PREFIX.encode(), number))
     yield name
+
+
+def _store(view: View, node: str, key: bytes) -> Flow[None]:
+    yield {node: [Store(key, 0, b"x" * BLOCK_BYTES, ttl=20)]}
 
 
 def maxconns(testbed: Testbed, chance: Random) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 from django_dcache.backend import DistributedCache
 from django_dcache.commands import Flush, Get, Store, Value
 from django_dcache.engines import engine_of
-from django_dcache.errors import ConfigurationError
+from django_dcache.errors import ConfigurationError, InvalidTopology
 from django_dcache.model.topology import Node
 from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
@@ -41,6 +41,15 @@ def swaps_and_locks(cache):
     return held and swapped and cache.set("n", 3, xx=True, get=True) == 2 and cache.get("n") == 3
 
 
+def takes_several(address):
+    """Whether an address with one more server is one."""
+    head, _, tail = address.rpartition(":")
+    try:
+        return len(Node.at(f"{head}:1,another:1{tail.lstrip('0123456789')}").endpoints) == 2
+    except InvalidTopology:
+        return False
+
+
 def lists_keys(cache):
     """Whether the keys of a cache can be listed."""
     try:
@@ -71,6 +80,7 @@ def test_the_table_is_true(engine):
             "a lease outlives its connection": lease.token.connection == 0,
             "a TTL is kept to the millisecond": found.ttl != int(found.ttl),
             "`clear()` leaves other software's keys": isinstance(other, Value),
+            "an address may name several servers": takes_several(nodes.addresses[0]),
         }
         fleet.close()
     assert {row: TABLE[row][engine] for row in measured} == {
