@@ -12,9 +12,7 @@ from .seams import replace
 
 SEEN = dict.fromkeys(WEIGHTS, 0) | {"load": 90, "commit": 12}
 KEPT = {"near": True, "rate": 300.0, **HOT}
-SELDOM_CHANGED = dict.fromkeys(WEIGHTS, 0) | {"load": 90, "commit": 3}
-"""Most keys are read by those whose view is old, after a change and before anything else happens to them."""
-DISTRUSTED = KEPT | {"freshness": 2.0, "timeout": 0.1, "calm": 1.0, "workers": 8, "weights": SELDOM_CHANGED}
+DISTRUSTED = KEPT | {"freshness": 2.0, "timeout": 0.1, "calm": 0.3, "workers": 8, "weights": SEEN}
 """What is kept outlives the view that it was read by for far longer than a call lasts."""
 TAGGED = {
     "weights": dict.fromkeys(WEIGHTS, 0) | {"load_tagged": 20, "get": 40, "change_tagged": 4},
@@ -35,7 +33,7 @@ def time_of_reply() -> None:
     replace("django_dcache.runtime.near:Near.admit", admitting)
 
 
-@mistake("split", **DISTRUSTED)
+@mistake("islands+late-commands", "islands+late-commands+partition", **DISTRUSTED)
 def no_view_check() -> None:
     """An entry is served by a process that has not proven its view."""
     replace(
@@ -44,7 +42,7 @@ def no_view_check() -> None:
     )
 
 
-@mistake("partition", **DISTRUSTED)
+@mistake("zombies", "late-commands", "partition", **DISTRUSTED | {"readers": 3, "weights": {}})
 def no_generation_check() -> None:
     """An entry is served whatever was bumped since it was read."""
     replace(
