@@ -62,7 +62,7 @@ def prove(view: View) -> Flow[bool]:
     """
     asked_at = view.clock()
     ripe, debts = view.ripe(), view.debts
-    same, answered = yield from _compare(view)
+    same, answered = yield from compare(view)
     if answered <= same and not ripe and not debts and view.epoch:
         proven = _witnessed(view.state.topology, same)
         if proven:
@@ -77,7 +77,7 @@ def prove(view: View) -> Flow[bool]:
 
 def unmoved(view: View, slots: Iterable[Slot]) -> Flow[bool]:
     """Whether a majority of keepers knows of no bump of these slots, and of no other layout, that this view lacks."""
-    same, answered = yield from _compare(view)
+    same, answered = yield from compare(view)
     if answered <= same:
         return _witnessed(view.state.topology, same)
     try:
@@ -88,7 +88,7 @@ def unmoved(view: View, slots: Iterable[Slot]) -> Flow[bool]:
     return found.majority and still and found.state.topology.layout in view.state.topology.layouts
 
 
-def _compare(view: View) -> Flow[tuple[set[str], set[str]]]:
+def compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     """The keepers that hold just what this view knows, and those that answered: one small command for each."""
     digest, key = _digest(view.state), state_key(view.fleet)
     # One keeper that is slow must not cost the time to learn what the others know.

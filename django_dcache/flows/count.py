@@ -14,7 +14,8 @@ from ..model.view import Standing, View
 from ..values.plain import MOST
 from . import Flow, Owe
 from .count_agree import Count, Undecided
-from .count_pull import pull
+from .count_pull import pull, purge_behind
+from .later_epoch import later
 
 
 def count(view: View, name: bytes, delta: int) -> Flow[int | None]:
@@ -24,6 +25,15 @@ def count(view: View, name: bytes, delta: int) -> Flow[int | None]:
     """
     if abs(delta) > MOST:
         raise OverflowError(f"delta {delta} takes more than 64 bits")
+    number = yield from _count_by(view, name, delta)
+    # In copy the old copy counts. A process that is in flip already may have pulled it away.
+    while number is None and view.place(name).route.fill and (newest := (yield from later(view))):
+        view = newest
+        number = yield from _count_by(view, name, delta)
+    return number
+
+
+def _count_by(view: View, name: bytes, delta: int) -> Flow[int | None]:
     this = Count(view, name, delta)
     route = this.route
     if this.owed():
@@ -60,16 +70,19 @@ def _while_moving(this: Count) -> Flow[int | None]:
 
 def _alone(this: Count) -> Flow[int | None]:
     """Copy and flip: sources before targets."""
-    truth, number = this.route.truth, None
+    route, number = this.route, None
+    truth = route.truth
     if this.standing(truth) is not Standing.OPEN:
         return None
-    for part in (this.route.first, this.route.second):
+    for part in (route.first, route.second):
         yield from this.void(node for node in part.write if node != truth)
-        yield from this.void((node for node in part.purge if node != truth), purge=True)
+        yield from this.void((node for node in part.purge if node not in (truth, route.gate)), purge=True)
         if truth in part.write:
             number = yield from this.agree((truth,))
             if number is None:
                 return None
+        elif number is not None and route.gate in part.purge:
+            yield from purge_behind(this, route.gate, number)
     return number
 
 

@@ -151,7 +151,7 @@ class Count(Copies):
                     commands[node] = [self._look(node)]
                 elif (there := number_in(found)) is None:
                     commands[node] = [self.remove(node, found.token)]
-                elif (ahead := self._ahead(there, number - self.delta)) > 0:
+                elif (ahead := self.ahead(there, number - self.delta)) > 0:
                     yield from self._drop_behind(leader, there)
                     return False
                 elif ahead:
@@ -191,7 +191,7 @@ class Count(Copies):
         found = yield from self.ask(leader, self._look(leader))
         if not isinstance(found, Value) or (here := number_in(found)) is None:
             return
-        if self._ahead(there, here) > 0:
+        if self.ahead(there, here) > 0:
             yield from self._change(leader, self.remove(leader, found.token))
 
     def _change(self, node: str, command: Command) -> Flow[bool]:
@@ -216,7 +216,7 @@ class Count(Copies):
                 raise Undecided
         return number
 
-    def _ahead(self, number: int, other: int) -> int:
+    def ahead(self, number: int, other: int) -> int:
         """By how much a copy with this number has counted further than one with the other."""
         return number - other if self.delta >= 0 else other - number
 

@@ -13,6 +13,7 @@ from ..model.view import Place, Standing, View
 from . import Flow, Item, Pause, lost
 from .consensus import bump
 from .fill import fill
+from .later_epoch import later
 
 PAUSE_SECONDS = 3.0
 """A node that has been silent for less may only be pausing; one that is silent for longer is taken out."""
@@ -162,6 +163,15 @@ def _pauses(said: Sequence[Reply | NodeFailure]) -> bool:
 
 def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
     """Give every copy a new TTL. True if there was one. Raises NoReplica if none of them answered."""
+    touched = yield from _touch_by(view, name, ttl)
+    # As a count does (count.py): in copy what a process in flip has moved is not at its source any more.
+    while not touched and view.place(name).route.fill and (newest := (yield from later(view))):
+        view = newest
+        touched = yield from _touch_by(view, name, ttl)
+    return touched
+
+
+def _touch_by(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
     place = view.place(name)
     route, slot = place
     if route.fill and not (yield from _bring(view, name, place)):
@@ -175,6 +185,8 @@ def touch(view: View, name: bytes, ttl: float | None) -> Flow[bool]:
                 commands[node] = [Touch(name, generation, ttl) if node in part.write else Remove(name, generation)]
         replies = (yield commands) if commands else {}
         said += [replies[node][0] for node in part.write if node in replies]
+        if route.second.purge and said and all(reply is Answer.MISS for reply in said):
+            return False  # What joins may hold the only copy.
         # A purge that may have missed leaves a copy with the old TTL; a touch that may have does no harm.
         purged = [node for node in part.purge if node in replies]
         missed = [node for node in purged if lost(commands[node][0], replies[node][0], purge=True)]

@@ -42,6 +42,17 @@ def test_deciders(case, before, after, key):
     check(Play(case, (("incr", before), ("incr", after)), WHERE[after], key=key))
 
 
+@pytest.mark.parametrize("key", [0, 1])
+@pytest.mark.parametrize("case", ["move", "shrink"])
+@pytest.mark.parametrize(("before", "after"), [*NEIGHBOURS, (COPY, COPY), (FLIP, FLIP)])
+@pytest.mark.parametrize("other", ["incr", "read", "move"])
+def test_a_counter_is_found(case, before, after, key, other):
+    """A counter with one copy is found by each process that counts while it moves, and is still there afterwards."""
+    for where in {WHERE[after], OLD if after == FLIP else WHERE[after]}:
+        for parts in ((("incr", before), (other, after)), ((other, before), ("incr", after))):
+            check(Play(case, parts, where, key=key))
+
+
 @pytest.mark.parametrize("case", ["move", "grow", "r2add"])
 @pytest.mark.parametrize("stage", [COPY, FLIP])
 def test_mover(case, stage):

@@ -72,6 +72,8 @@ class Stage:
         self._ticks = 0
         self.added: list[str] = []
         self.numbers: list[int] = []
+        self.missed: list[str] = []
+        """Who was told that there is no counter."""
         self.swapped: list[str] = []
         """Who swapped the first value."""
         self.unswapped: set[int] = set()
@@ -180,7 +182,7 @@ class Stage:
         writes = self.history.writes
         pairs = [(a, b) for a in writes for b in writes if writes[a].ended < writes[b].began]
         acknowledged = [write.acknowledged < FOR_EVER for write in writes.values()]
-        return repr((pairs, acknowledged, self.added, self.numbers, self.swapped, self.unswapped))
+        return repr((pairs, acknowledged, self.added, self.numbers, self.missed, self.swapped, self.unswapped))
 
     def check(self) -> list[str]:
         """What is wrong when all is over."""
@@ -206,6 +208,9 @@ class Stage:
         wrong = []
         what = {what for what, _ in self.play.parts}
         kept = not what & {"set", "delete", "incr", "swap", "swap for nothing"} and not self.play.losses
+        # A counter with one copy, which nothing but counts, reads and a mover come near.
+        alone = what <= {"incr", "read", "move"} and not (self.play.losses or self.play.restarts)
+        alone = alone and {layout.replicas for layout in CASES[self.play.case].layouts()} == {1}
         for process in self.processes:
             found: list[Any] = []
             task = self.world.spawn("look", process, fetched(self, process, found))
@@ -214,12 +219,14 @@ class Stage:
             assert found, task.name
             value = found[0].get(self.name)
             if value is None:
-                if kept and (self.play.where != NOWHERE or self.added):
+                if (kept or alone) and (self.play.where != NOWHERE or self.added):
                     wrong.append(f"{process.name} lost it")
             elif what & {"incr"}:
                 number = int(value.data)
                 if self.numbers and not max(self.numbers) <= number <= 1 + len(self.play.parts):
                     wrong.append(f"{process.name} counts {number} after {self.numbers}")
+                if self.missed and alone:
+                    wrong.append(f"{self.missed} did not find what {process.name} reads")
             elif newer := self.history.outdated(int(value.data), self.tick()):
                 wrong.append(f"{process.name} read {value.data!r}, outdated by {newer}")
             elif int(value.data) in self.unswapped:

@@ -6,7 +6,7 @@ from django_dcache.commands import Answer, Get, Refused, Remove, Store, Token, T
 from django_dcache.errors import NodeTimeout, NoReplica
 from django_dcache.flows.write import FILLS, touch
 from django_dcache.model.topology import Phase
-from support.played_flows import Keepers, Play
+from support.played_flows import Keepers, Play, topology, view_of
 from support.small_fleets import (
     K2,
     MOVER,
@@ -40,6 +40,21 @@ def test_touch_before_flip(phase):
     """Until flip the old copy is touched, and a new one with the old TTL is purged."""
     view = MOVES[phase]
     play = Play(touch(view, MOVER, 9), {"a": {Touch(MOVER, 0, 9): DONE}}, {"c": {Remove(MOVER): DONE}})
+    assert play.result is True
+
+
+def test_touch_in_copy_of_what_was_moved():
+    """In copy what its source does not have, because a process in flip has moved it, is touched by the view of flip."""
+    flip = view_of(topology("ab", "abc", Phase.FLIP, epoch=6))
+    play = Play(
+        touch(MOVES[Phase.COPY], MOVER, 9),
+        {"a": {Touch(MOVER, 0, 9): MISS}},
+        {"c": {Get(MOVER, ttl=True, lease=True): Value(b"x", 16, 5)}},
+        {"a": {Remove(MOVER): MISS}},
+        {"c": {Touch(MOVER, 0, 9): DONE}},
+        keepers=Keepers(flip),
+        waited=flip,
+    )
     assert play.result is True
 
 
