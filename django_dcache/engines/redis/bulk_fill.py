@@ -14,7 +14,7 @@ local r=redis.pcall('SET',KEYS[1],ARGV[1],'PX',ARGV[2])
 if r.err then return {ok='L 0 O'..ARGV[4]..' Z'} end
 return {ok='L '..ARGV[3]..' O'..ARGV[4]..' W'}
 end
-return {ok='L 0 O'..ARGV[4]..(string.byte(v)==221 and ' Z' or '')}"""
+return {ok='L 0 O'..ARGV[4]..(#v==17 and string.byte(v)==221 and ' Z' or '')}"""
 """A server that is full has no lease to give: as if another client held it."""
 _STORE = (
     b"local function same()\n%bend\nlocal s=same()\nif s then return {ok='S O'..ARGV[2]..' '..s} end\n"

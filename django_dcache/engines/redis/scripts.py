@@ -38,13 +38,15 @@ return 2"""
 REMOVE = SAME + b"redis.call('DEL',KEYS[1])\nreturn 2"
 """ARGV: a token."""
 
-TOUCH = b"""if redis.call('EXISTS',KEYS[1])==0 or string.byte(redis.call('GETRANGE',KEYS[1],0,0))==221 then return 0 end
+# A longer value with a stub's first byte is a long list by msgpack.
+TOUCH = b"""local v=redis.call('GETRANGE',KEYS[1],0,17)
+if (#v==17 and string.byte(v)==221) or (v=='' and redis.call('EXISTS',KEYS[1])==0) then return 0 end
 if ARGV[1]=='' then redis.call('PERSIST',KEYS[1]) else redis.call('PEXPIRE',KEYS[1],ARGV[1]) end
 return 2"""
 """ARGV: milliseconds, or nothing. A stub keeps its TTL."""
 
 COUNT = b"""local v=redis.call('GET',KEYS[1])
-if not v or string.byte(v)==221 then return 0 end
+if not v or (#v==17 and string.byte(v)==221) then return 0 end
 if ARGV[2]~='' and string.sub(redis.sha1hex(v),1,16)~=ARGV[2] then return 1 end
 local head,n='',v
 if string.byte(v)==220 then head,n=string.sub(v,1,5),string.sub(v,6) end

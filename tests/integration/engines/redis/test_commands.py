@@ -4,6 +4,7 @@ import pytest
 
 from django_dcache.commands import Answer, Arithmetic, Flush, Get, Refused, Remove, Store, Touch, Value
 from django_dcache.engines import engine_of
+from django_dcache.engines.redis.bulk_fill import ask_lease
 from django_dcache.engines.redis.items import is_stub
 from django_dcache.engines.redis.resp import command
 from django_dcache.model.topology import Node
@@ -70,6 +71,16 @@ def test_tokens(say, redis):
     assert say(Remove(b"k", 0, found.token), Remove(b"k", 0, found.token), Get(b"k")) == [
         *(Answer.DONE, Answer.MISS, Answer.MISS)
     ]
+
+
+def test_a_long_list_by_msgpack(say, redis):
+    """One that begins as a stub does is a value: it is touched, is no number, and is not filled over."""
+    data = b"\xdd\x00\x01\x00\x00" + 65_536 * b"\x01"
+    redis.ask(command(b"SET", b"k", data))
+    touched, counted = say(Touch(b"k", 0, 3600), Arithmetic(b"k", 0, 1))
+    assert touched is Answer.DONE and counted.unchanged
+    assert 3_000_000 < left(redis) <= 3_600_000 and there(redis) == data
+    assert redis.ask(ask_lease(b"k", 60, 5)) == b"+L 0 O5\r\n"
 
 
 def test_leases(say, redis):
