@@ -9,7 +9,7 @@ from ..errors import NodeFailure
 from ..model.state import FleetState
 from ..model.topology import Phase
 from ..model.view import View
-from . import Flow, Load, Pause, Urgent
+from . import Flow, Load, Pause, Urgent, Wait
 from .consensus import agree, stores
 
 
@@ -27,7 +27,9 @@ def clear(view: View, shared: Callable[[], Any], beginning: bytes = b"") -> Flow
         neighbours = neighbours.union(names)
     replies: dict[str, Reply | NodeFailure] = {}
     state, away = view.state, silent.intersection(names)
-    for group in _groups(view, [name for name in names if name not in neighbours | silent]):
+    for number, group in enumerate(_groups(view, [name for name in names if name not in neighbours | silent])):
+        if number:
+            view = (yield Wait(0.0)) or view  # Each keeper has the time of an operation.
         empty: list[Command] = [Flush(beginning), *stores(view, state, view.documents.write(state))]
         said = yield dict.fromkeys(group, empty)
         replies |= {name: next((r for r in said[name] if isinstance(r, NodeFailure)), said[name][0]) for name in group}

@@ -43,7 +43,7 @@ def test_nodes_of_our_own():
     """Every node is emptied, and the state is there again."""
     keepers = Emptied(ABC)
     play = played(keepers)
-    assert play.result is True and play.pauses == [] and sorted(keepers.emptied) == ["a", "b", "c"]
+    assert play.result is True and not any(play.pauses) and sorted(keepers.emptied) == ["a", "b", "c"]
     assert all(keepers.state(name) == ABC.state for name in "abc")
 
 
@@ -82,7 +82,7 @@ def test_while_keys_move(phase):
     view = view_of(topology("abc", "abcd", phase))
     keepers = Emptied(view)
     play = played(keepers, view)
-    assert play.result is True and play.pauses == [view.hold] and keepers.emptied == []
+    assert play.result is True and [*filter(None, play.pauses)] == [view.hold] and keepers.emptied == []
     assert floors(keepers, "a") == dict.fromkeys("abcd", 1)
 
 
@@ -91,7 +91,7 @@ def test_nodes_with_neighbours():
     it."""
     keepers = Emptied(ABC)
     play = played(keepers, shared="b")
-    assert play.result is True and play.pauses == [ABC.hold] and sorted(keepers.emptied) == ["a", "c"]
+    assert play.result is True and [*filter(None, play.pauses)] == [ABC.hold] and sorted(keepers.emptied) == ["a", "c"]
     assert floors(keepers, "a") == {"b": 1}
 
 
@@ -99,7 +99,7 @@ def test_a_node_that_does_not_do_it():
     """A node that refuses to be emptied is given up like one with neighbours."""
     keepers = Emptied(ABC, {"b": Refused("")})
     play = played(keepers)
-    assert play.result is True and play.pauses == [ABC.hold]
+    assert play.result is True and [*filter(None, play.pauses)] == [ABC.hold]
     assert keepers.state("a").generations["b"].floor == 1
 
 
@@ -108,7 +108,7 @@ def test_a_silent_node(failure):
     """A node that could not be flushed loses all of its slots instead."""
     keepers = Emptied(ABC, {"a": failure}, silent="a")
     play = played(keepers)
-    assert play.result is True and play.pauses == []
+    assert play.result is True and not any(play.pauses)
     assert keepers.state("b").generations["a"].floor == 1
 
 
@@ -116,7 +116,7 @@ def test_a_node_that_was_silent_when_it_was_looked_at():
     """A node that does not answer the look is not asked for more, and loses all of its slots."""
     keepers = Emptied(ABC, silent="a")
     play = played(keepers, silent="a")
-    assert play.result is True and play.pauses == [] and sorted(keepers.emptied) == ["b", "c"]
+    assert play.result is True and not any(play.pauses) and sorted(keepers.emptied) == ["b", "c"]
     assert keepers.state("b").generations["a"].floor == 1
 
 
