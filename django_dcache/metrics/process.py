@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..model.generations import NONE
 from ..model.topology import Phase
 from ..runtime import registry
 from ..transport.breaker import State
@@ -13,7 +14,7 @@ READINGS = {
     "epoch": "The epoch of the fleet's map.",
     "resizing": "1 while a resize moves keys.",
     "nodes_out": "Nodes that are out of service.",
-    "bumps": "The nodes' highest generations, added up: grows with each write that may have been lost.",
+    "bumps": "The generations of all slots of the nodes, added up: grows with each write that may have been lost.",
     "near_bytes": "What the near cache of this process takes, about, in bytes.",
     "near_hits": "Reads that the near cache has answered.",
     "near_refused": "Values that the near cache did not take: too large, or read too slowly.",
@@ -42,7 +43,8 @@ def readings() -> Iterator[Reading]:
         yield Reading("epoch", name, "", topology.epoch)
         yield Reading("resizing", name, "", topology.phase is not Phase.STABLE)
         yield Reading("nodes_out", name, "", len(topology.layout.out))
-        yield Reading("bumps", name, "", sum(map(fleet.view.state.highest, topology.nodes)))
+        generations = fleet.view.state.generations
+        yield Reading("bumps", name, "", sum(generations.get(node, NONE).total for node in topology.nodes))
         if near := fleet.near:
             yield Reading("near_bytes", name, "", near.held_bytes)
             yield Reading("near_hits", name, "", near.hits)

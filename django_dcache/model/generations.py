@@ -30,6 +30,11 @@ class Generations:
     def highest(self) -> int:
         return max([self.floor, *self.above.values()])
 
+    @property
+    def total(self) -> int:
+        """Of all slots, added up: grows with each bump, whichever slot it is of."""
+        return self.floor * (SLOTS - len(self.above)) + sum(self.above.values())
+
     def merge(self, other: "Generations") -> "Generations":
         floor = max(self.floor, other.floor)
         slots = self.above.keys() | other.above.keys()
