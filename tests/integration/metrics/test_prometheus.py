@@ -17,7 +17,7 @@ from support.checkout import CHECKOUT
 from support.measured import methods_restored
 from support.waiting import until
 
-OPTIONS = {"fleet": "shop", "eject_after": 0}
+OPTIONS = {"fleet": "shop", "eject_after": 0, "timeout": 2.0, "request_budget": 20.0}
 
 
 @pytest.fixture(scope="module")
