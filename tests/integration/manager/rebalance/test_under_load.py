@@ -69,7 +69,8 @@ def test_grow_and_shrink_under_load(fleet: Fleets, engine: str) -> None:
             print(f"{progress.moved} keys moved at {progress.rate:.0f} a second")
             assert progress.moved
             assert not progress.notes
-        assert_unnoticed(nodes, load, options=options)
+        # A new server of Ignite has a mark in it, so that all of its slots are new from the first moment.
+        assert_unnoticed(nodes, load, FULL and engine != "ignite", options=options)
 
 
 @on("memcached", "redis", *(("valkey", "ignite") if FULL else ()))
@@ -92,7 +93,7 @@ def test_killed_conductor(fleet: Fleets, engine: str, tmp_path: Path) -> None:
                 change = ["--remove", nodes.nodes[done // 2].name] if done % 2 else ["--add", nodes.add().address]
             else:
                 assert "Too few keepers" in lead.said[-1], lead.said  # A busy machine has killed it, so to speak.
-        assert_unnoticed(nodes, load, options=options)
+        assert_unnoticed(nodes, load, FULL and engine != "ignite", options=options)
 
 
 @pytest.mark.parametrize("phase", ["copy", "flip"] if FULL else ["copy"])
