@@ -13,7 +13,7 @@ from typing import Any
 
 from support.load.processes import environment
 
-OPTIONS: dict[str, Any] = {"freshness": 0.1, "timeout": 0.35}
+OPTIONS: dict[str, Any] = {"freshness": 0.1, "timeout": 0.7, "connect_timeout": 5.0}
 
 
 class Site:
