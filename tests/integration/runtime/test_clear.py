@@ -7,6 +7,7 @@ import pytest
 from django.core.cache.backends.memcached import PyMemcacheCache
 
 from django_dcache.backend import DistributedCache
+from django_dcache.neighbours import shared_nodes
 from django_dcache.runtime.fleet import Fleet
 
 KEYS = [f"key-{number}" for number in range(300)]
@@ -88,4 +89,14 @@ def test_a_key_function_that_hides_what_it_is_given(nodes):
     cache.set_many(dict.fromkeys(KEYS, "old"), None)
     assert cache.clear() is True and not cache.get_many(KEYS)
     assert all(cache.fleet.view.state.highest(name) for name in nodes)
+    close(cache)
+
+
+def test_a_node_that_hangs(fleet):
+    """A node that does not answer is told apart, and leaves the time to look through the others."""
+    local = fleet(3)
+    cache = DistributedCache(local.addresses, {"OPTIONS": {"timeout": 2.0, "connect_timeout": 2.0, "freshness": 60.0}})
+    assert cache.set_many(dict.fromkeys(KEYS, "old"), None) == []
+    local.nodes[0].freeze()
+    assert shared_nodes(cache.fleet) == (set(), {local.nodes[0].name})
     close(cache)
