@@ -127,8 +127,9 @@ class Network:
                     "replicas": replicas,
                     "on_error": on_error,
                     "timeout": TIMEOUT if state == "silent" else LONG_TIMEOUT,
-                    "freshness": 600,
-                    "clear_nodes": True,  # else it waits where a node may be shared, for `freshness`
+                    # While keys move clear() waits, until no process reads what was there.
+                    "freshness": 8 if (case.method, state) == ("clear", "moving") else 600,
+                    "clear_nodes": True,  # else it waits where a node may be shared, too
                     "hash_tags": True,
                     "address_remap": self._reached.__getitem__,
                 }
