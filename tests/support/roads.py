@@ -130,6 +130,7 @@ class Network:
                     # While keys move clear() waits, until no process reads what was there.
                     "freshness": 8 if (case.method, state) == ("clear", "moving") else 600,
                     "clear_nodes": True,  # else it waits where a node may be shared, too
+                    "eject_after": 0,  # else the state is looked at as soon as a node may be accused
                     "hash_tags": True,
                     "address_remap": self._reached.__getitem__,
                 }
