@@ -51,6 +51,8 @@ class Inspection:
     """Keys in slots that were bumped: they may be gone."""
     missing: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
+    other_ttl: list[str] = field(default_factory=list)
+    """The value is right, and ends at another time: a copy that did not answer to a touch keeps what it had."""
     """Copies with another value, other flags or another TTL than were written."""
     ttl_errors: list[float] = field(default_factory=list)
     """Seconds by which each TTL is too long."""
@@ -79,9 +81,11 @@ def inspect(fleet: Fleet, nodes: Iterable[Node], truth: Truth, moves: int = 2) -
         for copy in _owned(found, view, name):
             off = copy.ttl_error(look.expires)
             found.ttl_errors.append(off)
-            same = (copy.data, copy.flags) == (stored(key, truth.version(key)), flags(key))
-            if not same or abs(off) > (slack if copy.ttl <= MONTH else LONG_TTL_SLACK):
-                found.different.append(f"{name!r} {copy._replace(data=copy.data[:40])}, TTL {off:+.1f} s off")
+            said = f"{name!r} {copy._replace(data=copy.data[:40])}, TTL {off:+.1f} s off"
+            if (copy.data, copy.flags) != (stored(key, truth.version(key)), flags(key)):
+                found.different.append(said)
+            elif abs(off) > (slack if copy.ttl <= MONTH else LONG_TTL_SLACK):
+                found.other_ttl.append(said)
     for counter in range(truth.counters):
         _owned(found, view, PREFIX + counter_name(counter).encode())
     return found
