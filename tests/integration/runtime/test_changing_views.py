@@ -55,7 +55,7 @@ def test_threads(scene: Scene, method: str) -> None:
     scene.node.freeze()
     with ThreadPoolExecutor(1) as executor:
         call = executor.submit(getattr(scene.cache, method), *scene.arguments(method))
-        until(lambda: not pool.idle)
+        until(lambda: not pool.idle or call.done())
         scene.learn()
         judge(method, call.result())
 
