@@ -10,6 +10,7 @@ from django_dcache.model.state import Note
 from django_dcache.testing import FaultProxy
 from support.scale import FULL
 from support.waiting import until
+from support.working_caches import working
 
 OPTIONS = {"fleet": "cut", "timeout": 0.5, "connect_timeout": 5.0, "freshness": 1.0}
 ACCUSATIONS = 4 if FULL else 2
@@ -77,35 +78,20 @@ def test_one_of_eight(fleet):
     """One process of eight is cut off from one node for good: it accuses the node again and again, the others say that
     it answers, and nothing is taken out."""
     nodes = fleet(3)
-    stop = threading.Event()
     with FaultProxy(nodes.addresses[0]) as proxy:
         away = {"address_remap": lambda address: proxy.address if address == nodes.addresses[0] else address}
         caches = [process(nodes, number, **({} if number else away)) for number in range(8)]
         assert all(cache.set(f"{number}", 0) for number, cache in enumerate(caches))
-
-        def work(number):
-            while not stop.wait(0.01):
-                caches[number].set(f"{number}", 1)
-
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
         proxy.refuse()
         proxy.drop_connections()
-        for worker in workers:
-            worker.start()
-        try:
-            lost, seen = nodes.addresses[0], caches[0].fleet
+        lost, seen = nodes.addresses[0], caches[0].fleet
 
-            def refuted():
-                assert not seen.view.state.topology.layouts[-1].out
-                return seen.view.state.note(lost, Note.REFUTED) >= ACCUSATIONS
+        def refuted():
+            assert not seen.view.state.topology.layouts[-1].out
+            return seen.view.state.note(lost, Note.REFUTED) >= ACCUSATIONS
 
+        with working(caches, lambda cache, number: cache.set(f"{number}", 1), every=0.01):
             assert until(refuted, 120 if FULL else 60)
-        finally:
-            stop.set()
-            for worker in workers:
-                worker.join()
-            for cache in caches:
-                cache.fleet.close()
 
 
 def process(nodes, number, **options):

@@ -2,7 +2,6 @@
 dies or hangs and returns, and a node that flaps a hundred times. Only with DCACHE_TEST_SCALE=full (minutes).
 """
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from django_dcache.model.topology import Phase
 from django_dcache.testing import LocalFleet
 from support.scale import FULL
 from support.waiting import lasts, until
+from support.working_caches import working
 
 pytestmark = [pytest.mark.timing, pytest.mark.skipif(not FULL, reason="minutes")]
 HEALED_AFTER = 3.0
@@ -28,24 +28,9 @@ def processes(nodes: LocalFleet, count: int, work, **options) -> Iterator[list[D
         DistributedCache(nodes.addresses, {"OPTIONS": {"fleet": "takes", "idle_connections": 30 + number} | options})
         for number in range(count)
     ]
-    stop = threading.Event()
-
-    def run(number: int) -> None:
-        while not stop.wait(0.002):
-            work(caches[number], number)
-
     assert all(cache.set("first", 1) for cache in caches)
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
+    with working(caches, work, every=0.002):
         yield caches
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        for cache in caches:
-            cache.fleet.close()
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
