@@ -1,17 +1,20 @@
 """Values above `chunk_bytes`: chunks, carried some at a time, and an index that says what there is (docs/adr/0021)."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from .commands import Value
 from .conf import Options
 from .errors import UnreadableValue, ValueTooLarge
-from .flows import Item, Operation, Run
+from .flows import Flow, Item, Operation, Run
 from .flows.drop import drop
-from .flows.read import fetch
+from .flows.read import Found, fetch
+from .flows.together import together
 from .flows.write import write
 from .model import keys
+from .model.view import View
 from .runtime.fleet import Fleet
 from .values.chunks import IDENTITY_BYTES, IN_CHUNKS, Chunk, Index
 from .values.signature import TAG_BYTES
@@ -48,27 +51,44 @@ def large(options: Options, flags: int, data: bytes, ttl: float | None) -> Large
 
 def store(fleet: Fleet, made_key: str, large: Large) -> Operation:
     """Store the chunks; the item to be stored under the key then, or None if one of them could not be stored."""
+    item, _ = yield from _store(fleet, made_key, large, looks=False)
+    return item
+
+
+def _store(fleet: Fleet, made_key: str, large: Large, looks: bool) -> Operation:
+    """The same, and if it `looks` the index that was under the key before."""
     flags, data, ttl = large
     index = Index(os.urandom(IDENTITY_BYTES), fleet.options.chunk_bytes, len(data))
     outlives = None if ttl is None else 2 * ttl + OUTLIVE_SECONDS
+    before = None
     for chunks in _rounds(fleet, made_key, index):
         items = {name: Item(IN_CHUNKS, data[begin:end], outlives) for name, begin, end in chunks}
-        outcomes = yield Run(write, (items,))
+        if looks:  # In the round of the first chunks: whatever is there now, they do not touch it.
+            found, outcomes = yield Run(partial(_look_and_write, made_key, items))
+            before, looks = _only(found), False
+        else:
+            outcomes = yield Run(write, (items,))
         if not all(outcome.successful for outcome in outcomes.values()):
-            return None
-    return Item(flags | IN_CHUNKS, index.encode(), ttl)
+            return None, before
+    return Item(flags | IN_CHUNKS, index.encode(), ttl), before
 
 
-def replace(fleet: Fleet, items: Mapping[str, Any], write: Callable[[dict[str, Any]], Operation]) -> Operation:
-    """The outcomes of writing these, some of which are large. Afterwards nothing needs the chunks of before."""
-    items, before = dict(items), {}
+def _look_and_write(made_key: str, items: Mapping[bytes, Item], view: View) -> Flow[Any]:
+    return together(fetch(view, (view.name(made_key),)), write(view, items))
+
+
+def replace(
+    fleet: Fleet, items: Mapping[str, Any], write: Callable[[dict[str, Any], Collection[bytes]], Operation]
+) -> Operation:
+    """The outcomes of writing these, some of which are large. `write` also deletes chunks of before, behind the index
+    that takes the place of theirs: no process needs them any more."""
+    items, unneeded = dict(items), []
     for made_key, item in items.items():
         if isinstance(item, Large):
-            before[made_key] = yield from present(fleet, made_key)
-            items[made_key] = yield from store(fleet, made_key, item)
-    outcomes = yield from write(items)
-    for made_key, index in before.items():
-        yield from discard(fleet, made_key, index)
+            items[made_key], before = yield from _store(fleet, made_key, item, looks=True)
+            unneeded += _names(fleet, made_key, before)
+    outcomes = yield from write(items, unneeded[0] if unneeded else ())
+    yield from _delete(unneeded[1:])
     return outcomes
 
 
@@ -77,7 +97,7 @@ def add(fleet: Fleet, made_key: str, large: Large, add: Callable[[str, Item | No
     index = yield from store(fleet, made_key, large)
     added = yield from add(made_key, index)
     if not added:
-        yield from discard(fleet, made_key, index)
+        yield from _delete(_names(fleet, made_key, index))
     return added
 
 
@@ -111,18 +131,26 @@ def _joined(fleet: Fleet, made_key: str, index: Value) -> Operation:
 
 def present(fleet: Fleet, made_key: str) -> Operation:
     """The index that is under the key now, or None."""
-    found = yield Run(lambda view: fetch(view, (view.name(made_key),)))
+    return _only((yield Run(lambda view: fetch(view, (view.name(made_key),)))))
+
+
+def _only(found: Found) -> Value | None:
+    """The index that was found, if there is one."""
     return next((value for value in found.values() if value.flags & IN_CHUNKS), None)
 
 
-def discard(fleet: Fleet, made_key: str, index: Value | Item | None) -> Operation:
-    """Delete the chunks that an index tells of."""
+def _names(fleet: Fleet, made_key: str, index: Value | Item | None) -> list[list[bytes]]:
+    """Of the chunks that an index tells of, by rounds."""
     try:
-        parsed = _index(fleet, index) if index else None
+        rounds = _rounds(fleet, made_key, _index(fleet, index)) if index else ()
     except UnreadableValue:
-        return
-    for chunks in _rounds(fleet, made_key, parsed) if parsed else ():
-        yield Run(write, ({chunk.name: None for chunk in chunks},))
+        rounds = ()
+    return [[chunk.name for chunk in chunks] for chunks in rounds]
+
+
+def _delete(names: Iterable[Iterable[bytes]]) -> Operation:
+    for at_once in names:
+        yield Run(write, (dict.fromkeys(at_once),))
 
 
 def _index(fleet: Fleet, index: Value | Item) -> Index:

@@ -21,7 +21,7 @@ def fetch(view: View, names: Iterable[bytes], value: bool = True, ttl: bool = Fa
     """The value of each name that has one, with its TTL if `ttl`. One round; another for what a node missed or did not
     answer."""
     found = Found()
-    pending = {name: view.place(name) for name in names}
+    pending = view.places(names)
     silent: set[bytes] = set()
     answered: set[bytes] = set()
     rank = 0

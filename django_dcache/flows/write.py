@@ -56,7 +56,7 @@ class Outcome:
 
 def write(view: View, changes: Mapping[bytes, Item | None]) -> Flow[dict[bytes, Outcome]]:
     """Store each name's item, or delete it where the item is None. One round; two while its copies are moving."""
-    places = {name: view.place(name) for name in changes}
+    places = view.places(changes)
     outcomes = {name: Outcome() for name in changes}
     if not view.trusted:  # By a map that may be old: best effort, and no word is given.
         for outcome in outcomes.values():

@@ -19,7 +19,7 @@ from .common import KEYS_OF_A_DELETION, ManyKeys, Tags
 class AsyncMethods(ManyKeys):
     """Those that are awaited."""
 
-    async def _arun(self, operation: Operation, needs: AsyncNeedsFlow | InChunks | None = None) -> Any:
+    async def _arun(self, operation: Operation, needs: AsyncNeedsFlow | None = None) -> Any:
         resume, answer = operation.send, None
         while True:
             try:
@@ -39,11 +39,12 @@ class AsyncMethods(ManyKeys):
             found = await aio_shortcut.get(self.fleet, made_key)
             if found is None:
                 return default
-            value = self._decoded(made_key, *found)
-        except (AsyncNeedsFlow, InChunks) as needs:
+            flags, data = found
+            value = self._decoded(made_key, flags, data)
+        except AsyncNeedsFlow as needs:
             return await self._arun(self._get(made_key, default), needs)
-        except Conditional as conditional:
-            value = await self._arun(self._open(made_key, conditional))
+        except (Conditional, InChunks) as special:
+            value = await self._arun(self._special(made_key, flags, data, special))
         return default if value is ABSENT else value
 
     async def aget_many(
@@ -54,9 +55,9 @@ class AsyncMethods(ManyKeys):
             try:
                 found = await aio_shortcut.get_many(self.fleet, made_keys)
                 values |= self._values(found, made_keys)
-            except (AsyncNeedsFlow, InChunks) as needs:
+            except AsyncNeedsFlow as needs:
                 values |= await self._arun(self._get_many(made_keys), needs)
-            except Conditional:
+            except (Conditional, InChunks):
                 values |= await self._arun(self._values_of(found, made_keys))
         return values
 
@@ -80,23 +81,23 @@ class AsyncMethods(ManyKeys):
             found = await aio_shortcut.get(self.fleet, made_key, loads=True)
             if found and (value := await self._apresent(made_key, *found)) is not ABSENT:
                 return value
-        except (AsyncNeedsFlow, InChunks) as more:
+        except AsyncNeedsFlow as more:
             needs = more.with_traceback(None)
         return await self._aload(made_key, default, timeout, needs, tags=tags, stale=stale, renew=renew)
 
     async def _apresent(self, made_key: str, flags: int, data: bytes) -> Any:
-        """The value, or ABSENT. Raises InChunks."""
+        """The value, or ABSENT."""
         try:
             return self._decoded(made_key, flags, data)
-        except Conditional as conditional:
-            return await self._arun(self._open(made_key, conditional))
+        except (Conditional, InChunks) as special:
+            return await self._arun(self._special(made_key, flags, data, special))
 
     async def _aload(
         self,
         made_key: str,
         default: Any,
         timeout: Any,
-        needs: AsyncNeedsFlow | InChunks | None,
+        needs: AsyncNeedsFlow | None,
         tags: Tags | None = None,
         stale: float = 0,
         renew: Renew | None = None,

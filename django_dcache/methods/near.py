@@ -81,12 +81,12 @@ class NearMethods(DroppingMethods):
                 return default
             flags, data = found
             value = self._decode_bytes(made_key, flags, data)
-        except (NeedsFlow, InChunks) as needs:
+        except NeedsFlow as needs:
             return self._run(self._get(made_key, default), needs)
         except UnreadableValue as error:
             return self._unreadable(error, default)
-        except Conditional as conditional:
-            value = self._run(self._open(made_key, conditional, fresh))
+        except (Conditional, InChunks) as special:
+            value = self._run(self._special(made_key, flags, data, special, fresh))
             if value is ABSENT:
                 return default
         if began is not None:
@@ -105,12 +105,12 @@ class NearMethods(DroppingMethods):
                 return default
             flags, data = found
             value = self._decode_bytes(made_key, flags, data)
-        except (AsyncNeedsFlow, InChunks) as needs:
+        except AsyncNeedsFlow as needs:
             return await self._arun(self._get(made_key, default), needs)
         except UnreadableValue as error:
             return self._unreadable(error, default)
-        except Conditional as conditional:
-            value = await self._arun(self._open(made_key, conditional, fresh))
+        except (Conditional, InChunks) as special:
+            value = await self._arun(self._special(made_key, flags, data, special, fresh))
             if value is ABSENT:
                 return default
         if began is not None:
@@ -131,11 +131,11 @@ class NearMethods(DroppingMethods):
                 found = shortcut_many.get_many(self.fleet, part)
                 try:
                     read = self._values(found, part)
-                except Conditional:
+                except (Conditional, InChunks):
                     read = self._run(self._values_of(found, part, fresh))
                 self._take_in(again, began, plans, found, part, read)
                 values |= read
-            except (NeedsFlow, InChunks) as needs:
+            except NeedsFlow as needs:
                 values |= self._run(self._get_many(part), needs)
         return values
 
@@ -151,11 +151,11 @@ class NearMethods(DroppingMethods):
                 found = await aio_shortcut.get_many(self.fleet, part)
                 try:
                     read = self._values(found, part)
-                except Conditional:
+                except (Conditional, InChunks):
                     read = await self._arun(self._values_of(found, part, fresh))
                 self._take_in(again, began, plans, found, part, read)
                 values |= read
-            except (AsyncNeedsFlow, InChunks) as needs:
+            except AsyncNeedsFlow as needs:
                 values |= await self._arun(self._get_many(part), needs)
         return values
 
@@ -195,7 +195,7 @@ class NearMethods(DroppingMethods):
                 if began is not None:
                     near.admit(made_key, began, plans, *found, value)
                 return value
-        except (NeedsFlow, InChunks) as error:
+        except NeedsFlow as error:
             needs = error.with_traceback(None)
         with self.dropping((made_key,)):
             return self._load(made_key, default, timeout, needs, **conditions)
@@ -215,7 +215,7 @@ class NearMethods(DroppingMethods):
                 if began is not None:
                     near.admit(made_key, began, plans, *found, value)
                 return value
-        except (AsyncNeedsFlow, InChunks) as error:
+        except AsyncNeedsFlow as error:
             needs = error.with_traceback(None)
         with self.dropping((made_key,)):
             return await self._aload(made_key, default, timeout, needs, **conditions)

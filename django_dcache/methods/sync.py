@@ -20,7 +20,7 @@ from .common import KEYS_OF_A_DELETION, ManyKeys, Tags
 class SyncMethods(ManyKeys):
     """Those that block."""
 
-    def _run(self, operation: Operation, needs: NeedsFlow | InChunks | None = None) -> Any:
+    def _run(self, operation: Operation, needs: NeedsFlow | None = None) -> Any:
         """The result of an operation; `needs`: its first rounds, as far as the short cut carried them."""
         resume, answer = operation.send, None
         while True:
@@ -42,12 +42,12 @@ class SyncMethods(ManyKeys):
                 return default
             flags, data = found
             return self._decode_bytes(made_key, flags, data)
-        except (NeedsFlow, InChunks) as needs:
+        except NeedsFlow as needs:
             return self._run(self._get(made_key, default), needs)
         except UnreadableValue as error:
             return self._unreadable(error, default)
-        except Conditional as conditional:
-            value = self._run(self._open(made_key, conditional))
+        except (Conditional, InChunks) as special:
+            value = self._run(self._special(made_key, flags, data, special))
             return default if value is ABSENT else value
 
     def get_many(self, keys: Iterable[Any], version: int | None = None, *, fresh: bool = False) -> dict[Any, Any]:
@@ -60,9 +60,9 @@ class SyncMethods(ManyKeys):
         for made_keys in self._parts(wanted):
             try:
                 values |= self._values(found := shortcut_many.get_many(self.fleet, made_keys), made_keys)
-            except (NeedsFlow, InChunks) as needs:
+            except NeedsFlow as needs:
                 values |= self._run(self._get_many(made_keys), needs)
-            except Conditional:
+            except (Conditional, InChunks):
                 values |= self._run(self._values_of(found, made_keys))
         return values
 
@@ -95,23 +95,23 @@ class SyncMethods(ManyKeys):
             found = shortcut.get(self.fleet, made_key, loads=True)
             if found and (value := self._present(made_key, *found)) is not ABSENT:
                 return value
-        except (NeedsFlow, InChunks) as more:
+        except NeedsFlow as more:
             needs = more.with_traceback(None)  # A cycle would keep its connections open until it is collected.
         return self._load(made_key, default, timeout, needs, tags=tags, stale=stale, renew=renew)
 
     def _present(self, made_key: str, flags: int, data: bytes) -> Any:
-        """The value, or ABSENT. Raises InChunks."""
+        """The value, or ABSENT."""
         try:
             return self._decoded(made_key, flags, data)
-        except Conditional as conditional:
-            return self._run(self._open(made_key, conditional))
+        except (Conditional, InChunks) as special:
+            return self._run(self._special(made_key, flags, data, special))
 
     def _load(
         self,
         made_key: str,
         default: Any,
         timeout: Any,
-        needs: NeedsFlow | InChunks | None,
+        needs: NeedsFlow | None,
         tags: Tags | None = None,
         stale: float = 0,
         renew: Renew | None = None,

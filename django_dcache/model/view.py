@@ -184,6 +184,18 @@ class View:
         where = self.placement.position(name, self.hash_tags)
         return Place(self.placement.route(where.point), where.slot)
 
+    def places(self, names: Iterable[bytes]) -> dict[bytes, Place]:
+        """By name. The chunks of a value share one, which is looked up once."""
+        shared: dict[bytes, Place] = {}
+        found: dict[bytes, Place] = {}
+        for name in names:
+            if keys.is_chunk(name):
+                digest = keys.hashed_part(name)
+                found[name] = shared.get(digest) or shared.setdefault(digest, self.place(name))
+            else:
+                found[name] = self.place(name)
+        return found
+
     def read_order(self, route: Route) -> tuple[str, ...]:
         """The copies to ask, one after the other."""
         if not self.avoid or self.avoid.isdisjoint(route.read):

@@ -87,6 +87,14 @@ class Reading(Tags):
         values |= yield from self._open_many(conditional, fresh)
         return {made_key: value for made_key, value in values.items() if value is not ABSENT}
 
+    def _special(
+        self, made_key: str, flags: int, data: bytes, special: Conditional | InChunks, fresh: bool = False
+    ) -> Operation:
+        """The value of what decoding found to be `special`, or ABSENT."""
+        if isinstance(special, Conditional):
+            return (yield from self._open(made_key, special, fresh))
+        return (yield from self._decode_many({made_key: Value(data, flags)}, fresh)).get(made_key, ABSENT)
+
     def _whole(self, made_key: str, value: Value) -> Operation:
         """The value, put together if it lies in chunks, or ABSENT. Raises Conditional."""
         if value.data is None:

@@ -31,13 +31,17 @@ BEGINNINGS = 3
 class Writing(Reading):
     """Operations that change values."""
 
-    def _write(self, changes: Mapping[str, Item | None]) -> Generator[Run, Any, dict[str, Outcome]]:
-        """By made key. Where nothing may be stored yet, what is there is deleted."""
+    def _write(
+        self, changes: Mapping[str, Item | None], unneeded: Collection[bytes] = ()
+    ) -> Generator[Run, Any, dict[str, Outcome]]:
+        """By made key. Where nothing may be stored yet, what is there is deleted. `unneeded`: names that are deleted
+        behind them; what becomes of these is of no account."""
         names: dict[str, bytes] = {}
 
         def named(view: View) -> Any:
             names.update((made_key, name(view, made_key)) for made_key in changes)
-            return write(view, {names[key]: None if view.young(key) else item for key, item in changes.items()})
+            items = {names[key]: None if view.young(key) else item for key, item in changes.items()}
+            return write(view, items | dict.fromkeys(unneeded))
 
         outcomes: dict[bytes, Outcome] = yield Run(named)
         written = {made_key: outcomes[name] for made_key, name in names.items()}

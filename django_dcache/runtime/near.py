@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from ..values.chunks import IN_CHUNKS
 from ..values.conditions import CONDITIONAL
 from .entries import Entries, Entry
 from .plans import Plans
@@ -113,7 +114,8 @@ class Near(Entries):
             self._turn()
         size = len(data) + len(made_key) + ENTRY_BYTES
         self._seconds += (self._clock() - began - self._seconds) / 8
-        if size * LARGEST_PART > 2 * self._half or self._late(began, plans):
+        # An index is not kept: what it tells of would be asked for all the same.
+        if size * LARGEST_PART > 2 * self._half or flags & IN_CHUNKS or self._late(began, plans):
             self.refused += 1
             return
         # What holds on conditions is looked at each time.

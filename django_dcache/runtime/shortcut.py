@@ -89,6 +89,13 @@ def _outdated(name: bytes, flags: int) -> bool:
     return isinstance(name, StampedName) and name.outdated(flags)
 
 
+def _joined(data: bytes, start: int, stop: int, rest: bytes) -> bytes | None:
+    """The value that began in `data`; None if it is not whole. It is copied once: memory takes a large value's time."""
+    if len(data) + len(rest) != stop + 2 or not rest.endswith(b"\r\n"):
+        return None  # Also where its end is cut, which the flow puts together.
+    return b"".join((memoryview(data)[start:], memoryview(rest)[:-2]))
+
+
 def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] | None:
     """(flags, data), or None for a miss of every copy. Raises NeedsFlow; also for a miss, if the flow `loads` it."""
     began, charged, plans = begin(fleet)
@@ -111,15 +118,19 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
             if value:
                 flags, start, stop = value
                 if len(data) < stop + 2 <= fleet.transport.limits.most_bytes:
-                    data += stream.recv(stop + 2 - len(data), MSG_WAITALL)
-                if data[stop:] == b"\r\n" and (plan.single or not _outdated(name, flags)):
+                    rest = stream.recv(stop + 2 - len(data), MSG_WAITALL)
+                    body = _joined(data, start, stop, rest)
+                else:
+                    rest, body = b"", data[start:stop] if data[stop:] == b"\r\n" else None
+                if body is not None and (plan.single or not _outdated(name, flags)):
                     pool.idle.append(connection)
                     if not plan.single:
                         pool.answered(fleet.clock() - at)
                         give_back(rounds)
                     if charged is not None:
                         charged.spent += fleet.clock() - began
-                    return flags, data[start:stop]
+                    return flags, body
+                data += rest
         except OSError:
             pass  # Out of time, or closed by the node: the flow finds the same.
         missed = fleet.hot.missed(data, opaque)

@@ -27,9 +27,6 @@ INDEX_BYTES = _index.size
 class InChunks(Exception):
     """These bytes are an index, and the value lies in chunks."""
 
-    carried = None
-    """As of a short cut that carried nothing: an operation reads the index, and what it tells of."""
-
 
 class Chunk(NamedTuple):
     name: bytes

@@ -3,6 +3,7 @@
 import sys
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from ..errors import ConfigurationError
@@ -42,12 +43,14 @@ def _zlib_back(data: bytes, most: int) -> bytes:
 
 def _zstd() -> Compressor:
     zstd = library("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd")
+    # A sixth faster than the usual level, 3, for 5 % more bytes of text, and fewer of JSON.
+    compress = partial(zstd.compress, level=2)
 
     def decompress(data: bytes, most: int) -> bytes:
         stream = zstd.ZstdDecompressor()
         return _whole(stream.decompress(data, most), stream.eof and not stream.unused_data)
 
-    return Compressor(ZSTD, zstd.compress, decompress)
+    return Compressor(ZSTD, compress, decompress)
 
 
 def _lz4() -> Compressor:

@@ -25,6 +25,7 @@ from ...commands import (
 )
 from ...errors import ProtocolViolation
 from ...model.keys import wire_key
+from ..body import Body
 
 MONTH = 30 * 24 * 3600
 MAX_VALUE_BYTES = 2**30
@@ -69,7 +70,12 @@ _gets = {wants: _get(*wants) for wants in product((False, True), repeat=6)}
 
 def encode(commands: Sequence[Command], first: int, now: float) -> bytes:
     """The bytes of a batch, whose opaque numbers begin with `first`. `now` is Unix time."""
-    return b"".join([_line(command, number, now) for number, command in enumerate(commands, first)])
+    parts: list[bytes] = []
+    for opaque, command in enumerate(commands, first):
+        parts.append(_line(command, opaque, now))
+        if type(command) is Store:  # Not in its line: values are copied once, which counts where they are large.
+            parts += command.data, b"\r\n"
+    return b"".join(parts)
 
 
 def _line(command: Command, opaque: int, now: float) -> bytes:
@@ -78,9 +84,8 @@ def _line(command: Command, opaque: int, now: float) -> bytes:
     if type(command) is Store:
         name, generation, data, flags, ttl, add, token = command
         mode = b" ME" if add else b" C%d" % token.cas if token else b""
-        key = wire_key(name, generation)
         expires = exptime(ttl, now)
-        return b"ms %b %d F%d T%d O%d%b\r\n%b\r\n" % (key, len(data), flags, expires, opaque, mode, data)
+        return b"ms %b %d F%d T%d O%d%b\r\n" % (wire_key(name, generation), len(data), flags, expires, opaque, mode)
     if type(command) is Remove:
         condition = b" C%d" % command.token.cas if command.token else b""
         return b"md %b O%d%b\r\n" % (wire_key(command.name, command.generation), opaque, condition)
@@ -109,8 +114,9 @@ class ReplyParser:
         "_opaque",
         "_connection",
         "_most",
-        "_chunks",
-        "_missing",
+        "_unread",
+        "_item_begun",
+        "_body",
         "_excess",
     )
     request = b""
@@ -124,8 +130,11 @@ class ReplyParser:
         self.rest = 0
         """How many bytes of the last chunk follow the last reply. Where nothing else was asked, they answer nothing."""
         self._commands, self._opaque, self._connection, self._most = commands, first_opaque, connection, most
-        self._chunks: list[bytes] = []
-        self._missing = 0
+        self._unread = b""
+        """What came of a line without its end."""
+        self._item_begun = Value(None)
+        self._body: Body | None = None
+        """Of that item, as long as some of it is missing."""
         self._excess = 0
         """How many bytes are still to come of a value that is too large, and is read as a miss."""
 
@@ -140,12 +149,13 @@ class ReplyParser:
 
     def feed(self, chunk: bytes, start: int = 0) -> bool:
         """Take the next bytes, in `chunk` from `start` on; True once every reply is there."""
-        if self._missing > len(chunk):
-            # Inside a long value: collect, and join once, so that a large value costs linear time.
-            self._chunks.append(chunk)
-            self._missing -= len(chunk)
-            return False
-        if self._excess:
+        if self._body:
+            start = self._body.feed(chunk, start)
+            if self._body.missing:
+                return False
+            self.replies.append(self._filled(self._item_begun, self._body.joined()))
+            self._body = None
+        elif self._excess:
             here = len(chunk) - start
             if here < self._excess:
                 self._excess -= here
@@ -154,9 +164,8 @@ class ReplyParser:
             self._excess = 0
             self.replies.append(Answer.MISS)
         data, position = chunk, start
-        if self._chunks:
-            data, position = b"".join((*self._chunks, chunk[start:])), 0
-        self._chunks, self._missing = [], 0
+        if self._unread:
+            data, position, self._unread = self._unread + chunk[start:], 0, b""
         commands, replies = self._commands, self.replies
         wanted = len(commands)
         while (number := len(replies)) < wanted:
@@ -194,7 +203,8 @@ class ReplyParser:
                     position = len(data)
                     break
                 if len(data) < after + 2:
-                    self._missing = after + 2 - len(data)
+                    self._item_begun, self._body = value, Body(size, data, end + 2)
+                    position = len(data)
                     break
                 if data[after : after + 2] != b"\r\n":
                     raise ProtocolViolation("a value that does not end where it should")
@@ -204,8 +214,7 @@ class ReplyParser:
                 self.replies.append(self._line(line))
                 position = end + 2
         if len(self.replies) < wanted:
-            if position < len(data):
-                self._chunks = [data[position:]]
+            self._unread = data[position:]
             return False
         self.rest = len(data) - position
         return True

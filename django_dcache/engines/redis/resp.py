@@ -7,6 +7,7 @@ parts of an array, how deep they lie in each other. A value above a limit is ski
 from typing import Any, Final
 
 from ...errors import ProtocolViolation
+from ..body import Body
 
 MAX_LINE_BYTES = 4096
 MAX_BULK_BYTES = 2**29
@@ -52,15 +53,17 @@ class Reader:
     Raises ProtocolViolation at the first byte that can't be right.
     """
 
-    __slots__ = ("raw", "rest", "_wanted", "_most", "_parts", "_chunks", "_missing", "_bulk", "_skip", "_stack")
+    __slots__ = ("raw", "rest", "_wanted", "_most", "_parts", "_unread", "_body", "_bulk", "_skip", "_stack")
 
     def __init__(self, wanted: int, most_bytes: int = MAX_BULK_BYTES, most_parts: int = PARTS):
         self.raw: list[Any] = []
         self.rest = 0
         """How many bytes of the last chunk follow the last reply."""
         self._wanted, self._most, self._parts = wanted, most_bytes, most_parts
-        self._chunks: list[bytes] = []
-        self._missing = 0
+        self._unread = b""
+        """What came of a line without its end."""
+        self._body: Body | None = None
+        """Of the value that comes, as long as some of it is missing."""
         self._bulk = -1
         """The length of the value that comes next; -1: a line comes next."""
         self._skip = 0
@@ -78,19 +81,18 @@ class Reader:
             start += self._skip
             self._skip = 0
             self._push(TOO_LARGE)
-        elif here < self._missing:
-            # Inside a long value: collect, and join once, so that a large value costs linear time.
-            self._chunks.append(chunk[start:] if start else chunk)
-            self._missing -= here
-            return False
+        elif self._body:
+            start = self._body.feed(chunk, start)
+            if self._body.missing:
+                return False
+            self._push(self._body.joined())
+            self._body, self._bulk = None, -1
         data, position = chunk, start
-        if self._chunks:
-            data, position = b"".join((*self._chunks, chunk[start:])), 0
-        self._chunks, self._missing = [], 0
+        if self._unread:
+            data, position, self._unread = self._unread + chunk[start:], 0, b""
         position = self._read(data, position)
         if len(self.raw) < self._wanted:
-            if position < len(data):
-                self._chunks = [data[position:]]
+            self._unread = data[position:]
             return False
         self.rest = len(data) - position
         return True
@@ -105,8 +107,8 @@ class Reader:
                     if self._bulk > self._most:
                         self._skip, self._bulk = end + 2 - size, -1
                         return size
-                    self._missing = end + 2 - size
-                    return position
+                    self._body = Body(self._bulk, data, position)
+                    return size
                 if data[end : end + 2] != b"\r\n":
                     raise ProtocolViolation("a value that does not end where it should")
                 self._push(data[position:end] if self._bulk <= self._most else TOO_LARGE)

@@ -122,6 +122,29 @@ def test_replaced_while_it_is_read(site):
             break
 
 
+def test_its_rounds(site):
+    """A get asks for the index once. A set that replaces one is two rounds: chunks, and the index with what it ends."""
+    cache = site(**SMALL)
+    made_key = cache.make_key("key")
+    for text in (TEXT, TEXT[::-1]):
+        writing, runs = cache._set(made_key, cache._item(made_key, text, None)), []
+        with pytest.raises(StopIteration) as end:
+            run = next(writing)
+            while True:
+                runs.append(run.flow)
+                run = writing.send(cache.fleet.run(run.flow, *run.arguments))
+        assert end.value.value is True and len(runs) == 2 and len(chunks(site.nodes)) == 10
+    for read in (cache.get, lambda key: cache.get_many([key, "none"])[key], lambda key: asyncio.run(cache.aget(key))):
+        before = hits(site.nodes)
+        assert read("key") == TEXT[::-1] and hits(site.nodes) - before == 1 + 10
+
+
+def hits(nodes):
+    """How often any of them had what was asked for."""
+    lines = [line.split() for node in nodes for line in node.ask(b"stats\r\n").splitlines()]
+    return sum(int(line[2]) for line in lines if line[:2] == [b"STAT", b"get_hits"])
+
+
 @pytest.mark.parametrize("index", [b"", b"x" * 24, b"\0" * 24, b"identity 12b\0\0\x03\xe8" + b"\xff" * 8])
 def test_what_is_no_index(site, index):
     """Any bytes under the flags of an index are a miss, and nothing is asked for."""
