@@ -12,6 +12,7 @@ from time import time
 
 from ...commands import Answer, Command, Get, Remove, Store, Value
 from ...errors import ProtocolViolation
+from ...model.state import is_mark_key
 from ..inspection import Check, Introspection, ItemFacts, NodeReply, NotListed, Raw, word
 from .dialogues import Heard, Step
 from .frames import Failed, Frames, Operation, held, key, plain, request
@@ -23,6 +24,8 @@ OLDEST = (2, 11)
 """The first version whose thin clients are told about nodes, and have the expiry policies of protocol 1.6."""
 MAX_DOCUMENT_BYTES = 2**22
 PAGE_ITEMS = 100
+FEW_ITEMS = 3
+"""Of up to this number it is looked what they are."""
 _first_place, _seconds, _most_bytes = 1, 60, 1000
 _count, _long = Struct("<i").pack, Struct("<q")
 _NODE_BYTES = 16
@@ -37,7 +40,9 @@ class IgniteReply(NodeReply):
 
     @property
     def items(self) -> int | None:
-        return self.number("size")
+        """Without the marks that greetings leave, where there is little else: an empty node has none."""
+        size = self.number("size")
+        return None if size is None else max(0, size - (self.number("marks") or 0))
 
 
 class Report:
@@ -62,7 +67,10 @@ class Report:
         reply = self.reply
         size = yield Operation.GET_SIZE, plain(cache) + _count(0)
         if not isinstance(size, Failed) and len(size) == _long.size:
-            reply.statistics["size"] = str(_long.unpack(size)[0])
+            (items,) = _long.unpack(size)
+            reply.statistics["size"] = str(items)
+            if 0 < items <= FEW_ITEMS:
+                reply.statistics["marks"] = str(_marks((yield Operation.SCAN, first_page(cache, FEW_ITEMS))))
         nodes = yield Operation.NODE_IDS, _long.pack(0) + _count(0)
         if not isinstance(nodes, Failed) and len(nodes) >= 13 + _NODE_BYTES:
             about = yield Operation.NODE_INFO, _count(1) + nodes[13 : 13 + _NODE_BYTES]
@@ -73,6 +81,14 @@ class Report:
             stored = None if isinstance(heard, Failed) else held(heard)
             if stored and (item := unpack(stored)):
                 reply.documents[wire_key] = item.data
+
+
+def _marks(page: Heard) -> int:
+    """How many of a few items are marks (greeting.py); 0 where they can't be told."""
+    try:
+        return 0 if isinstance(page, Failed) else sum(is_mark_key(name) for name, _ in Page.read(page, None).items)
+    except ProtocolViolation:  # Other software's; a listing says so.
+        return 0
 
 
 class Listing:

@@ -3,6 +3,8 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from support.load.bumps import Bumps
+
 
 @dataclass
 class Findings:
@@ -19,6 +21,7 @@ class Findings:
     """Examples: exceptions, stale reads, values that nobody wrote."""
     numbers: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     """What each counter handed out."""
+    bumps: Bumps = field(default_factory=Bumps)
 
     def note(self, event: str, detail: str) -> None:
         self.events[event] += 1
@@ -32,6 +35,7 @@ class Findings:
         self.worst_lag = max(self.worst_lag, other.worst_lag)
         self.counter_lag = max(self.counter_lag, other.counter_lag)
         self.wrong += other.wrong
+        self.bumps.merge(other.bumps)
         for counter, numbers in other.numbers.items():
             self.numbers[counter] += numbers
 

@@ -13,6 +13,7 @@ from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import LocalIgnite, LocalNode, LocalRedis
 from django_dcache.values.plain import INTEGER, PICKLE
+from support.load.bumps import Bumps
 from support.load.truth import NEVER, Truth, counter_name, flags, key_name, stored
 
 PREFIX = b":1:"
@@ -62,23 +63,25 @@ class Inspection:
         return self.copies.get(PREFIX + counter_name(counter).encode(), [])
 
 
-def inspect(fleet: Fleet, nodes: Iterable[Node], truth: Truth, moves: int = 2) -> Inspection:
-    """Everything on the running nodes against the truth. `moves`: how often a key may have been moved."""
+def inspect(fleet: Fleet, nodes: Iterable[Node], truth: Truth, bumps: Bumps, moves: int = 2) -> Inspection:
+    """Everything on the running nodes against the truth. `bumps`: what the load saw. `moves`: how often a key may have
+    been moved."""
     slack = TTL_SLACK + moves - 2
     view = fleet.proven_view()
+    bumps.see(view.state)
     found = Inspection(_copies(nodes))
     for name, copies in found.copies.items():
         route, slot = view.place(name)
         owners = route.read
         for copy in copies:
-            # What has an older generation is out of everybody's reach, wherever it lies.
-            if copy.node not in owners and copy.generation == view.generation(copy.node, slot):
+            # What has an older generation is out of reach, also on a node that has left since.
+            if copy.node not in owners and bumps.reachable(copy.node, slot, copy.generation):
                 found.strays.append(f"{name!r} on {copy.node}")
     for key in range(truth.keys):
         look, name = truth.look(key), PREFIX + key_name(key).encode()
         if not look.certain(monotonic()):
             continue
-        for copy in _owned(found, view, name):
+        for copy in _owned(found, view, name, bumps):
             off = copy.ttl_error(look.expires)
             found.ttl_errors.append(off)
             said = f"{name!r} {copy._replace(data=copy.data[:40])}, TTL {off:+.1f} s off"
@@ -87,18 +90,19 @@ def inspect(fleet: Fleet, nodes: Iterable[Node], truth: Truth, moves: int = 2) -
             elif abs(off) > (slack if copy.ttl <= MONTH else LONG_TTL_SLACK):
                 found.other_ttl.append(said)
     for counter in range(truth.counters):
-        _owned(found, view, PREFIX + counter_name(counter).encode())
+        for _ in _owned(found, view, PREFIX + counter_name(counter).encode(), bumps):
+            pass
     return found
 
 
-def _owned(found: Inspection, view: View, name: bytes) -> Iterable[Copy]:
+def _owned(found: Inspection, view: View, name: bytes, bumps: Bumps) -> Iterable[Copy]:
     """The reachable copies of a key that must be there."""
     route, slot = view.place(name)
     found.checked += 1
     for node in route.read:
         generation = view.generation(node, slot)
         copies = [copy for copy in found.copies.get(name, ()) if (copy.node, copy.generation) == (node, generation)]
-        if not copies and any(bumped.of(slot) for bumped in view.state.generations.values()):
+        if not copies and bumps.of(slot):
             found.excused += 1
         elif not copies:
             found.missing.append(f"{name!r} on {node}")

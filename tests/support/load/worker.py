@@ -46,6 +46,7 @@ class Worker:
             except Exception:
                 self.findings.note("exception", traceback.format_exc())
             self.findings.events[f"{action.__name__} calls"] += 1
+            self.findings.bumps.see(self.cache.fleet.view.state)
 
     def plant(self) -> None:
         """Every key of ours, and every counter of ours."""
@@ -64,24 +65,26 @@ class Worker:
 
     def get(self) -> None:
         key = self._any()
-        began, before = monotonic(), self.truth.look(key)
-        self._judge(key, began, before, self.cache.get(key_name(key)))
+        began, before, withheld = monotonic(), self.truth.look(key), self._withheld
+        self._judge(key, began, before, self.cache.get(key_name(key)), self._withheld > withheld)
 
     def get_many(self) -> None:
         keys = {self._any() for _ in range(20)}
-        began, before = monotonic(), {key: self.truth.look(key) for key in keys}
+        began, before, withheld = monotonic(), {key: self.truth.look(key) for key in keys}, self._withheld
         found = self.cache.get_many([key_name(key) for key in keys])
         for key in keys:
-            self._judge(key, began, before[key], found.get(key_name(key)))
+            self._judge(key, began, before[key], found.get(key_name(key)), self._withheld > withheld)
 
-    def _judge(self, key: int, began: float, before: Look, found: Any) -> None:
+    def _judge(self, key: int, began: float, before: Look, found: Any, withheld: bool) -> None:
         now = monotonic()
         sure = before.certain(now) if self.truth.look(key) == before else None
         bucket = int(now / BUCKET)
         if sure:
             self.findings.reads[bucket] += 1
         if found is None:
-            if sure and not self._forgotten(key_name(key)):
+            if withheld:
+                self.findings.events["withheld"] += 1
+            elif sure and not self._forgotten(key_name(key)):
                 self.findings.lost[bucket] += 1
                 self.findings.note("lost", f"{key_name(key)} at {now:.3f}")
             return
@@ -97,7 +100,8 @@ class Worker:
         """Whether a lost reply has cost the key its slot, on whatever node it was then: it may be gone."""
         view = self.cache.fleet.proven_view()
         _, slot = view.place(self.cache.make_key(key).encode())
-        if forgotten := any(bumped.of(slot) for bumped in view.state.generations.values()):
+        self.findings.bumps.see(view.state)
+        if forgotten := self.findings.bumps.of(slot):
             self.findings.events["forgotten"] += 1
         return forgotten
 
@@ -140,8 +144,13 @@ class Worker:
             self.truth.acknowledge(key, now, ABSENT, version)
 
     @property
+    def _withheld(self) -> int:
+        """Reads without an answer, and answers that could not be proven: misses of a machine that is too busy."""
+        return self._failures + int(self.cache.fleet.counters["unproven_misses"])
+
+    @property
     def _failures(self) -> int:
-        """Operations that were not acknowledged. `delete` can't say so itself: its False means there was nothing."""
+        """Operations that failed. `get` and `delete` can't say so themselves: there may have been nothing."""
         return int(self.cache.fleet.counters["failures"])
 
     def add(self) -> None:

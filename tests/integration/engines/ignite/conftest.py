@@ -1,4 +1,4 @@
-"""Ignite for the tests that need it: a server takes seconds to start, so those of a file share one."""
+"""Ignite for the tests that need it: a server takes seconds to start, so those of all files share one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from django_dcache.testing import LocalIgnite
 from support.ignite import needs_ignite
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server() -> Iterator[LocalIgnite]:
     """One running node."""
     needs_ignite()

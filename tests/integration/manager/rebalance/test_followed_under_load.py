@@ -178,7 +178,8 @@ def test_followed_under_load(
             assert site.becomes(layout)
 
             findings = load.stop()
-            found = inspect(ours, [Named(node, name) for name, node in nodes.items()], load.truth, 5)  # type: ignore[misc]
+            named = [Named(node, name) for name, node in nodes.items()]
+            found = inspect(ours, named, load.truth, findings.bumps, 5)  # type: ignore[arg-type]
     print(
         f"{dict(findings.events)}\n{sum(findings.reads.values())} reads that had to hit, worst miss ratio of any half "
         f"second {findings.worst_miss_ratio:.2%}, worst lag {findings.worst_lag:.3f} s, {found.checked} keys in place"
