@@ -1,6 +1,6 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,15 @@ from .runtime import deadline, prefetched, registry
 
 class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
     """A cache alias on a fleet of memcached nodes. A cheap handle: sockets and state belong to the process."""
+
+    def __new__(cls, location: Any = None, params: Any = None) -> Any:
+        """With its near cache in front from the beginning: attributes of an object whose class is changed are found
+        more slowly."""
+        options = params and params.get("OPTIONS")
+        present: Any = cls
+        if isinstance(options, Mapping) and options.get("near") and not issubclass(cls, NearMethods):
+            present = _with(NearMethods, present)
+        return super().__new__(present)
 
     def __init__(self, location: Any, params: dict[str, Any]):
         super().__init__(params)

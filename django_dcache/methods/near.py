@@ -68,15 +68,17 @@ class NearMethods(DroppingMethods):
             return self._open_known(conditional)
 
     def get(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
-        made_key, fleet, near, began = self.make_key(key, version), self.fleet, self._near, None
+        made_key = self.make_key(key, version)
+        near = self._near
+        began = None
         try:
             if near.read_before(made_key):
-                plans, began = fleet.plans, fleet.clock()
+                plans, began = self.fleet.plans, self.fleet.clock()
                 if not fresh and (value := self._served(made_key, began, plans)) is not ABSENT:
                     return value
                 if due := near.due(began):
                     return self._read_with_due(made_key, due, plans, began, default)
-            found = shortcut.get(fleet, made_key)
+            found = shortcut.get(self.fleet, made_key)
             if found is None:
                 return default
             flags, data = found

@@ -17,8 +17,12 @@ from .plans import Plans
 
 ENTRY_BYTES = 300
 """What an entry takes beside its value."""
-_PLACES = 2**17
-"""Where it is marked that a key was read. A key that shares its place comes in at its first reading: no harm."""
+_PLACE = 2**18 - 1
+"""The bits of a key's hash that say where it is marked that it was read. A key that shares its place comes in at its
+first reading: no harm."""
+_TURNS = range(2, 256)
+"""A mark is the turn in which it was made; 0 is older than the one before the first."""
+_FIRST = bytes([0] * _TURNS[-1] + [_TURNS[0] - 1])
 LARGEST_PART = 8
 """A value takes this part of the cache at most."""
 RENEWED_PART = 0.9
@@ -43,7 +47,9 @@ class Near(Entries):
         # Two generations: what is in neither is forgotten, and no entry is ever looked for to be removed.
         self.young: dict[str, Entry] = {}
         self.old: dict[str, Entry] = {}
-        self._seen, self._seen_before = bytearray(_PLACES), bytearray(_PLACES)
+        self._seen, self._turns = bytearray(_PLACE + 1), _TURNS[0]
+        self._far = False
+        """Whether nodes are far away."""
         self._bytes = self._bytes_before = 0
         self._turn_at = float("-inf")
         self._seconds = 0.0
@@ -61,29 +67,30 @@ class Near(Entries):
     def read_before(self, made_key: str) -> bool:
         """Whether this key was read a moment ago and may be here, or is to come in at once. What was not costs no more
         than this look."""
-        place = hash(made_key) & _PLACES - 1
-        if self._seen[place] or self._seconds > FAR_SECONDS:
-            return True
-        self._seen[place] = 1
-        return bool(self._seen_before[place])
+        place, seen, turn = hash(made_key) & _PLACE, self._seen, self._turns
+        last = seen[place]
+        seen[place] = turn
+        return last >= turn - 1 or self._far
 
     def all_read_before(self, made_keys: Iterable[str]) -> list[str]:
         """Those that were."""
-        if self._seconds > FAR_SECONDS:
+        if self._far:
             return list(made_keys)
-        seen, before, places = self._seen, self._seen_before, _PLACES - 1
+        seen, places, turn = self._seen, _PLACE, self._turns
         found = []
         for made_key in made_keys:
             place = hash(made_key) & places
-            if seen[place] or before[place]:
+            if seen[place] >= turn - 1:
                 found.append(made_key)
-            seen[place] = 1
+            seen[place] = turn
         return found
 
     def find(self, made_key: str, now: float, plans: Plans, proven_until: float) -> Entry | None:
         """What may be served now. Of those who come in the last tenth of its life the first finds nothing."""
         entry = self.young.get(made_key) or self.old.get(made_key)
         if entry is None or not entry.proven(now, plans, proven_until):
+            if now >= self._turn_at:  # Where nothing is ever admitted all places would be marked in the end.
+                self._turn()
             return None
         if now >= entry.renew_at:
             entry.renew_at = entry.ends
@@ -114,6 +121,7 @@ class Near(Entries):
             self._turn()
         size = len(data) + len(made_key) + ENTRY_BYTES
         self._seconds += (self._clock() - began - self._seconds) / 8
+        self._far = self._seconds > FAR_SECONDS
         # An index is not kept: what it tells of would be asked for all the same.
         if size * LARGEST_PART > 2 * self._half or flags & IN_CHUNKS or self._late(began, plans):
             self.refused += 1
@@ -125,10 +133,10 @@ class Near(Entries):
         with self._lock:
             if self._overwritten(made_key, began):
                 return
-            self._seen[hash(made_key) & _PLACES - 1] = 1  # What is here is looked for.
+            self._seen[hash(made_key) & _PLACE] = self._turns  # What is here is looked for.
             self.young[made_key] = entry
             self._bytes += size
-        if self._seconds > FAR_SECONDS:
+        if self._far:
             self._due.append((renew_at, made_key))
 
     def _drop(self, made_key: str) -> None:
@@ -147,7 +155,10 @@ class Near(Entries):
             if not due and self._bytes <= self._half:
                 return  # Another thread has done it.
             self.old, self.young = self.young, {}
-            self._seen_before, self._seen = self._seen, bytearray(_PLACES)
+            if self._turns == _TURNS[-1]:  # What was marked in this turn is so in the one before the first.
+                self._seen, self._turns = self._seen.translate(_FIRST), _TURNS[0]
+            else:
+                self._turns += 1
             self._bytes_before, self._bytes = self._bytes, 0
             if due:
                 self._turn_at = now + self._freshness

@@ -114,8 +114,7 @@ def get(fleet: Fleet, made_key: str, loads: bool = False) -> tuple[int, bytes] |
             stream = connection.socket
             stream.send(fleet.hot.get((name if copy.generations is None else copy.key(name, slot), opaque)))
             data = stream.recv(FIRST_CHUNK)
-            value = fleet.hot.found(data, opaque)
-            if value:
+            if value := fleet.hot.found(data, opaque):
                 flags, start, stop = value
                 if len(data) < stop + 2 <= fleet.transport.limits.most_bytes:
                     rest = stream.recv(stop + 2 - len(data), MSG_WAITALL)

@@ -26,9 +26,11 @@ def add(fleet: Fleet, made_key: str, flags: int, data: bytes, ttl: float | None,
     hot, size, expires = fleet.hot, len(data), fleet.hot.expires(ttl)
 
     def added(data: bytes, opaque: int) -> bool | None:
+        if hot.added(data, opaque):
+            return True
         there = hot.found(data, opaque)
         if there is None:
-            return hot.added(data, opaque) or None
+            return None
         flags, start, stop = there
         return False if hot.kept(data[stop:], opaque) and readable(made_key, flags, data[start:stop]) else None
 

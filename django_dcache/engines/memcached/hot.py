@@ -92,7 +92,7 @@ def counted(data: bytes, opaque: int) -> int | bool | None:
 
 def added(data: bytes, opaque: int) -> bool:
     """Whether the answer to `add` is that nothing was there, and that it is stored."""
-    return data == b"EN O%d\r\nHD O%d\r\n" % (opaque, opaque + 1)
+    return data.startswith(b"EN") and data == b"EN O%d\r\nHD O%d\r\n" % (opaque, opaque + 1)
 
 
 def kept(rest: bytes, opaque: int) -> bool:

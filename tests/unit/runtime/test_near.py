@@ -208,3 +208,23 @@ def test_what_is_due_is_forgotten_where_no_caller_asks(near, clock):
         clock.advance(0.01)
         read(near, clock, f"k{number}", began=began)
     assert len(near._due) < 1000
+
+
+def test_what_is_never_there_is_forgotten(near, clock):
+    """A key that no node has is marked as read for two turns at most, though nothing ever comes in."""
+    assert not near.read_before("nothing")
+    assert near.read_before("nothing")
+    for _ in range(3):
+        clock.advance(1.01)
+        assert served(near, "another") is None
+    assert not near.read_before("nothing")
+
+
+def test_marks_of_many_turns(near, clock):
+    """A key that is read once in every turn is known in each of them, however many there were."""
+    near.read_before("often")
+    for turn in range(600):
+        clock.advance(1.01)
+        assert served(near, "another") is None
+        assert near.read_before("often"), turn
+        assert not near.read_before(f"once {turn}")
