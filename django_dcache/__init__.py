@@ -1,4 +1,4 @@
-"""A Django cache sharded over a fleet of memcached nodes."""
+"""A Django cache sharded over a fleet of nodes: memcached, Redis, Valkey or Ignite."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -18,7 +18,7 @@ from .runtime import deadline, prefetched, registry
 
 
 class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
-    """A cache alias on a fleet of memcached nodes. A cheap handle: sockets and state belong to the process."""
+    """A cache alias on a fleet of nodes. A cheap handle: sockets and state belong to the process."""
 
     def __new__(cls, location: Any = None, params: Any = None) -> Any:
         """With its near cache in front from the beginning: attributes of an object whose class is changed are found

@@ -53,7 +53,7 @@ class ConfigurationError(DCacheError):
 
 
 class InvalidKey(DCacheError, ValueError):
-    """This key would be refused or misread by memcached; nothing was sent."""
+    """This key would be refused or misread by a node; nothing was sent."""
 
 
 class InvalidTopology(DCacheError, ValueError):
@@ -125,7 +125,7 @@ class NodeUnresolved(NodeUnreachable):
 
 
 class NotGreeted(NodeUnreachable):
-    """The node took the connection and can't be used: it hangs, is full, wants a login or is no memcached ≥ 1.6."""
+    """The node took the connection and can't be used: it hangs, is full, wants a login or is too old."""
 
     cause = "it takes connections and does not answer"
 

@@ -55,9 +55,10 @@ def install(
 def _call(
     cache: DistributedCache, operation: str, count: int, tracer: trace.Tracer, duration: Histogram
 ) -> Iterator[None]:
-    fleet = cache.fleet.configuration.fleet
+    configuration = cache.fleet.configuration
+    fleet = configuration.fleet
     attributes: dict[str, Any] = {
-        "db.system.name": "memcached",
+        "db.system.name": configuration.layout.nodes[0].engine,
         "db.operation.name": operation,
         "db.namespace": fleet,
     }

@@ -49,7 +49,7 @@ class Position(NamedTuple):
 def name(made_key: str, renamed: int = 0, hash_tags: bool = False) -> bytes:
     """The name of `made_key`, after it was changed so often. With `hash_tags`, a long one is placed by its tag.
 
-    Raises InvalidKey for what memcached would refuse, or split into other commands.
+    Raises InvalidKey for what a node would refuse, or split into other commands.
     """
     encoded = classic_name(made_key)
     marked = b"\xff~%d;%b" % (renamed, encoded) if renamed else encoded

@@ -35,7 +35,7 @@ class Common(BaseCache):
         return made_key if isinstance(made_key, str) else str(made_key)
 
     def validate_key(self, key: str) -> None:
-        """Raise InvalidCacheKey for a made key that memcached would refuse."""
+        """Raise InvalidCacheKey for a made key that a node would refuse."""
         try:
             keys.name(key)
         except InvalidKey as error:

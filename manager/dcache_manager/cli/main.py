@@ -78,7 +78,7 @@ def _plugins() -> dict[str, EntryPoint]:
 def _root() -> Root:
     root = Root(
         "dcache-admin",
-        help="Look at a fleet of memcached nodes, and change it while the site runs.",
+        help="Look at a fleet of cache nodes, and change it while the site runs.",
         context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DCACHE"},
         no_args_is_help=True,
     )

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from django_dcache.backend import DistributedCache
 from django_dcache.metrics import otel
-from django_dcache.testing import LocalNode
+from django_dcache.testing import LocalNode, LocalRedis
 from support.measured import methods_restored
 from support.waiting import until
 
@@ -29,16 +29,16 @@ def told(monkeypatch):
         yield spans, reader
 
 
-@pytest.fixture
-def cache():
+@pytest.fixture(params=[LocalNode, LocalRedis], ids=["memcached", "redis"])
+def cache(request):
     """A cache on one node."""
-    with LocalNode() as node:
+    with request.param() as node:
         yield DistributedCache(
             [{"name": "only", "address": node.address}], {"OPTIONS": {"fleet": "shop", "timeout": 5.0}}
         )
 
 
-def test_spans(told, cache):
+def test_spans(told, cache, request):
     """A call is a client's span, named after the operation and the fleet, with the attributes of the conventions."""
     spans, _ = told
     assert until(lambda: cache.set("settled", 1))
@@ -48,7 +48,7 @@ def test_spans(told, cache):
     many, one = spans.get_finished_spans()
     assert (many.name, one.name, many.kind) == ("get_many shop", "get shop", SpanKind.CLIENT)
     assert dict(many.attributes) == {
-        "db.system.name": "memcached",
+        "db.system.name": request.node.callspec.id,
         "db.operation.name": "get_many",
         "db.namespace": "shop",
         "db.operation.batch.size": 3,

@@ -9,7 +9,7 @@ from dcache_manager.cli.main import main, run
 
 
 class Command(BaseCommand):
-    help = "Look at a fleet of memcached nodes, and change it while the site runs (dcache-admin)."
+    help = "Look at a fleet of cache nodes, and change it while the site runs (dcache-admin)."
     requires_system_checks: list[str] = []  # It is what one looks with when something is wrong.
 
     def run_from_argv(self, argv: list[str]) -> None:
