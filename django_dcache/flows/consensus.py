@@ -4,22 +4,22 @@ The rules: docs/explanation/protocol.md#fleet-state and #lost-replies-generation
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from typing import NamedTuple
 from zlib import crc32
 
 from ..commands import Answer, Get, Store, Value
-from ..errors import InvalidTopology, NodeFailure, NotOurs, TooManyPrefixes, UnknownFormat
+from ..errors import InvalidTopology, NotOurs, TooManyPrefixes, UnknownFormat
 from ..model.documents import TRACE
-from ..model.generations import WHOLE_NODE
+from ..model.moments import minutes
 from ..model.state import MAX_PREFIXES, FleetState, Slot, prefix_slot, state_key, trace_key
-from ..model.topology import Topology, server_of
+from ..model.topology import server_of
 from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Replies, Urgent
 from .disown import disowned
+from .majorities import majority, witnessed
+from .planting import of_one_map, plant, without_what_was_lost
 
 ATTEMPTS = 12
-MINUTES_TO_2025 = 28_928_160
 CONFLICT_WAIT = 0.0005
 """Seconds; a process that loses a race for the document waits up to 15 times as long, each for another time."""
 
@@ -43,18 +43,6 @@ class Reading(NamedTuple):
     """Those whose document must not be replaced by what this process understands: they are as good as silent."""
 
 
-def majority(topology: Topology, names: Collection[str]) -> bool:
-    """Whether `names` has a majority of every group of keepers."""
-    groups = zip(topology.keepers, topology.needed, strict=True)
-    return all(sum(name in names for name in group) >= needed for group, needed in groups)
-
-
-def _witnessed(topology: Topology, names: Collection[str]) -> bool:
-    """Whether `names` is enough to have seen whatever a majority of every group was told: one group's majority."""
-    groups = zip(topology.keepers, topology.needed, strict=True)
-    return any(group and sum(name in names for name in group) >= needed for group, needed in groups)
-
-
 def prove(view: View) -> Flow[bool]:
     """Ask the keepers whether this view is still the newest; learn what is newer; True if a majority answered.
 
@@ -64,7 +52,7 @@ def prove(view: View) -> Flow[bool]:
     ripe, debts = view.ripe(), view.debts
     same, answered = yield from compare(view)
     if answered <= same and not ripe and not debts and view.epoch:
-        proven = _witnessed(view.state.topology, same)
+        proven = witnessed(view.state.topology, same)
         if proven:
             yield Learn(view.state, asked_at, majority(view.state.topology, same))
         return proven
@@ -79,7 +67,7 @@ def unmoved(view: View, slots: Iterable[Slot]) -> Flow[bool]:
     """Whether a majority of keepers knows of no bump of these slots, and of no other layout, that this view lacks."""
     same, answered = yield from compare(view)
     if answered <= same:
-        return _witnessed(view.state.topology, same)
+        return witnessed(view.state.topology, same)
     try:
         found = yield from agree(view, lambda state: state)
     except UnknownFormat:
@@ -99,53 +87,12 @@ def compare(view: View) -> Flow[tuple[set[str], set[str]]]:
     return same, answered
 
 
-def _planted(view: View, state: FleetState) -> Flow[FleetState | None]:
-    """Nothing known anywhere: what the settings say becomes epoch 1. Where a node remembers that there was a map, which
-    was evicted since, its names begin where no old one reaches (docs/adr/0022). None: too few keepers said what they
-    remember."""
-    planted = replace(state, topology=replace(state.topology, epoch=1))
-    keys = [trace_key(view.fleet), *map(state_key, view.owner.names)]
-    replies = yield Brief({name: list(map(Get, keys)) for name in planted.topology.nodes})
-    for node, (_, *others) in replies.items():
-        if former := [name for name, reply in zip(view.owner.names, others, strict=True) if _ours(view, name, reply)]:
-            error = NotOurs(
-                f"they hold it under the name {former[0]!r}, by which it was known before another alias was put on "
-                f'them. Set OPTIONS["fleet"] = {former[0]!r} in each of these aliases',
-                node=node,
-            )
-            yield Learn(state, held=False, refused={node: error})
-            raise error
-    said = {node for node, held in replies.items() if not any(isinstance(reply, NodeFailure) for reply in held)}
-    if not majority(planted.topology, said):
-        return None
-    traces = [reply.data for reply, *_ in replies.values() if isinstance(reply, Value) and reply.data]
-    if not traces:
-        return planted
-    proven = [view.documents.unseal(TRACE, trace) or b"" for trace in traces]
-    highest = max((int(trace) for trace in proven if trace.isdigit() and len(trace) < 9), default=0)
-    floor = max(highest + 1, _minutes(view))
-    return planted.bumped({(node, WHOLE_NODE): floor for node in planted.topology.nodes})
-
-
-def _minutes(view: View) -> int:
-    """Minutes since 2025: what grows while there is no map to keep a number."""
-    return max(1, int(view.wall_clock() // 60) - MINUTES_TO_2025)
-
-
-def _planted_anew(state: FleetState) -> FleetState:
-    """A majority of the keepers holds less than it was told: the fleet was planted anew behind this process's back, and
-    what either side holds may be behind the other. All of it is given up."""
-    for node in state.topology.nodes:
-        state = state.bumped_whole(node)
-    return state
-
-
 def bump(view: View, lost: Iterable[Slot], unchanged: Iterable[Slot] = ()) -> Flow[bool]:
     """Make what the `lost` slots hold unreachable, for every process, before a write is acknowledged.
 
     The same for slots in which nothing can have been changed, if it can be done now. False: no majority could be told,
     and the bump of what was lost is a debt of this process now; or the fleet is more than one epoch
-    ahead, and the key may live on nodes that this process, having stood still, knows nothing of.
+    ahead, or has another map, and the key may live on nodes that this process, having stood still, knows nothing of.
     """
     if view.coexists:
         return False  # A classic client would ask for the same key again: the write is not acknowledged, and no more.
@@ -159,7 +106,7 @@ def bump(view: View, lost: Iterable[Slot], unchanged: Iterable[Slot] = ()) -> Fl
         told = Agreement(view.state, False)
     if debts and not told.majority:
         yield Owe({slot: wanted[slot] for slot in debts})
-    return told.majority and told.state.topology.epoch <= view.epoch + 1
+    return told.majority and told.state.topology.epoch <= view.epoch + 1 and told.state.planted == view.state.planted
 
 
 def bump_prefix(view: View, made_prefix: str) -> Flow[bool]:
@@ -210,32 +157,31 @@ def agree(
         asks = {name: [Get(key, token=True, uncounted=True)] for name in names}
         replies = yield Brief(asks) if round_type is dict else round_type(asks)
         held, outdated, refused = _read(view, replies)
+        held = of_one_map(view, state, held)
         answered = set(held)
         merged = state
         for document in held.values():
             merged = merged.merge(document) if document else merged
-        behind = {name for name, document in held.items() if document and document.topology.epoch < view.held_epoch}
-        if _witnessed(state.topology, behind):
-            merged = _planted_anew(merged)
+        merged = without_what_was_lost(view, held, merged)
         if merged.topology.all_keepers - names - set(avoid):
             # The fleet has moved on: ask the nodes that keep its state now, once they are known to be spoken to.
             yield Learn(merged, held=False)
             state = merged
             continue
-        witnessed = merged.topology.epoch > 0 and _witnessed(merged.topology, answered)
+        seen = merged.topology.epoch > 0 and witnessed(merged.topology, answered)
         # Learning in two steps: up to `asked_at` the old generations were the newest (view.py, `empty`).
-        yield Learn(merged, asked_at if witnessed else None, held=False, refused=refused)
+        yield Learn(merged, asked_at if seen else None, held=False, refused=refused)
         if refused and not majority(merged.topology, answered):
             raise next(iter(refused.values()))
         if merged.topology.epoch == 0 and not majority(merged.topology, answered):
             return Agreement(merged, False)  # Planting needs to know that there is nothing to be found.
         if merged.topology.epoch == 0:
-            planted = yield from _planted(view, merged)
+            planted = yield from plant(view, merged)
             if planted is None:
                 return Agreement(merged, False)
             merged = planted
         # The site is said once, when a process begins: more sites than are kept would replace each other for ever.
-        wanted = change(merged).owned_by(view.owner, 0 if view.epoch else _minutes(view))
+        wanted = change(merged).owned_by(view.owner, 0 if view.epoch else max(1, minutes(view.wall_clock())))
         differ = outdated | {name for name in answered if held[name] != wanted}
         data = view.documents.write(wanted) if differ else b""
         told = {name: stores(view, wanted, data, replies[name][0]) for name in differ}
@@ -288,13 +234,3 @@ def _read(view: View, replies: Replies) -> Reading:
         elif isinstance(reply, Value) or reply is Answer.MISS:
             found.held[name] = None
     return found
-
-
-def _ours(view: View, name: str, reply: object) -> bool:
-    """Whether it is the document of a fleet of this project that is known by another name."""
-    if not isinstance(reply, Value) or not reply.data:
-        return False
-    try:
-        return not view.owner.strange(view.documents.of(name).read(reply.data).state.marks, name)
-    except InvalidTopology:
-        return False

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from ..commands import Get
 from ..errors import NodeFailure, UnknownFormat
 from ..model.generations import WHOLE_NODE
+from ..model.moments import minutes
 from ..model.state import FleetState, Note, Slot, note_slot, settled_slot, state_key
 from ..model.topology import Layout, Phase, Topology
 from ..model.view import View
 from . import Brief, Flow, Shun
-from .consensus import MINUTES_TO_2025, agree
+from .consensus import agree
 from .returned import renew
 
 QUIET_SECONDS = 5.0
@@ -165,7 +166,7 @@ def _eject(view: View, node: str, number: int) -> Flow[bool]:
     before = view.state.topology
     layout = before.layout.without(before.layout.out | {node})
     after = before.served_by(layout)
-    minute = max(0, int(view.wall_clock() // 60) - MINUTES_TO_2025)
+    minute = minutes(view.wall_clock())
 
     def change(state: FleetState) -> FleetState:
         if state.topology != before or state.note(node, Note.REFUTED) >= number:

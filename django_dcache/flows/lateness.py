@@ -15,7 +15,7 @@ from ..errors import NodeFailure, NodeTimeout
 from ..model.state import state_key
 from ..model.view import View
 from . import Flow, Load, Result, Urgent, Wait
-from .consensus import majority
+from .majorities import majority
 from .steps import carried
 
 

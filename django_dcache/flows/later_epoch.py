@@ -13,7 +13,7 @@ def later(view: View) -> Flow[View | None]:
     if answered <= same:
         return None
     found = yield from agree(view, lambda state: state)
-    if found.state.topology.epoch <= view.epoch:
+    if found.state.topology.epoch <= view.epoch and found.state.planted == view.state.planted:
         return None
     newest: View | None = yield Wait(0.0)
     if newest is None or newest.epoch <= view.epoch:

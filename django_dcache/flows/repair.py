@@ -3,10 +3,10 @@
 from ..commands import Command, Get, Remove, Reply, Store, Value
 from ..errors import Conflict, InvalidTopology, NodeFailure
 from ..model.documents import TRACE
+from ..model.moments import minutes
 from ..model.state import FleetState, state_key, trace_key
 from ..model.view import View
 from . import Flow
-from .consensus import MINUTES_TO_2025
 
 
 def remove_document(view: View, node: str, document: bytes) -> Flow[None]:
@@ -40,4 +40,4 @@ def _highest(document: bytes, now: float) -> int:
     except InvalidTopology:
         return 0
     highest = max((state.highest(node) for node in state.topology.nodes), default=0)
-    return min(highest, 2 * max(0, int(now // 60) - MINUTES_TO_2025))
+    return min(highest, 2 * minutes(now))

@@ -16,8 +16,9 @@ from ..model.state import Control, FleetState, conductor_key, progress_key
 from ..model.topology import Topology
 from ..model.view import Place, View
 from . import Flow
-from .consensus import agree, majority
+from .consensus import agree
 from .fill import fill
+from .majorities import majority
 
 LEASE_TTL = 6
 """Seconds a dead conductor blocks the next one; a living one renews it three times as often."""
@@ -122,6 +123,8 @@ def publish(view: View, topology: Topology, fence: int, bump: Iterable[str] = ()
     def change(state: FleetState) -> FleetState:
         if state.fence > fence:
             raise Conflict("a newer conductor took over", epoch=state.topology.epoch)
+        if state.planted != view.state.planted:
+            raise Conflict("the keepers lost the fleet's map, and another one was planted", epoch=state.topology.epoch)
         if state.topology == topology:
             return state
         if state.topology.epoch != topology.epoch - 1:

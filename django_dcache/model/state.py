@@ -14,6 +14,7 @@ from ..errors import InvalidTopology, UnknownFormat
 from .generations import NONE, WHOLE_NODE, Generations
 from .keys import RESERVED
 from .owner import OWNER, PLACE, USER, Owner, oldest_sites
+from .planting import MAP, planted
 from .topology import FORMATS, Topology, strict
 
 MAX_GENERATION = 10**7
@@ -24,11 +25,10 @@ MAX_PREFIXES = 256
 """Made prefixes whose generation the state holds: they stay in it for ever."""
 Slot = tuple[str, int]
 """(node name, slot number)"""
-
 # What is no node's is kept under names that no node can have, so that it is merged, proven and carried along by older
 # releases like any node's generations (docs/adr/0010, 0016).
 _PREFIX, _SETTLED, _NOTES, _DROPPED, _ADOPTED = " ", "=", "!", "=", "^"
-_STAYS = (_PREFIX, _SETTLED + _PREFIX, OWNER, PLACE, USER, _ADOPTED)
+_STAYS = (_PREFIX, _SETTLED + _PREFIX, OWNER, PLACE, USER, _ADOPTED, MAP)
 
 
 def prefix_slot(made_prefix: str) -> Slot:
@@ -70,8 +70,6 @@ def note_slot(node: str, note: Note) -> Slot:
 
 _DROPPED_SLOT = (_DROPPED, WHOLE_NODE)
 """Where the highest generation of all nodes that left the fleet is kept, instead of theirs."""
-
-
 ADOPTED_SLOT = (_ADOPTED, WHOLE_NODE)
 """Where it is kept that no classic client uses the nodes any more."""
 
@@ -126,6 +124,11 @@ class FleetState:
         return self.generation(*ADOPTED_SLOT) > 0
 
     @property
+    def planted(self) -> int:
+        """When this map was planted (planting.py)."""
+        return planted(self.generations)
+
+    @property
     def marks(self) -> frozenset[str]:
         """By what it is known whose fleet this is (owner.py); empty: it never said."""
         return frozenset(name for name in self.generations if name.startswith((OWNER, PLACE, USER)))
@@ -156,17 +159,19 @@ class FleetState:
                 yield from ((node, slot) for slot in slots if not self.settled(node, slot))
 
     def merge(self, other: "FleetState") -> "FleetState":
-        """The maximum of both. Of two topologies of one epoch the newer conductor's counts."""
+        """The maximum of both; of topologies of one epoch the newer conductor's, of two maps the later one's."""
         if self == other:
             return self
         names = self.generations.keys() | other.generations.keys()
-        topology = max(self.topology, other.topology, key=_rank)
+        latest = max(self.planted, other.planted)
+        both = [state for state in (self, other) if state.planted == latest]
+        topology = max((state.topology for state in both), key=_rank)
         merged = {n: self.generations.get(n, NONE).merge(other.generations.get(n, NONE)) for n in sorted(names)}
         return FleetState(
             topology,
             _without_leavers(merged, topology),
             max(self.fence, other.fence),
-            max(self.control, other.control, key=lambda control: (control.serial, control.wish)),
+            max((state.control for state in both), key=lambda control: (control.serial, control.wish)),
         )
 
     def bumped(self, wanted: dict[tuple[str, int], int]) -> "FleetState":
@@ -228,7 +233,7 @@ class FleetState:
 
 
 def _is_node(name: str) -> bool:
-    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, OWNER, PLACE, USER, _ADOPTED)
+    return name[:1] not in (_PREFIX, _SETTLED, _NOTES, OWNER, PLACE, USER, _ADOPTED, MAP)
 
 
 def _without_leavers(generations: dict[str, Generations], topology: Topology) -> dict[str, Generations]:
@@ -247,12 +252,11 @@ def _without_leavers(generations: dict[str, Generations], topology: Topology) ->
 
 
 def _limit(node: str) -> int:
-    return MAX_COUNT if node.startswith((_PREFIX, _SETTLED + _PREFIX, _NOTES)) else MAX_GENERATION
+    return MAX_COUNT if node.startswith((_PREFIX, _SETTLED + _PREFIX, _NOTES, MAP)) else MAX_GENERATION
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
+    if len(document := dict(pairs)) != len(pairs):
         raise InvalidTopology("a field that occurs twice")
     return document
 

@@ -57,6 +57,13 @@ def test_late_replies(case, faults):
         assert not simulate(seed, case, faults).history.wrong
 
 
+@pytest.mark.parametrize("case", ["stable1", "stable2", "move", "r2add"])
+def test_maps_that_were_lost(case):
+    """Nor when a node comes back with the map of a fleet that was lost, which counts more epochs."""
+    for seed in range(3):
+        assert not simulate(seed, case, "leftover").history.wrong
+
+
 def test_broken_lateness():
     """What is answered while a process stands still counts as lost: it shows by slots that are given up."""
     rule = RULES["lost-by-lateness"]
@@ -107,7 +114,16 @@ def test_broken_healing(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["no-bump", "no-quarantine", "left-alone", "unsettled", "settled-at-once", "cached-for-ever", "side-by-side"],
+    [
+        "no-bump",
+        "no-quarantine",
+        "left-alone",
+        "unsettled",
+        "settled-at-once",
+        "cached-for-ever",
+        "side-by-side",
+        "one-map",
+    ],
 )
 def test_broken_rule(name):
     """The rules that are about time are needed too: without them some schedule goes wrong."""

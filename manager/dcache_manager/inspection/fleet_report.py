@@ -11,9 +11,10 @@ from typing import Any
 
 from django_dcache.conf import Configuration
 from django_dcache.errors import InvalidKey, InvalidTopology, UnknownFormat
-from django_dcache.flows.consensus import MINUTES_TO_2025, majority
+from django_dcache.flows.majorities import majority
 from django_dcache.model import keys
 from django_dcache.model.documents import LEASE, REPORT
+from django_dcache.model.moments import MINUTES_TO_2025
 from django_dcache.model.placement import Replicas
 from django_dcache.model.state import FleetState, Note, conductor_key, progress_key, state_key
 from django_dcache.model.topology import Layout, Node, Phase, Topology

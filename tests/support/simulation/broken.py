@@ -45,6 +45,7 @@ class Rule:
     confirmed: Callable[..., Flow[Any]] = confirmed
     tokens_travel: bool = False
     forks_unseen: bool = False
+    maps_alike: bool = False
     never_again: bool = False
     """The view is proven once and then for ever."""
 
@@ -181,6 +182,12 @@ RULES = {
     ),
     "no-pid-check": Rule(
         "a child uses the connections of its parent, and reads its replies", "stable1", "calm", forks_unseen=True
+    ),
+    "one-map": Rule(
+        "a map that was lost counts, where a node still holds it, and the higher epoch wins",
+        "move",
+        "leftover",
+        maps_alike=True,
     ),
     "lost-by-lateness": Rule(
         "what is answered while a process stands still counts as lost", "stable1", "late", confirmed=losing_late

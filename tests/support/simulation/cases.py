@@ -17,8 +17,8 @@ ROLLBACK = (Phase.PREPARE, Phase.COPY, Phase.PREPARE, Phase.STABLE)
 class Faults:
     """Chances: of each batch (hang: it times out and may happen later; refuse), of each step of a process (freeze;
     late: it reads its replies after its deadline), and fifty times a second, of each node (evict, restart, away, gone:
-    for long) and of the network (split: some processes and nodes can't reach the others; cut: one process can't reach
-    one node)."""
+    for long; leftover: it comes back with the map of a fleet that was lost) and of the network (split: some processes
+    and nodes can't reach the others; cut: one process can't reach one node)."""
 
     hang: float = 0.0
     refuse: float = 0.0
@@ -30,6 +30,7 @@ class Faults:
     split: float = 0.0
     cut: float = 0.0
     late: float = 0.0
+    leftover: float = 0.0
 
     @property
     def none(self) -> bool:
@@ -54,6 +55,7 @@ FAULTS = {
     "gone+cut": Faults(gone=0.005, cut=0.02, evict=0.01),
     "gone+split": Faults(gone=0.005, split=0.01, hang=0.005),
     "cut": Faults(cut=0.03, evict=0.01),
+    "leftover": Faults(leftover=0.01),
     "storm": Faults(hang=0.01, refuse=0.005, freeze=0.003, evict=0.01, restart=0.0005, away=0.001),
 }
 

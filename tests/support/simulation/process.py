@@ -19,6 +19,7 @@ from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Phase, Topology
 from django_dcache.model.view import View
 
+FLEET = "sim"
 FRESHNESS = 0.5
 TIMEOUT = 0.25
 FOR_EVER = float("inf")
@@ -70,7 +71,7 @@ class Process:
         self._born = topology, clock, view_class, never_again, rules, heal_flow, confirmed_flow
         self._confirmed = confirmed_flow
         self.view = view_class(
-            "sim",
+            FLEET,
             FleetState(topology),
             _placement(topology),
             clock,

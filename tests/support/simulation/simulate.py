@@ -53,6 +53,7 @@ def simulate(
     names = {node.name for node in before.nodes + after.nodes}
     world = World(chance, faults, (before, after), tell)
     world.tokens_travel, world.forks_unseen = rule.tokens_travel, rule.forks_unseen
+    world.maps_alike = rule.maps_alike
     value, still, number, lock = chance.sample(case.names(12), 4)
     neighbours = chance.choice((0.0, 0.0, 0.3, 1.0)) if clears else 0.0
     # A node that leaves its address alive is read there by processes that have not learned of it yet, and so is one

@@ -5,17 +5,19 @@ import itertools
 import random
 from collections.abc import Callable, Iterable
 from typing import Any
+from zlib import crc32
 
-from django_dcache.commands import CONDITIONAL, Command
+from django_dcache.commands import CONDITIONAL, Command, Store
 from django_dcache.errors import LeaseLost
 from django_dcache.flows.lateness import Late
-from django_dcache.model.state import Note
-from django_dcache.model.topology import Layout
+from django_dcache.model.planting import PLANTED_SLOT
+from django_dcache.model.state import FleetState, Note, state_key
+from django_dcache.model.topology import Layout, Topology
 
 from .cases import Faults
 from .exchange import Delivery, Exchange, Replies
 from .node import Node
-from .process import FOR_EVER, Fork, Process, Script, Sleep
+from .process import FLEET, FOR_EVER, HOLD, Fork, Process, Script, Sleep
 
 
 class Task:
@@ -57,6 +59,10 @@ class World:
         """The node whose absence matters most."""
         self.tokens_travel = False
         """Broken on purpose: a token is used on whatever connection there is."""
+        self.maps_alike = False
+        """Broken on purpose: maps that were planted apart say that they are the same."""
+        self.layout, *_ = layouts
+        self._leftovers, self._left_over_at = 0, float("-inf")
         self.forks_unseen = False
         """Broken on purpose: a child uses the connections of its parent."""
         self.waiting: dict[int, list[Exchange]] = {}
@@ -170,6 +176,11 @@ class World:
             if self.chance.random() < faults.restart:
                 self.say(f"{node.name} restarts empty")
                 node.restart()
+            if self.chance.random() < faults.leftover and self.now > self._left_over_at + 2 * HOLD:
+                self._leftovers, self._left_over_at = self._leftovers + 1, self.now
+                self.say(f"{node.name} comes back with the map of a fleet that was lost")
+                node.restart()
+                node.execute(self._leftover(), 0)
             if self.chance.random() < faults.away and all(n.away_until <= self.now for n in self.nodes.values()):
                 node.away_until = self.now + self.chance.random() * 2
                 self.say(f"{node.name} is away until {node.away_until:.3f}")
@@ -184,6 +195,16 @@ class World:
                 self.say(f"{node.name} is gone until {node.away_until:.3f}, and comes back {how} what it held")
         self._sever()
         self.at(self.now + 0.02, self.trouble)
+
+    def _leftover(self) -> Store:
+        """A map of many epochs, in which all but one of the nodes serve."""
+        gone = self._leftovers % len(self.layout.nodes)
+        nodes = self.layout.nodes[:gone] + self.layout.nodes[gone + 1 :]
+        state = FleetState(Topology(40 * self._leftovers, Layout(nodes, min(self.layout.replicas, len(nodes)))))
+        if self.maps_alike:
+            state = state.bumped({PLANTED_SLOT: 1})  # As that of a clock before 2025.
+        document = state.encode()
+        return Store(state_key(FLEET), 0, document, flags=crc32(document))
 
     def _sever(self) -> None:
         chance, processes = self.chance, sorted({task.process.name for task in self.tasks})

@@ -8,7 +8,8 @@ import pytest
 from django_dcache.commands import Answer, Get, Store, Token, Value
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Brief
-from django_dcache.flows.consensus import ATTEMPTS, agree, majority, prove
+from django_dcache.flows.consensus import ATTEMPTS, agree, prove
+from django_dcache.flows.majorities import majority
 from django_dcache.model.documents import Documents
 from django_dcache.model.state import FleetState, state_key, trace_key
 from django_dcache.model.topology import Phase

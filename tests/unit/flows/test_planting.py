@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 from django_dcache.commands import Answer, Get, Store
-from django_dcache.errors import NotOurs
-from django_dcache.flows.consensus import agree, prove
+from django_dcache.errors import Conflict, NotOurs
+from django_dcache.flows.consensus import agree, bump, prove
+from django_dcache.flows.resize import publish
 from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.owner import Owner
+from django_dcache.model.planting import PLANTED_SLOT
 from django_dcache.model.state import FleetState, trace_key
 from django_dcache.model.topology import Topology
 from django_dcache.model.view import Standing
@@ -91,6 +93,82 @@ def test_a_fleet_that_was_planted_anew():
         documents = dict.fromkeys("abc", view.state.encode()) | others
         play = Play(prove(view), keepers=Keepers(view, documents=documents))
         assert not any(play.learned[-1].state.generation(node, WHOLE_NODE) for node in "abc")
+
+
+# Maps that were lost
+
+
+def map_of(planted, nodes="abc", epoch=1, **generations):
+    """A map that was planted at this moment, with these generations of whole nodes."""
+    bumps = {(node, WHOLE_NODE): floor for node, floor in generations.items()}
+    return FleetState(topology(nodes, epoch=epoch)).bumped({PLANTED_SLOT: planted} | bumps)
+
+
+def knowing(state):
+    """A process that has proven this state."""
+    return view_of(topology("abc", epoch=0)).learn(state, 1000.0)
+
+
+NOW, LOST = map_of(20, epoch=3), map_of(10, nodes="bcd", epoch=57)
+
+
+def test_a_map_says_when_it_was_planted():
+    """Maps that are planted one after the other are told apart."""
+    keepers = Keepers(FRESH, documents=dict.fromkeys("abc"))
+    Play(prove(replace(FRESH, wall_clock=lambda: 1_800_000_000.0)), keepers=keepers)
+    assert keepers.state("a").planted == (1_800_000_000 - 1_735_689_600) // 10
+
+
+@pytest.mark.parametrize("planted", [10, 30])
+@pytest.mark.parametrize("also", ["", "d"])
+def test_what_is_left_of_another_map(also, planted):
+    """Another map, on a node that was away or on one that joins, is replaced, whatever its epoch: one that was lost, or
+    one that a process planted whose settings are out of date."""
+    view, other = knowing(NOW), map_of(planted, nodes="bcd", epoch=57, b=9)
+    keepers = Keepers(view, documents=dict.fromkeys("ab", NOW.encode()) | dict.fromkeys("cd", other.encode()))
+    play = Play(agree(view, lambda state: replace(state, fence=1), also=also), keepers=keepers)
+    assert play.result.majority and play.result.state == replace(NOW, fence=1)
+    assert all(keepers.state(node) == play.result.state for node in ("a", "b", "c", *also))
+
+
+def test_a_process_that_starts_beside_a_lost_map():
+    """A process that starts goes by the map that most of its nodes hold."""
+    keepers = Keepers(FRESH, documents={"a": NOW.encode(), "b": NOW.encode(), "c": LOST.encode()})
+    assert Play(prove(FRESH), keepers=keepers).result is True
+    assert keepers.state("c") == NOW
+
+
+def test_a_process_that_starts_with_nodes_of_a_lost_map_only():
+    """One whose settings lead to a lost map finds the present one where the lost one was kept."""
+    view = view_of(Topology(0, layout("d")), proven_at=float("-inf"))
+    keepers = Keepers(view, documents=dict.fromkeys("abc", NOW.encode()) | {"d": LOST.encode()})
+    play = Play(prove(view), keepers=keepers)
+    assert play.result is True and play.learned[-1].state.topology == NOW.topology
+
+
+def test_a_process_that_remembers_a_lost_map():
+    """It takes over the present map, and gives up what either of them holds; the next one that remembers does not."""
+    first = second = knowing(map_of(10, epoch=57, a=4))
+    keepers = Keepers(first, documents=dict.fromkeys("abc", NOW.encode()))
+    state = Play(prove(first), keepers=keepers).learned[-1].state
+    assert state.topology == NOW.topology
+    assert {node: state.generation(node, WHOLE_NODE) for node in "abc"} == {"a": 5, "b": 1, "c": 1}
+    assert Play(prove(second), keepers=keepers).learned[-1].state == state
+
+
+def test_a_write_that_is_lost_while_another_map_is_planted():
+    """It is not acknowledged: its key may live elsewhere by now."""
+    view = knowing(map_of(10, epoch=57))
+    keepers = Keepers(view, documents=dict.fromkeys("abc", NOW.encode()))
+    assert Play(bump(view, [SLOT]), keepers=keepers).result is False
+
+
+def test_a_conductor_whose_map_was_lost():
+    """It publishes nothing, also if its next epoch is the next one of the present map."""
+    view = knowing(map_of(10, epoch=3))
+    keepers = Keepers(view, documents=dict.fromkeys("abc", NOW.encode()))
+    with pytest.raises(Conflict, match="lost the fleet's map"):
+        Play(publish(view, topology("ab", epoch=4), 9), keepers=keepers)
 
 
 # Owners
