@@ -1,5 +1,5 @@
 """Which map of the fleet a state is. One that the keepers lost is planted anew, and what is left of it must not return
-(docs/adr/0045)."""
+(docs/adr/0044)."""
 
 from collections.abc import Mapping
 
