@@ -79,7 +79,8 @@ class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
 @cache
 def _with(methods: Any, base: Any) -> Any:
     """A class of its own, so that caches without these methods never look where they do."""
-    return type(base.__name__, (methods, base), {"__module__": base.__module__, "__doc__": base.__doc__})
+    described = {"__module__": base.__module__, "__doc__": base.__doc__, "_get_at_once": base.get}
+    return type(base.__name__, (methods, base), described)
 
 
 class UnusableCache(DistributedCache):

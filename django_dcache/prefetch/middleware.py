@@ -44,21 +44,25 @@ class PrefetchMiddleware:
                 continue  # The system checks tell of it.
         if not self._learners:
             raise MiddlewareNotUsed("no cache is a django_dcache.backend.DistributedCache")
-        if iscoroutinefunction(get_response):
+        self._awaits = iscoroutinefunction(get_response)
+        """Asked once: it takes longer than all that is done for a request that reads nothing."""
+        if self._awaits:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
-        if iscoroutinefunction(self):
+        if self._awaits:
             return self._acall(request)
         memories = self._begin(request)
         response = self._get_response(request)
-        memories.end()
+        if memories:
+            memories.end()
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponse:
         memories = self._begin(request)
         response: HttpResponse = await self._get_response(request)
-        memories.end()
+        if memories:
+            memories.end()
         return response
 
     def _begin(self, request: HttpRequest) -> "WatchedMemories":
@@ -81,14 +85,16 @@ class PrefetchMiddleware:
 class WatchedMemories(prefetched.Memories):
     """Those of a request, each of which begins when its cache is used: a request that uses none costs nothing more."""
 
+    __slots__ = ("_request", "_watch", "_watches")
+
     def __init__(self, request: HttpRequest, watch: Callable[[HttpRequest, Any], "Watch | None"]):
         self._request, self._watch = request, watch
-        self._watches: list[Watch] = []
+        self._watches: tuple[Watch, ...] = ()
 
     def __missing__(self, fleet: object) -> prefetched.Prefetched | None:
         watch = self._watch(self._request, fleet)
         if watch is not None:
-            self._watches.append(watch)
+            self._watches += (watch,)
         self[fleet] = memory = watch.memory if watch is not None else None
         return memory
 

@@ -19,12 +19,16 @@ MISSING: Any = object()
 class Memories(dict[object, "Prefetched | None"]):
     """Those of one request, by fleet."""
 
+    __slots__ = ()
+
     def __missing__(self, fleet: object) -> "Prefetched | None":
         """A cache is used for the first time."""
         return None
 
 
 _of_request: ContextVar[Memories | None] = ContextVar("dcache_prefetched", default=None)
+of_request = _of_request.get
+"""The memories of the present request, if it has any."""
 
 
 class Prefetched(Entries):
@@ -107,4 +111,5 @@ def begin(memories: Memories) -> None:
 @forks.in_child
 def forget() -> None:
     """What follows is another request."""
-    _of_request.set(None)
+    if _of_request.get() is not None:  # To look takes less time than to set it.
+        _of_request.set(None)
