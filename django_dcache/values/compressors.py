@@ -43,7 +43,7 @@ def _zlib_back(data: bytes, most: int) -> bytes:
 
 def _zstd() -> Compressor:
     zstd = library("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd", "zstd")
-    # Between a seventh and a quarter faster than the usual level, 3, for 4 to 14 % more bytes of text, and fewer of JSON.
+    # A seventh to a quarter faster than the usual level, 3, for 4 to 14 % more bytes of text, and fewer of JSON.
     compress = partial(zstd.compress, level=1)
 
     def decompress(data: bytes, most: int) -> bytes:
