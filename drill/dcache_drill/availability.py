@@ -58,9 +58,10 @@ class _Register:
 class Availability:
     """`add` every record of a history; then `shortfalls()`."""
 
-    def __init__(self, phases: Sequence[Phase], ill: Sequence[tuple[float, float]], grace: float):
-        """`ill`: when nodes were. `grace`: seconds after that, and after an excused phase, in which it may show."""
-        self._grace = grace
+    def __init__(self, phases: Sequence[Phase], ill: Sequence[tuple[float, float]], grace: float, kept: float = 0.0):
+        """`ill`: when nodes were. `grace`: seconds after that, and after an excused phase, in which it may show.
+        `kept`: seconds for which processes keep what they have read; a read says what was there so long ago."""
+        self._grace, self._kept = grace, kept
         self._registers: defaultdict[int, _Register] = defaultdict(_Register)
         self._reads: Counter[int] = Counter()
         self._writes: Counter[int] = Counter()
@@ -82,7 +83,7 @@ class Availability:
             return
         register = self._registers[key]
         if kind == Kind.READ and version:
-            register.seen.append((ended, began))
+            register.seen.append((ended, began - self._kept))
         elif kind == Kind.WRITE and outcome == Outcome.OK:
             register.seen.append((ended, began))
         elif kind in WRITES:

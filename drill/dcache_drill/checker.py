@@ -127,7 +127,7 @@ def check(
 ) -> Findings:
     """The findings in the histories at `paths`. `ill`: when nodes did not answer in time (monitor.py)."""
     writes, counts, given_up, learned = Writes(), Counters(), Bumps(), []
-    availability = Availability(phases, ill, 2 * bounds.hold)
+    availability = Availability(phases, ill, 2 * bounds.hold, bounds.calm)
     writers = set()
     for kind, outcome, writer, key, version, began, ended, _, _ in read_all(paths):
         writers.add(writer)

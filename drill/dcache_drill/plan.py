@@ -17,8 +17,9 @@ WEIGHTS = {
     "load_tagged": 8, "store_tagged": 2, "change_tagged": 3, "evict_tag": 1,
 }  # fmt: skip
 """How often a worker does what, compared with the rest."""
-READ_ONLY = dict.fromkeys(WEIGHTS, 0) | {"get": 22, "get_many": 60, "look_at_counter": 2, "load_session": 4}
-"""The weights of a worker that only reads."""
+READ_ONLY = dict.fromkeys(WEIGHTS, 0)
+READ_ONLY |= {"get": 22, "get_many": 60, "touch": 10, "look_at_counter": 2, "load_session": 4}
+"""The weights of a worker that changes no value."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,17 @@ class Plan:
     """Nodes that are running and not in the fleet yet."""
     workers: int = 5
     readers: int = 0
-    """How many of the workers only read."""
+    """How many of the workers only read, and meet nodes directly."""
+    far_readers: int = 0
+    """How many others only read, over networks that break: what another process gave up they hear from the keepers."""
     rate: float = 500.0
-    """Operations a second that each worker tries for."""
+    """Operations a second that each worker tries for that writes too."""
+    reading_rate: float = 500.0
+    """The same of each that only reads."""
     freshness: float = 0.5
     timeout: float = 0.2
+    eject_after: float = 2.0
+    """0: processes take no node out, nor do they ask the keepers sooner because a node has failed."""
     on_unproven: str = "miss"
     near: bool = False
     """Whether each worker has a near cache."""
@@ -69,6 +76,10 @@ class Plan:
         """The usual one on nodes of this engine, with what is not None in the changes."""
         return cls(engine=engine, **{**TERMS.get(engine, {}), **{k: v for k, v in changes.items() if v is not None}})
 
+    def reads_only(self, number: int) -> bool:
+        """Whether the worker with this number does: some of the first, and some of the last."""
+        return number < self.readers or self.workers - self.far_readers <= number < self.workers
+
     @property
     def options(self) -> dict[str, Any]:
         """OPTIONS of the alias."""
@@ -76,6 +87,7 @@ class Plan:
         # Waiting for another process's loader is no time of the cache's, and shows nothing when it is long.
         # Conductors and the testbed run without a site's settings, and sign the state as the workers do.
         more = {"on_unproven": self.on_unproven, "load_wait": self.timeout, "secret": ALIAS}
+        times |= {"eject_after": self.eject_after}
         near = {"near": {"bytes": NEAR_BYTES}} if self.near else {}
         return {"replicas": self.replicas, "fleet": ALIAS, **more, **near, **times}
 

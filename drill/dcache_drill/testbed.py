@@ -193,8 +193,8 @@ class Testbed:
         proxies = {} if direct else self._lay_networks(number)
         spec = self.spec(proxies) | {"writer": number, "seed": self.plan.seed * MAX_WORKERS + number}
         spec["seconds"] = seconds
-        if number < self.plan.readers:
-            spec["weights"] = READ_ONLY
+        if self.plan.reads_only(number):
+            spec |= {"weights": READ_ONLY, "rate": self.plan.reading_rate}
         worker = Worker(number, self.python("worker", spec), proxies)
         self.workers.append(worker)
         return worker

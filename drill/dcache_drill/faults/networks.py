@@ -44,8 +44,8 @@ def _broken(
 
 def slow(testbed: Testbed, chance: Random) -> Iterator[str]:
     """Ten times as slow, or slower."""
-    seconds = chance.choice((0.01, 0.04, 0.08))
-    yield from _all_workers(testbed, chance, lambda proxy: proxy.delay(seconds, seconds), f" by {seconds} s")
+    seconds = testbed.plan.timeout * chance.choice((0.05, 0.2, 0.35))
+    yield from _all_workers(testbed, chance, lambda proxy: proxy.delay(seconds, seconds / 4), f" by {seconds:.2f} s")
 
 
 def far(testbed: Testbed, chance: Random) -> Iterator[str]:
@@ -187,32 +187,41 @@ def server_errors(testbed: Testbed, chance: Random) -> Iterator[str]:
 def cut_off(testbed: Testbed, chance: Random) -> Iterator[str]:
     """One worker has no network at all, and gets it back: its trouble must not become that of the others."""
     worker = chance.choice(testbed.networked())
-    silent = chance.random() < 0.5
-
-    def switch(proxy: FaultProxy) -> None:
-        if silent:
-            proxy.blackhole("both")
-        else:
-            proxy.refuse()
-            proxy.drop_connections()
-
-    words = f"w{worker.number} {'silently' if silent else 'refused'}"
-    yield from _broken(testbed, testbed.serving(), [worker], switch, words)
+    switch, how = chance.choice(_AWAY)
+    yield from _broken(testbed, testbed.serving(), [worker], switch, f"w{worker.number} {how}")
 
 
 def split(testbed: Testbed, chance: Random) -> Iterator[str]:
-    """Half of the workers and a minority of the nodes see only each other; so do the rest of both."""
+    """Half of the workers and a minority of the nodes see only each other, until no proof from before is good; so do
+    the rest of both. The minority's own network says that the others are out of reach, or is silent too."""
     names, workers = testbed.serving(), testbed.networked()
-    near_names = chance.sample(names, max(1, (len(names) - 1) // 2))
+    few = max(1, (len(names) - 1) // 2)
+    # The last ones keep no fleet state, if there are more than five: a worker that sees only them hears of nothing.
+    near_names = names[-few:] if chance.random() < 0.5 else chance.sample(names, few)
     near = chance.sample(workers, len(workers) // 2)
+    switch, how = chance.choice(_AWAY)
     sides = [
-        (near, [name for name in names if name not in near_names]),
-        ([worker for worker in workers if worker not in near], near_names),
+        (near, [name for name in names if name not in near_names], switch),
+        ([worker for worker in workers if worker not in near], near_names, _silence),
     ]
     testbed.excused = True
-    proxies = [proxy for side, far in sides for name in far for proxy in testbed.networks(name, side)]
-    for proxy in proxies:
-        proxy.blackhole("both")
-    yield f"{' '.join(f'w{worker.number}' for worker in near)} with {' '.join(near_names)}"
-    for proxy in proxies:
+    broken = [(proxy, switch) for side, far, switch in sides for name in far for proxy in testbed.networks(name, side)]
+    for proxy, switch in broken:
+        switch(proxy)
+    time.sleep(testbed.plan.hold)
+    yield f"{' '.join(f'w{worker.number}' for worker in near)} with {' '.join(near_names)}, the rest {how}"
+    for proxy, _ in broken:
         proxy.heal()
+
+
+def _silence(proxy: FaultProxy) -> None:
+    proxy.blackhole("both")
+
+
+def _refuse(proxy: FaultProxy) -> None:
+    proxy.refuse()
+    proxy.drop_connections()
+
+
+_AWAY: Sequence[tuple[Switch, str]] = ((_silence, "silent"), (_refuse, "refused"))
+"""How what can't be reached looks."""

@@ -85,8 +85,9 @@ def rebalance_while_cut_off(testbed: Testbed, chance: Random) -> Iterator[str]:
         while process.poll() is None:
             time.sleep(chance.uniform(0, testbed.plan.freshness))
             keepers = sorted(_topology(testbed).all_keepers)
-            names = keepers if chance.random() < 0.7 else chance.sample(testbed.serving(), 1)
-            workers = chance.sample(testbed.networked(), 2)
+            names = keepers if chance.random() < 0.5 else chance.sample(testbed.serving(), 1)
+            networked = testbed.networked()
+            workers = chance.sample(networked, max(2, len(networked) // 2))
             proxies = [proxy for name in names for proxy in testbed.networks(name, workers)]
             for proxy in proxies:
                 proxy.blackhole("both")

@@ -10,10 +10,14 @@ from django_dcache.flows import Operation as Steps
 from .registry import HOT, mistake
 from .seams import replace
 
-SEEN = dict.fromkeys(WEIGHTS, 0) | {"load": 90, "commit": 12}
 KEPT = {"near": True, "rate": 300.0, **HOT}
-DISTRUSTED = KEPT | {"freshness": 2.0, "timeout": 0.1, "calm": 0.3, "workers": 8, "weights": SEEN}
-"""What is kept outlives the view that it was read by for far longer than a call lasts."""
+APART = {"nodes": 8, "spares": 0}
+"""More nodes than keep the fleet state: what is wrong with one of them is not heard of by its own trouble."""
+FROM_AFAR = KEPT | APART | {"workers": 8, "far_readers": 4}
+DISTRUSTED = KEPT | APART | {"workers": 8, "freshness": 5.0, "eject_after": 0.0}
+SELDOM_WRITTEN = {"rate": 20.0, "zipf": 0.9, "calm": 4.0}
+SELDOM_WRITTEN |= {"weights": dict.fromkeys(WEIGHTS, 0) | {"delete_many": 30, "set_many": 70}}
+"""What one process lost, no other writes anew at once."""
 TAGGED = {
     "weights": dict.fromkeys(WEIGHTS, 0) | {"load_tagged": 20, "get": 40, "change_tagged": 4},
     **{"slow_loader": 0.5, "slow_loads": 0.2},
@@ -23,7 +27,7 @@ TAGGED = {
 # What a process keeps
 
 
-@mistake("slow", **KEPT | {"freshness": 0.1, "timeout": 0.5, "calm": 0.2, "rate": 800.0}, weights=SEEN)
+@mistake("slow", **FROM_AFAR | {"freshness": 1.0, "timeout": 1.0, "workers": 5, "calm": 0.3})
 def time_of_reply() -> None:
     """An entry is as old as the reply, and not as the request."""
 
@@ -33,7 +37,7 @@ def time_of_reply() -> None:
     replace("django_dcache.runtime.near:Near.admit", admitting)
 
 
-@mistake("islands+late-commands", "islands+late-commands+partition", **DISTRUSTED)
+@mistake("split", **DISTRUSTED | SELDOM_WRITTEN, far_readers=4)
 def no_view_check() -> None:
     """An entry is served by a process that has not proven its view."""
     replace(
@@ -42,7 +46,7 @@ def no_view_check() -> None:
     )
 
 
-@mistake("zombies", "late-commands", "partition", **DISTRUSTED | {"readers": 3, "weights": {}})
+@mistake("partition", **DISTRUSTED, readers=3)
 def no_generation_check() -> None:
     """An entry is served whatever was bumped since it was read."""
     replace(

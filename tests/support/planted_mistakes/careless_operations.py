@@ -1,5 +1,6 @@
 """Mistakes in what an operation does: what a reader stores, where a write goes, what counts as a reply."""
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -55,7 +56,7 @@ def stub_is_a_value() -> None:
     replace("django_dcache.commands:Value.stub", lambda _: property(lambda value: False))
 
 
-@mistake("restarts", slow_loader=16.0, slow_loads=0.1, workers=32, **SOON, **ROWS)
+@mistake("restarts", zipf=1.5, rate=100.0, slow_loader=16.0, slow_loads=0.5, workers=12, **SOON, **ROWS)
 def token_travels() -> None:
     """A lease is used on another connection than the one it was given on, after a restart that counts leases anew."""
 
@@ -92,14 +93,19 @@ def flip_in_one_round() -> None:
     )
 
 
-@mistake("rebalance", zipf=0.3, weights={"get_many": 60}, workers=6, readers=2, **SOON)
+@mistake("straggling+rebalance", **WATCHED | {"readers": 4, "replicas": 2, "rate": 30.0, "calm": 0.3})
 def no_settle() -> None:
-    """The last phase is left out: some still fill joining nodes from leaving ones that others purge no more."""
-    _routed(
-        lambda phase, route: (
-            route._replace(first=Round(route.write), second=Round()) if phase is Phase.SETTLE else route
-        )
-    )
+    """The last phase is left out: half of the processes still fill joining nodes while the others write all at once."""
+    fills = os.getpid() % 2
+
+    def without(phase: Phase, route: Route) -> Route:
+        if phase is not Phase.SETTLE or not route.joining:
+            return route
+        if fills:
+            return route._replace(fill=route.first.write + route.first.purge)
+        return route._replace(first=Round(route.write), second=Round())
+
+    _routed(without)
 
 
 @mistake("far+rebalance", zipf=0.7)

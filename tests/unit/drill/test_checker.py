@@ -1,5 +1,7 @@
 """What the checker of a drill says of histories that were made up."""
 
+from dataclasses import replace
+
 import pytest
 
 from dcache_drill.checker import Bounds, check
@@ -18,10 +20,10 @@ FIRST = (1 << 32) + (1 << 31)
 def judged(tmp_path):
     """The violations in a history of (kind, outcome, key, version, began, ended)."""
 
-    def judged(*records, phases=CALM, ill=(), writer=1, reader=1):
+    def judged(*records, phases=CALM, ill=(), writer=1, reader=1, bounds=BOUNDS):
         path, by = tmp_path / "history", {Kind.READ: reader}
         write(path, [(kind, outcome, by.get(kind, writer), *rest, 0, 1) for kind, outcome, *rest in records])
-        return check([path], BOUNDS, phases, ill).total
+        return check([path], bounds, phases, ill).total
 
     return judged
 
@@ -85,6 +87,13 @@ def test_what_was_removed_may_be_missed(judged):
     for outcome in (Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN):
         assert not judged(STORED, (Kind.REMOVE, outcome, REGISTER, 2, 2.405, 2.406), *HALF)
     assert not judged(*reads(155, 2.0, 0))
+
+
+def test_what_is_kept_near_says_what_was_there(judged):
+    """A read from a near cache after a delete proves nothing: what the others miss then is not there any more."""
+    kept = [STORED, (Kind.REMOVE, Outcome.OK, REGISTER, 2, 1.9, 1.95), *HALF]
+    assert judged(*kept, reader=2)["I12 availability"] == 1
+    assert not judged(*kept, bounds=replace(BOUNDS, calm=0.5), reader=2)
 
 
 def test_what_a_node_lost_may_be_missed(judged):
