@@ -241,3 +241,5 @@ class Introspection:
     """None: millions of items are filled in by the same commands as one."""
     reads_log: Callable[[], ReadsLog] | None = None
     """None: nodes of this engine do not tell what they are asked for."""
+    tells_last_read: bool = True
+    """Whether `facts` say when a key was read last."""

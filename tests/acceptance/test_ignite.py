@@ -1,5 +1,7 @@
 """dcache-admin on Apache Ignite, as a process: what an operator does on memcached is done here in the same words."""
 
+import json
+
 import pytest
 
 from django_dcache.engines.ignite.items import STUB, unpack
@@ -14,6 +16,21 @@ ITEMS = 300
 WANTED = f"{{f'k{{i}}': i if i % 3 else f'text {{i}}' for i in range({ITEMS})}}"
 FILL = f"cache.set_many({WANTED}, 1000); cache.set('ever', 1, None); cache.incr('k1', 5); cache.decr('k1', 5)"
 READ = f"wanted = {WANTED}; print(cache.get_many(wanted) == wanted)"
+PAGE = """
+import json
+from dcache_manager.dashboard.overview import shown
+from dcache_manager.inspection.fleet_report import look_closely
+from dcache_manager.inspection.target import of_alias
+print(json.dumps(shown(look_closely(of_alias("fleet"), 10.0), {}), default=str))
+"""
+HOT = """
+from dcache_manager.errors import NotPossible
+from dcache_manager.warming.hot import find_hot
+try:
+    find_hot([], "fleet", 10)
+except NotPossible as error:
+    print(error)
+"""
 INVALIDATED = "print(cache.get('k1'), cache.get('k2'))"
 
 
@@ -63,12 +80,12 @@ def test_looking(console, servers):
 
 
 def test_resize(console, servers):
-    """2 → 3 → 2, with two copies: every value, every TTL, and no copy where it does not belong."""
+    """2 → 3, with a second copy of each key, → 2: every value, every TTL, and no copy where it does not belong. Then a
+    node is taken out of service and back, and every value is read meanwhile; each of these was a job."""
     replicas = 2
-    console.run("rebalance", "run", "--yes", "--replicas", replicas)
     before = {key: ends for (key, _), ends in values(servers).items()}
     added = servers.nodes[2]
-    console.run("rebalance", "run", "--yes", "--add", added.address)
+    console.run("rebalance", "run", "--yes", "--add", added.address, "--replicas", replicas)
     there = values(servers)
     assert len(there) == replicas * (ITEMS + 1) and any(node == added.name for _, node in there)
     console.run("rebalance", "run", "--yes", "--remove", added.name)
@@ -77,6 +94,26 @@ def test_resize(console, servers):
     for (key, _), ends in there.items():
         assert (ends == 0) if before[key] == 0 else abs(ends - before[key]) < 1000
     assert console.cache(READ).endswith("True\n")
+    name = servers.nodes[0].name
+    for verb, state in ("down", "out"), ("up", "up"):
+        console.run("node", verb, name, "--yes")
+        assert {item["name"]: item["state"] for item in console.ask("status")["items"]}[name] == state
+        assert console.cache(READ).endswith("True\n")
+    assert {item["state"] for item in console.ask("jobs", "list")["items"]} == {"done"}
+
+
+def test_dashboard(console, servers):
+    """The dashboard's first page has of Ignite's nodes what they tell, and nothing where they tell nothing."""
+    page = json.loads(console.cache(PAGE))
+    assert page["up"] == 2 and len(page["rings"]) == 1 and not page["errors"]
+    for node in page["nodes"]:
+        assert node["state"] == "up" and node["items"].isdigit() and node["version"].startswith("2.")
+        assert node["memory"] == node["hits"] == node["evictions"] == ""
+
+
+def test_nothing_is_hot(console):
+    """Nodes do not tell when a key was read, so `warm hot` says that it can't be known, and what to do instead."""
+    assert "use `warm run`" in console.cache(HOT)
 
 
 def test_howto(console, servers):

@@ -163,5 +163,12 @@ def introspection(cache: bytes) -> Introspection:
     """What the manager asks about the cache with this id."""
     listing: Callable[[], Listing] = partial(Listing, cache)
     return Introspection(
-        partial(Report, cache), listing, item_facts, checks, partial(RoundTrip, cache), unsuitable, bulk_fill=None
+        partial(Report, cache),
+        listing,
+        item_facts,
+        checks,
+        partial(RoundTrip, cache),
+        unsuitable,
+        bulk_fill=None,
+        tells_last_read=False,
     )

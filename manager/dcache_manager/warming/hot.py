@@ -19,6 +19,7 @@ from django_dcache.model.view import View
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.transport.key_listing import pages
 
+from ..errors import NotPossible
 from .registry import Warmer
 
 
@@ -43,11 +44,18 @@ def find_hot(
     version: int | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> HotKeys:
-    """The `top` keys of `alias`, with the prefix and version of before the deploy if they were others."""
+    """The `top` keys of `alias`, with the prefix and version of before the deploy if they were others.
+
+    Raises NotPossible where nodes do not tell when a key was read.
+    """
     old: Any = caches.create_connection(alias)
     old.key_prefix = old.key_prefix if prefix is None else prefix
     old.version = old.version if version is None else version
     found, view = HotKeys(), old.fleet.proven_view()
+    for node in view.state.topology.nodes.values():
+        if not introspection_of(node).tells_last_read:
+            detail = "this node does not tell when a key was read, so no key is known to be hot; use `warm run`"
+            raise NotPossible(detail, node=node.name)
     found.names = _hottest(old.fleet, _beginning(old), top, found.silent, tick)
     left = set(found.names)
     for warmer in warmers:

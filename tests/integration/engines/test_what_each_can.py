@@ -50,6 +50,11 @@ def takes_several(address):
         return False
 
 
+def tells_last_read(engine):
+    """Whether the manager can know of a key when it was read."""
+    return engine.introspection is not None and engine.introspection.tells_last_read
+
+
 def lists_keys(cache):
     """Whether the keys of a cache can be listed."""
     try:
@@ -74,6 +79,7 @@ def test_the_table_is_true(engine):
         measured = {
             "`ttl`, `persist`, `cas`, `set(nx=, xx=, get=)`, `lock`": swaps_and_locks(cache),
             "`iter_keys`, `keys`, `delete_pattern`": lists_keys(cache),
+            "`dcache-admin warm hot`: nodes tell when a key was read last": tells_last_read(offered),
             "short cut: an operation in two system calls": offered.hot is not None,
             "`dcache-admin`, warmers, resizes": offered.introspection is not None,
             "a reply says what it answers": offered.numbered,

@@ -145,7 +145,7 @@ class Worker:
 
     @property
     def _withheld(self) -> int:
-        """Reads without an answer, and answers that could not be proven: misses of a machine that is too busy."""
+        """Calls without an answer, and answers that could not be proven: misses of a machine that is too busy."""
         return self._failures + int(self.cache.fleet.counters["unproven_misses"])
 
     @property
@@ -183,12 +183,14 @@ class Worker:
 
     def incr(self) -> None:
         counter = self.random.randrange(self.truth.counters)
-        floor = self.truth.seen(counter)
+        floor, withheld = self.truth.seen(counter), self._withheld
         self.truth.count(counter, self.number)
         try:
             number = self.cache.incr(counter_name(counter))
         except ValueError:
-            if not self._forgotten(counter_name(counter)):
+            if self._withheld > withheld:
+                self.findings.events["withheld"] += 1
+            elif not self._forgotten(counter_name(counter)):
                 self.findings.note("counter lost", f"{counter_name(counter)} at {monotonic():.3f}")
             self._revive(counter)
             return

@@ -9,12 +9,13 @@ from support.ignite import needs_ignite
 from support.waiting import until
 
 VALUES = {f"k{number}": number for number in range(50)}
-OPTIONS = {"timeout": 1.0, "connect_timeout": 5.0, "eject_after": 0}
+# A slot that was bumped is empty and then closed, each for `freshness` and twice `timeout`.
+OPTIONS = {"timeout": 1.0, "freshness": 0.3, "connect_timeout": 5.0, "eject_after": 0}
 
 
 def stored(cache):
-    """Whether every value is."""
-    return cache.set_many(VALUES, None) == []
+    """Whether every value is, and is read."""
+    return cache.set_many(VALUES, None) == [] and cache.get_many(VALUES) == VALUES
 
 
 def returns(cache):
@@ -39,8 +40,8 @@ def test_a_server_dies_and_comes_back(cache_of):
         assert until(lambda: seen.update(cache.get_many(VALUES)) or cache.get("k1") == 1)
         assert seen.items() <= VALUES.items()
         assert until(lambda: asyncio.run(cache.aget_many(VALUES)) == cache.get_many(VALUES) != {})
-        assert until(lambda: stored(cache)) and cache.get_many(VALUES) == VALUES
-        assert asyncio.run(cache.aset("k1", 1)) and asyncio.run(cache.aget("k1")) == 1
+        assert until(lambda: stored(cache))
+        assert until(lambda: asyncio.run(cache.aset("k1", 1)) and asyncio.run(cache.aget("k1")) == 1)
         assert returns(cache) == 0, "what was lost is no past"
         servers[0].start()
         assert until(lambda: stored(cache) and returns(cache) == 1)
@@ -59,4 +60,4 @@ def test_the_past_from_a_disk(cache_of):
         seen = {}
         assert until(lambda: seen.update(cache.get_many(VALUES)) or cache.set("probe", 1, None))
         assert seen == {} and cache.get_many(VALUES) == {} and returns(cache) == 1
-        assert until(lambda: stored(cache)) and cache.get_many(VALUES) == VALUES
+        assert until(lambda: stored(cache))
