@@ -43,7 +43,7 @@ def assert_unnoticed(
     assert calm or not must_be_calm
     assert sum(findings.reads.values()) > 1000 and found.checked > load.truth.keys / 2
     assert findings.worst_miss_ratio < 0.01
-    assert events["withheld"] < sum(findings.reads.values()) / 100
+    assert events["withheld reads"] < sum(findings.reads.values()) / (100 if must_be_calm else 10)
     assert findings.worst_lag <= (0 if calm else options["freshness"] + options["timeout"])
     assert events["counter lost"] <= events["incr calls"] / 1000
     for never in UNSEEN:
@@ -52,7 +52,7 @@ def assert_unnoticed(
     assert not found.missing, found.missing[:5]
     assert not found.different and not found.other_ttl, (found.different + found.other_ttl)[:5]
     assert not found.strays, found.strays[:5]
-    if calm:
+    if calm and not events["withheld"]:
         for odd in ("refused sets", "add found nothing", "add found something", "touch found nothing"):
             assert not events[odd], findings.wrong
         for counter, numbers in findings.numbers.items():

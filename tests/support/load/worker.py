@@ -23,6 +23,7 @@ class Worker:
     def __init__(self, cache: Any, truth: Truth, number: int, chance: random.Random, rebirth: Any):
         self.cache, self.truth, self.number, self.random, self.rebirth = cache, truth, number, chance, rebirth
         self.findings = Findings()
+        self._before = 0
         actions: dict[Callable[[], None], int] = {
             self.get: 50,
             self.get_many: 4,
@@ -39,6 +40,7 @@ class Worker:
     def step(self) -> None:
         """A hundred operations, no exception among them."""
         for action in self.random.choices(self._actions, self._weights, k=100):
+            self._before = self._unanswered
             try:
                 action()
             except Wrong as wrong:
@@ -46,6 +48,7 @@ class Worker:
             except Exception:
                 self.findings.note("exception", traceback.format_exc())
             self.findings.events[f"{action.__name__} calls"] += 1
+            self.findings.events["withheld"] += self._withheld
             self.findings.bumps.see(self.cache.fleet.view.state)
 
     def plant(self) -> None:
@@ -65,25 +68,25 @@ class Worker:
 
     def get(self) -> None:
         key = self._any()
-        began, before, withheld = monotonic(), self.truth.look(key), self._withheld
-        self._judge(key, began, before, self.cache.get(key_name(key)), self._withheld > withheld)
+        began, before = monotonic(), self.truth.look(key)
+        self._judge(key, began, before, self.cache.get(key_name(key)))
 
     def get_many(self) -> None:
         keys = {self._any() for _ in range(20)}
-        began, before, withheld = monotonic(), {key: self.truth.look(key) for key in keys}, self._withheld
+        began, before = monotonic(), {key: self.truth.look(key) for key in keys}
         found = self.cache.get_many([key_name(key) for key in keys])
         for key in keys:
-            self._judge(key, began, before[key], found.get(key_name(key)), self._withheld > withheld)
+            self._judge(key, began, before[key], found.get(key_name(key)))
 
-    def _judge(self, key: int, began: float, before: Look, found: Any, withheld: bool) -> None:
+    def _judge(self, key: int, began: float, before: Look, found: Any) -> None:
         now = monotonic()
         sure = before.certain(now) if self.truth.look(key) == before else None
         bucket = int(now / BUCKET)
         if sure:
             self.findings.reads[bucket] += 1
         if found is None:
-            if withheld:
-                self.findings.events["withheld"] += 1
+            if sure and self._withheld:
+                self.findings.events["withheld reads"] += 1
             elif sure and not self._forgotten(key_name(key)):
                 self.findings.lost[bucket] += 1
                 self.findings.note("lost", f"{key_name(key)} at {now:.3f}")
@@ -144,8 +147,12 @@ class Worker:
             self.truth.acknowledge(key, now, ABSENT, version)
 
     @property
-    def _withheld(self) -> int:
-        """Calls without an answer, and answers that could not be proven: misses of a machine that is too busy."""
+    def _withheld(self) -> bool:
+        """Whether the call under way had no answer, or none that could be proven: a miss of a machine that is busy."""
+        return self._unanswered > self._before
+
+    @property
+    def _unanswered(self) -> int:
         return self._failures + int(self.cache.fleet.counters["unproven_misses"])
 
     @property
@@ -176,21 +183,19 @@ class Worker:
     def _compare(self, what: str, key: int, there: bool, sure: bool | None) -> None:
         if there and sure is False:
             self.findings.note(f"{what} found something", f"{key_name(key)} at {monotonic():.3f}")
-        elif sure and not there and not self._forgotten(key_name(key)):
+        elif sure and not there and not self._withheld and not self._forgotten(key_name(key)):
             self.findings.note(f"{what} found nothing", f"{key_name(key)} at {monotonic():.3f}")
 
     # Counting
 
     def incr(self) -> None:
         counter = self.random.randrange(self.truth.counters)
-        floor, withheld = self.truth.seen(counter), self._withheld
+        floor = self.truth.seen(counter)
         self.truth.count(counter, self.number)
         try:
             number = self.cache.incr(counter_name(counter))
         except ValueError:
-            if self._withheld > withheld:
-                self.findings.events["withheld"] += 1
-            elif not self._forgotten(counter_name(counter)):
+            if not self._withheld and not self._forgotten(counter_name(counter)):
                 self.findings.note("counter lost", f"{counter_name(counter)} at {monotonic():.3f}")
             self._revive(counter)
             return
