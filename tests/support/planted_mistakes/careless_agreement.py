@@ -30,7 +30,7 @@ def no_bump() -> None:
     replace("django_dcache.flows.consensus:bump", nothing)
 
 
-@mistake("rebalance-while-cut-off", nodes=3, workers=8, readers=3, rate=40.0, eject_after=0.0, calm=0.3, **IN_BULK)
+@mistake("rebalance-while-cut-off", **IN_BULK)
 def narrow_bump() -> None:
     """A write lost while keys move disowns the silent node only, not those that may be filled from it."""
 

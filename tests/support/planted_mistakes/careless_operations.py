@@ -56,7 +56,7 @@ def stub_is_a_value() -> None:
     replace("django_dcache.commands:Value.stub", lambda _: property(lambda value: False))
 
 
-@mistake("restarts", zipf=1.5, rate=100.0, slow_loader=16.0, slow_loads=0.5, workers=12, **SOON, **ROWS)
+@mistake("restarts", slow_loader=16.0, slow_loads=0.1, workers=32, **SOON, **ROWS)
 def token_travels() -> None:
     """A lease is used on another connection than the one it was given on, after a restart that counts leases anew."""
 
@@ -93,7 +93,7 @@ def flip_in_one_round() -> None:
     )
 
 
-@mistake("straggling+rebalance", **WATCHED | {"readers": 4, "replicas": 2, "rate": 30.0, "calm": 0.3})
+@mistake("straggling+rebalance", replicas=2, **WATCHED)
 def no_settle() -> None:
     """The last phase is left out: half of the processes still fill joining nodes while the others write all at once."""
     fills = os.getpid() % 2

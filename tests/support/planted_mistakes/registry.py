@@ -11,8 +11,8 @@ IN_BULK = {"zipf": 0.5, "weights": {"get_many": 60, "delete_many": 8, "set_many"
 """Many keys at once: more than networks in trouble would let through one by one."""
 WATCHED = {"zipf": 0.3, "weights": {"delete_many": 40, "set_many": 40}, "workers": 12, "readers": 2}
 """Most write many keys at once; two read, over no network."""
-ROWS = {"weights": dict.fromkeys(WEIGHTS, 0) | {"load": 12, "get": 80, "commit": 0.5}}
-SOON = {"freshness": 0.2, "calm": 0.3}
+ROWS = {"weights": dict.fromkeys(WEIGHTS, 0) | {"load": 12, "get": 80, "commit": 2}}
+SOON = {"freshness": 0.2, "timeout": 0.1, "calm": 0.3}
 """What is rare comes more often, and what is stale is seen before it is written anew."""
 
 
