@@ -40,6 +40,11 @@ class Bounds:
     tags: float = 0.0
     """The same for values with tags, whose versions each process keeps for `freshness`."""
 
+    @property
+    def timeout(self) -> float:
+        """What a node has to answer."""
+        return self.hold - self.stale
+
     def lag(self, family: int, quiet: bool) -> float:
         """How far a read of a key of this family may lag."""
         return self.stale if not quiet else max(self.calm, self.tags) if family == Family.TAGGED else self.calm
@@ -126,7 +131,7 @@ def check(
     paths: Sequence[Path], bounds: Bounds, phases: Sequence[Phase], ill: Sequence[tuple[float, float]] = ()
 ) -> Findings:
     """The findings in the histories at `paths`. `ill`: when nodes did not answer in time (monitor.py)."""
-    writes, counts, given_up, learned = Writes(), Counters(), Bumps(), []
+    writes, counts, given_up, learned = Writes(bounds.timeout), Counters(), Bumps(), []
     availability = Availability(phases, ill, 2 * bounds.hold, bounds.calm)
     writers = set()
     for kind, outcome, writer, key, version, began, ended, _, _ in read_all(paths):

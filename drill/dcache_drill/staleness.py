@@ -42,9 +42,15 @@ class Acknowledged:
 
 
 class Writes:
-    """Every write of a history but the counts, gathered first; then `lag` of any read of it."""
+    """Every write of a history but the counts, gathered first; then `lag` of any read of it.
 
-    def __init__(self) -> None:
+    `timeout`: what a node has to answer a write. One that took as long may have been lost, and be executed later.
+    """
+
+    def __init__(self, timeout: float = float("inf")) -> None:
+        self._timeout = timeout
+        self._overdue: dict[tuple[int, int], int] = {}
+        """The writers of those, by key and version."""
         self._acknowledged: defaultdict[int, Acknowledged] = defaultdict(Acknowledged)
         self._own: defaultdict[tuple[int, int], Acknowledged] = defaultdict(Acknowledged)
         """By writer and key."""
@@ -57,6 +63,8 @@ class Writes:
                 acknowledged.add(ended, version if row else began)
         if not row and outcome in (Outcome.OK, Outcome.FAIL):
             self._ended[key][version] = ended
+            if ended - began >= self._timeout:
+                self._overdue[key, version] = writer
 
     def settle(self) -> None:
         for acknowledged in (*self._acknowledged.values(), *self._own.values()):
@@ -67,7 +75,10 @@ class Writes:
         return self._lag(self._acknowledged.get(key), key, version, at)
 
     def own_lag(self, writer: int, key: int, version: int, at: float) -> float:
-        """The same, by what the reader itself had written."""
+        """The same, by what the reader itself had written. What another writer lost may be executed afterwards, and be
+        read until the reader learns that it is out of reach: as long as all reads may lag."""
+        if self._overdue.get((key, version), writer) != writer:
+            return 0.0
         return self._lag(self._own.get((writer, key)), key, version, at)
 
     def _lag(self, acknowledged: Acknowledged | None, key: int, version: int, at: float) -> float:

@@ -18,12 +18,14 @@ FIRST = (1 << 32) + (1 << 31)
 
 @pytest.fixture
 def judged(tmp_path):
-    """The violations in a history of (kind, outcome, key, version, began, ended)."""
+    """The violations in a history of (kind, outcome, key, version, began, ended). `others`: what writer 2 did."""
 
-    def judged(*records, phases=CALM, ill=(), writer=1, reader=1, bounds=BOUNDS):
+    def judged(*records, phases=CALM, ill=(), writer=1, reader=1, bounds=BOUNDS, others=()):
         path, by = tmp_path / "history", {Kind.READ: reader}
         write(path, [(kind, outcome, by.get(kind, writer), *rest, 0, 1) for kind, outcome, *rest in records])
-        return check([path], bounds, phases, ill).total
+        theirs = path.with_name("theirs")
+        write(theirs, [(kind, outcome, 2, *rest, 0, 1) for kind, outcome, *rest in others])
+        return check([path, theirs], bounds, phases, ill).total
 
     return judged
 
@@ -169,3 +171,11 @@ def test_what_a_process_has_written_itself(judged):
     """A process that reads what it has replaced itself is told of, within any bound of staleness."""
     assert judged(*changed_then_read(TAGGED, 2.4)) == {"I5 own writes": 1}
     assert judged((Kind.WRITE, Outcome.OK, REGISTER, 1, 1.0, 1.1), *changed_then_read(REGISTER, 2.4))["I5 own writes"]
+
+
+def test_what_another_process_lost_may_come_late(judged):
+    """What a process has written itself may be overwritten by a write of another one that was lost before."""
+    own = changed_then_read(REGISTER, 2.4)
+    lost = (Kind.WRITE, Outcome.OK, REGISTER, 1, 1.0, 1.8)
+    assert "I5 own writes" in judged(lost, *own)
+    assert "I5 own writes" not in judged(*own, others=[lost])
