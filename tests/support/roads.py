@@ -230,7 +230,7 @@ class Call:
             raise StoodStill
         if self.state == "quarantined":
             self.network.quarantine(self.cache, self.keys)
-        elif fleet.view.state.generations:
+        elif [*fleet.view.state.unsettled()]:
             raise StoodStill
 
     def made(self, road: str) -> Result:

@@ -64,7 +64,7 @@ def test_what_a_firewall_forgot(aged, paths):
         assert cache.set("key", "newer", None) or cache.set("key", "newer", None)
         assert cache.get("key") == "newer"
     assert watch.own < 2.0 and pool.breaker.state is State.UP
-    assert not cache.fleet.view.state.generations
+    assert not [*cache.fleet.view.state.unsettled()]
 
 
 def test_a_write_is_not_trusted_to_what_was_idle_for_long(aged, paths):
@@ -77,7 +77,7 @@ def test_a_write_is_not_trusted_to_what_was_idle_for_long(aged, paths):
     paths.old.blackhole("both")
     paths.present = paths.new
     assert cache.set("key", "newer", None)
-    assert pool.breaker.state is State.UP and not cache.fleet.view.state.generations
+    assert pool.breaker.state is State.UP and not [*cache.fleet.view.state.unsettled()]
 
 
 def test_a_write_is_not_trusted_to_a_node_that_just_failed(aged, paths):
@@ -88,7 +88,7 @@ def test_a_write_is_not_trusted_to_a_node_that_just_failed(aged, paths):
     paths.old.blackhole("both")
     paths.present = paths.new
     assert pool.breaker.state is State.SUSPECT and cache.set("key", "newer", None)
-    assert pool.breaker.state is State.UP and not cache.fleet.view.state.generations
+    assert pool.breaker.state is State.UP and not [*cache.fleet.view.state.unsettled()]
 
 
 def test_what_is_needed_no_more_is_closed(aged):

@@ -115,7 +115,11 @@ def simulate(
     world.run(scene.stop)
     world.at(scene.stop, closing)
     world.run(max(scene.stop, world.all_awake) + AFTERWARDS)
-    if faults == FAULTS["late"] and not path and any(process.view.state.generations for process in processes):
+    if (
+        faults == FAULTS["late"]
+        and not path
+        and any(process.view.state.highest(node) for process in processes for node in world.nodes)
+    ):
         history.complain(world.now, "slots were given up although processes only stood still")
     if faults == FAULTS["cut"] and not path and (out := world.ever_out(processes)):
         history.complain(world.now, f"{out} was taken out, which only one process could not reach")
