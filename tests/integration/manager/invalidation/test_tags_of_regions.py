@@ -53,6 +53,17 @@ def applied(folder: Path) -> int:
     return int(count)
 
 
+def caught_up(sites: Sites, folder: Path) -> bool:
+    """Whether each region has applied all, after one more look at the log, as Beat sends them."""
+    sites.python("eu", CATCH_UP)
+    return applied(folder) == TAGS * len(REGIONS)
+
+
+def logs(folder: Path) -> str:
+    """What the workers said."""
+    return "".join(path.read_text() for path in folder.glob("*.log"))
+
+
 def test_no_invalidation_is_lost(tmp_path: Path) -> None:
     """What was invalidated by its tag in any region is gone in every one, and nothing else is, though workers are
     killed in turn and the broker loses what it held."""
@@ -73,9 +84,7 @@ def test_no_invalidation_is_lost(tmp_path: Path) -> None:
             if step % 3 == 1:
                 broker.start()
             workers[restarted] = sites.work(restarted)
-        sites.python("eu", CATCH_UP)
-        log = "".join(path.read_text() for path in tmp_path.glob("*.log"))
-        assert until(lambda: applied(tmp_path) == TAGS * len(REGIONS), seconds=WAIT_SECONDS), log[-4000:]
+        assert until(lambda: caught_up(sites, tmp_path), seconds=WAIT_SECONDS), logs(tmp_path)[-4000:]
         assert run_everywhere(sites, [SHOW] * len(REGIONS)) == ["['kept']"] * len(REGIONS)
     finally:
         sites.close()
