@@ -176,7 +176,7 @@ class World:
             if self.chance.random() < faults.restart:
                 self.say(f"{node.name} restarts empty")
                 node.restart()
-            if self.chance.random() < faults.leftover and self.now > self._left_over_at + 2 * HOLD:
+            if faults.leftover and self.chance.random() < faults.leftover and self.now > self._left_over_at + 2 * HOLD:
                 self._leftovers, self._left_over_at = self._leftovers + 1, self.now
                 self.say(f"{node.name} comes back with the map of a fleet that was lost")
                 node.restart()
