@@ -109,7 +109,7 @@ def test_resize_beside_healing(case):
 def test_broken_healing(name):
     """A node is taken out by one vote, comes back with what it held, or is stood in for under old names: it shows."""
     rule = RULES[name]
-    assert any(simulate(seed, rule.case, rule.faults, rule).history.wrong for seed in range(60))
+    assert any(simulate(seed, rule.case, rule.faults, rule).history.wrong for seed in range(300))
 
 
 @pytest.mark.parametrize(
