@@ -31,11 +31,16 @@ def next_step(seen: FleetReport, node: Node) -> str:
         return f"{node.name} is down ({failure.cause if failure else 'silent'}): {missing(seen, node)}."
     if state == "suspect":
         return f"{node.name} answers in part: look at its load, then at `doctor`."
-    if state == "out" and failure:
-        return f"{node.name} is out and silent: start it; the processes take it back, or `node up` does."
     if state == "out":
-        return f"{node.name} is out and answers: the processes take it back, or `node up {node.name}` does."
+        return f"{node.name} is out and {'silent: start it; ' if failure else 'answers: '}{_back(seen, node)}."
     return ""
+
+
+def _back(seen: FleetReport, node: Node) -> str:
+    """How it comes back. Only what the processes took out themselves do they take back."""
+    if any(held.ejected(node.name) for held in seen.states.values()):
+        return f"the processes take it back, or `node up {node.name}` does"
+    return f"an operator took it out, and `node up {node.name}` takes it back"
 
 
 def missing(seen: FleetReport, node: Node) -> str:
