@@ -17,7 +17,7 @@ from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Replies, Urgent
 from .disown import disowned
 from .majorities import majority, witnessed
-from .planting import of_one_map, plant, without_what_was_lost
+from .planting import beyond_other_maps, highest_ever, of_one_map, plant, without_what_was_lost
 
 ATTEMPTS = 12
 CONFLICT_WAIT = 0.0005
@@ -156,13 +156,13 @@ def agree(
         asked_at = view.clock()
         asks = {name: [Get(key, token=True, uncounted=True)] for name in names}
         replies = yield Brief(asks) if round_type is dict else round_type(asks)
-        held, outdated, refused = _read(view, replies)
-        held = of_one_map(view, state, held)
+        believed, outdated, refused = _read(view, replies)
+        held = of_one_map(view, state, believed)
         answered = set(held)
         merged = state
         for document in held.values():
             merged = merged.merge(document) if document else merged
-        merged = without_what_was_lost(view, held, merged)
+        merged = beyond_other_maps(without_what_was_lost(view, held, merged), believed, held)
         if merged.topology.all_keepers - names - set(avoid):
             # The fleet has moved on: ask the nodes that keep its state now, once they are known to be spoken to.
             yield Learn(merged, held=False)
@@ -204,8 +204,7 @@ def stores(view: View, state: FleetState, document: bytes, reply: object = None)
     """The document, where it was or none was; and a trace that outlives it, once names are not what they were."""
     token = reply.token if isinstance(reply, Value) else None
     store = Store(state_key(view.fleet), 0, document, flags=_digest(state), add=token is None, token=token)
-    highest = max((state.highest(node) for node in state.topology.nodes), default=0)
-    if not highest:
+    if not (highest := highest_ever(state)):
         return [store]
     return [store, Store(trace_key(view.fleet), 0, view.documents.seal(TRACE, b"%d" % highest))]
 

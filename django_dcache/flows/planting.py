@@ -13,7 +13,7 @@ from ..model.documents import TRACE
 from ..model.generations import WHOLE_NODE
 from ..model.moments import minutes, tens_of_seconds
 from ..model.planting import GIVEN_UP_SLOT, PLANTED_SLOT
-from ..model.state import FleetState, state_key, trace_key
+from ..model.state import DROPPED_SLOT, FleetState, state_key, trace_key
 from ..model.view import View
 from . import Brief, Flow, Learn
 from .majorities import majority, witnessed
@@ -48,7 +48,12 @@ def plant(view: View, state: FleetState) -> Flow[FleetState | None]:
     proven = [view.documents.unseal(TRACE, trace) or b"" for trace in traces]
     highest = max((int(trace) for trace in proven if trace.isdigit() and len(trace) < 9), default=0)
     floor = max(highest + 1, minutes(view.wall_clock()))  # What grows while there is no map to keep a number.
-    return planted.bumped({(node, WHOLE_NODE): floor for node in planted.topology.nodes})
+    return planted.bumped({DROPPED_SLOT: floor, **{(node, WHOLE_NODE): floor for node in planted.topology.nodes}})
+
+
+def highest_ever(state: FleetState) -> int:
+    """The highest generation that names have had, on nodes that left as well."""
+    return max(state.highest(node) for node in (*state.topology.nodes, DROPPED_SLOT[0]))
 
 
 def of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetState | None]:
@@ -69,6 +74,18 @@ def of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetStat
     elif not witnessed(state.topology, maps[counts]):
         counts = next((planted for planted, names in maps.items() if witnessed(state.topology, names)), counts)
     return {name: document if document and document.planted == counts else None for name, document in held.items()}
+
+
+def beyond_other_maps(merged: FleetState, held: Held, counting: Held) -> FleetState:
+    """`merged`, in which no name comes again that the documents gave which do not count. What a node holds beside such
+    a document is of that map, and is given up."""
+    for node, document in held.items():
+        if document and not counting[node]:
+            if highest := highest_ever(document):
+                merged = merged.bumped({DROPPED_SLOT: highest})
+            if node in merged.topology.nodes and merged.generation(node, WHOLE_NODE) <= document.highest(node):
+                merged = merged.bumped_whole(node)
+    return merged
 
 
 def without_what_was_lost(view: View, held: Held, merged: FleetState) -> FleetState:

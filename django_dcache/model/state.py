@@ -68,7 +68,7 @@ def note_slot(node: str, note: Note) -> Slot:
     return _NOTES + node, int(note)
 
 
-_DROPPED_SLOT = (_DROPPED, WHOLE_NODE)
+DROPPED_SLOT = (_DROPPED, WHOLE_NODE)
 """Where the highest generation of all nodes that left the fleet is kept, instead of theirs."""
 ADOPTED_SLOT = (_ADOPTED, WHOLE_NODE)
 """Where it is kept that no classic client uses the nodes any more."""
@@ -183,7 +183,7 @@ class FleetState:
 
     def bumped_whole(self, node: str) -> "FleetState":
         """With every slot of `node` new: nothing it holds can be read any more."""
-        bumped = self.generations.get(node, NONE).bump_all(self.generation(*_DROPPED_SLOT) + 1)
+        bumped = self.generations.get(node, NONE).bump_all(self.generation(*DROPPED_SLOT) + 1)
         return replace(self, generations=self.generations | {node: bumped})
 
     def taken_out(self, node: str) -> "FleetState":
@@ -195,7 +195,7 @@ class FleetState:
     def moved(self, node: str) -> "FleetState":
         """For a topology in which `node` has another address: as for one that leaves and one that joins. What lies at
         the old address can't be found again, whichever node that server is next."""
-        return self.bumped({_DROPPED_SLOT: self.highest(node)}).taken_out(node)
+        return self.bumped({DROPPED_SLOT: self.highest(node)}).taken_out(node)
 
     def empty(self, node: str) -> bool:
         """Whether `node` was taken out, and no process can have stored anything on it in its present generation."""

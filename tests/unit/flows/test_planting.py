@@ -12,7 +12,7 @@ from django_dcache.flows.resize import publish
 from django_dcache.model.generations import WHOLE_NODE
 from django_dcache.model.owner import Owner
 from django_dcache.model.planting import PLANTED_SLOT
-from django_dcache.model.state import FleetState, trace_key
+from django_dcache.model.state import DROPPED_SLOT, FleetState, trace_key
 from django_dcache.model.topology import Topology
 from django_dcache.model.view import Standing
 from support.played_flows import Keepers, Play, layout, topology, view_of
@@ -54,6 +54,7 @@ def test_planting_where_a_map_was_evicted():
     state = play.learned[-1].state
     assert play.result is True and state.topology.epoch == 1
     assert min(state.generation(node, WHOLE_NODE) for node in "abc") >= 8
+    assert state.bumped_whole("d").generation("d", WHOLE_NODE) > 8
     assert FRESH.learn(state, FRESH.clock.now).standing("a", 7) is Standing.CLOSED
 
 
@@ -127,7 +128,10 @@ def test_what_is_left_of_another_map(also, planted):
     view, other = knowing(NOW), map_of(planted, nodes="bcd", epoch=57, b=9)
     keepers = Keepers(view, documents=dict.fromkeys("ab", NOW.encode()) | dict.fromkeys("cd", other.encode()))
     play = Play(agree(view, lambda state: replace(state, fence=1), also=also), keepers=keepers)
-    assert play.result.majority and play.result.state == replace(NOW, fence=1)
+    # What lies on the node is of the other map, and no generation that one gave comes again.
+    expected = replace(NOW.bumped({DROPPED_SLOT: 9}).bumped_whole("c"), fence=1)
+    assert expected.generation("c", WHOLE_NODE) == 10
+    assert play.result.majority and play.result.state == expected
     assert all(keepers.state(node) == play.result.state for node in ("a", "b", "c", *also))
 
 
@@ -135,7 +139,7 @@ def test_a_process_that_starts_beside_a_lost_map():
     """A process that starts goes by the map that most of its nodes hold."""
     keepers = Keepers(FRESH, documents={"a": NOW.encode(), "b": NOW.encode(), "c": LOST.encode()})
     assert Play(prove(FRESH), keepers=keepers).result is True
-    assert keepers.state("c") == NOW
+    assert keepers.state("c") == NOW.bumped_whole("c")
 
 
 def test_a_process_that_starts_with_nodes_of_a_lost_map_only():
