@@ -17,7 +17,7 @@ from ..model.view import View
 from . import Batches, Brief, Flow, Learn, Owe, Pause, Replies, Urgent
 from .disown import disowned
 from .majorities import majority, witnessed
-from .planting import beyond_other_maps, highest_ever, of_one_map, plant, without_what_was_lost
+from .planting import highest_ever, merged_with, plant
 
 ATTEMPTS = 12
 CONFLICT_WAIT = 0.0005
@@ -157,12 +157,8 @@ def agree(
         asks = {name: [Get(key, token=True, uncounted=True)] for name in names}
         replies = yield Brief(asks) if round_type is dict else round_type(asks)
         believed, outdated, refused = _read(view, replies)
-        held = of_one_map(view, state, believed)
+        held, merged = merged_with(view, state, believed)
         answered = set(held)
-        merged = state
-        for document in held.values():
-            merged = merged.merge(document) if document else merged
-        merged = beyond_other_maps(without_what_was_lost(view, held, merged), believed, held)
         if merged.topology.all_keepers - names - set(avoid):
             # The fleet has moved on: ask the nodes that keep its state now, once they are known to be spoken to.
             yield Learn(merged, held=False)

@@ -56,7 +56,16 @@ def highest_ever(state: FleetState) -> int:
     return max(state.highest(node) for node in (*state.topology.nodes, DROPPED_SLOT[0]))
 
 
-def of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetState | None]:
+def merged_with(view: View, state: FleetState, believed: Held) -> tuple[Held, FleetState]:
+    """What counts of what keepers hold, and `state` merged with it."""
+    held = _of_one_map(view, state, believed)
+    merged = state
+    for document in filter(None, held.values()):
+        merged = merged.merge(document)
+    return held, _beyond_other_maps(_without_what_was_lost(view, held, merged), believed, held)
+
+
+def _of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetState | None]:
     """`held` without the documents of other maps than the one that counts: what a keeper has of those is as good as
     nothing, and gets replaced.
 
@@ -76,7 +85,7 @@ def of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetStat
     return {name: document if document and document.planted == counts else None for name, document in held.items()}
 
 
-def beyond_other_maps(merged: FleetState, held: Held, counting: Held) -> FleetState:
+def _beyond_other_maps(merged: FleetState, held: Held, counting: Held) -> FleetState:
     """`merged`, in which no name comes again that the documents gave which do not count. What a node holds beside such
     a document is of that map, and is given up."""
     for node, document in held.items():
@@ -88,7 +97,7 @@ def beyond_other_maps(merged: FleetState, held: Held, counting: Held) -> FleetSt
     return merged
 
 
-def without_what_was_lost(view: View, held: Held, merged: FleetState) -> FleetState:
+def _without_what_was_lost(view: View, held: Held, merged: FleetState) -> FleetState:
     """`merged`, with every slot of every node new where a majority of the keepers holds another map than this process
     has proven, or less than it was told: the map was planted anew behind its back, and what either side holds may be
     behind the other.

@@ -7,6 +7,7 @@ from ..model.moments import minutes
 from ..model.state import FleetState, state_key, trace_key
 from ..model.view import View
 from . import Flow
+from .planting import highest_ever
 
 
 def remove_document(view: View, node: str, document: bytes) -> Flow[None]:
@@ -39,5 +40,4 @@ def _highest(document: bytes, now: float) -> int:
         state = FleetState.decode(document)
     except InvalidTopology:
         return 0
-    highest = max((state.highest(node) for node in state.topology.nodes), default=0)
-    return min(highest, 2 * minutes(now))
+    return min(highest_ever(state), 2 * minutes(now))

@@ -14,7 +14,7 @@ from ..errors import InvalidTopology, UnknownFormat
 from .generations import NONE, WHOLE_NODE, Generations
 from .keys import RESERVED
 from .owner import OWNER, PLACE, USER, Owner, oldest_sites
-from .planting import MAP, planted
+from .planting import MAP, PLANTED_SLOT
 from .topology import FORMATS, Topology, strict
 
 MAX_GENERATION = 10**7
@@ -126,7 +126,7 @@ class FleetState:
     @property
     def planted(self) -> int:
         """When this map was planted (planting.py)."""
-        return planted(self.generations)
+        return self.generation(*PLANTED_SLOT)
 
     @property
     def marks(self) -> frozenset[str]:
