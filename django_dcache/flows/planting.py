@@ -3,8 +3,8 @@
 The rules: docs/explanation/protocol.md#maps-that-were-lost.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from ..commands import Get, Value
@@ -65,6 +65,12 @@ def merged_with(view: View, state: FleetState, believed: Held) -> tuple[Held, Fl
     return held, _beyond_other_maps(_without_what_was_lost(view, held, merged), believed, held)
 
 
+def most_held(documents: Iterable[FleetState], default: int = 0) -> int:
+    """When the map was planted that most of the documents are of; of as many the later one."""
+    counts = Counter(document.planted for document in documents)
+    return max(counts, key=lambda planted: (counts[planted], planted), default=default)
+
+
 def _of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetState | None]:
     """`held` without the documents of other maps than the one that counts: what a keeper has of those is as good as
     nothing, and gets replaced.
@@ -79,7 +85,7 @@ def _of_one_map(view: View, state: FleetState, held: Held) -> dict[str, FleetSta
             maps[document.planted].add(name)
     counts = state.planted
     if not view.held_epoch:
-        counts = max(maps, key=lambda planted: (len(maps[planted]), planted), default=counts)
+        counts = most_held(filter(None, held.values()), counts)
     elif not witnessed(state.topology, maps[counts]):
         counts = next((planted for planted, names in maps.items() if witnessed(state.topology, names)), counts)
     return {name: document if document and document.planted == counts else None for name, document in held.items()}

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 from django_dcache.conf import Configuration
 from django_dcache.errors import InvalidKey, InvalidTopology, UnknownFormat
 from django_dcache.flows.majorities import majority
+from django_dcache.flows.planting import most_held
 from django_dcache.model import keys
 from django_dcache.model.documents import LEASE, REPORT
 from django_dcache.model.moments import MINUTES_TO_2025
@@ -193,7 +195,7 @@ def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: b
     configuration = target.configuration
     fleet, documents = configuration.fleet, configuration.documents()
     wanted = [state_key(fleet), *([conductor_key(fleet), progress_key(fleet)] if resize else [])]
-    newest = FleetState(Topology(0, configuration.layout))
+    newest = unknown = FleetState(Topology(0, configuration.layout))
     states: dict[str, FleetState] = {}
     refused: dict[str, UnknownFormat] = {}
 
@@ -211,7 +213,10 @@ def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: b
         return newest.topology.nodes.values()
 
     reports = survey([*configuration.layout.nodes, *also], wanted, limits(configuration), seconds, more)
-    topology = newest.topology
+    # What a node holds of a map that was lost, or that another site planted, is not what runs (docs/adr/0044).
+    counts = most_held(states.values())
+    of_one_map = (state for state in states.values() if state.planted == counts)
+    topology = reduce(FleetState.merge, of_one_map, unknown).topology
     if not any(reports[node.address].reply.answered for node in topology.nodes.values()):
         causes = {node.address: reports[node.address].failure for node in topology.nodes.values()}
         raise NothingReachable(", ".join(f"{at} ({why.cause if why else 'silent'})" for at, why in causes.items()))

@@ -2,13 +2,15 @@
 
 import pytest
 
+from dcache_manager.inspection.fleet_report import look
+from dcache_manager.inspection.target import Target
 from dcache_manager.rebalance.conductor import Conductor
 from django_dcache.conf import parse
 from django_dcache.flows import Item
 from django_dcache.flows.read import fetch
 from django_dcache.flows.write import write
 from django_dcache.model.state import state_key, trace_key
-from django_dcache.model.topology import Phase
+from django_dcache.model.topology import Node, Phase
 from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import ManualClock
 from support.conductors import changed
@@ -63,6 +65,8 @@ def test_a_node_that_has_it_joins(fleet, start, planted):
 
     process = start(others, planted)
     store(process, b"new")
+    seen = look(Target("f", process.configuration), 5.0, [Node.at(first.address)])
+    assert seen.topology == process.view.state.topology and seen.proven
     resize(start, process, add=[first.address])
     for reader in (process, start([first], planted), start(others, planted)):
         topology = reader.proven_view().state.topology
