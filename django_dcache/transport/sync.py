@@ -75,7 +75,7 @@ class Session:
             if exchange.unsent:
                 self._gather([exchange])
             elif seconds <= 0 or not connection.poller.poll(_milliseconds(seconds)):
-                exchange.expire()
+                self._expire([exchange])
             else:
                 exchange.receive(self.deadline)
 
@@ -90,8 +90,7 @@ class Session:
             seconds = self.deadline - self._transport.clock()
             ready = poller.poll(_milliseconds(seconds)) if seconds > 0 else []
             if not ready:
-                for exchange in waiting:
-                    exchange.expire()
+                self._expire(waiting)
                 return
             for descriptor, events in ready:
                 exchange = by_descriptor[descriptor]
@@ -100,6 +99,13 @@ class Session:
                 if events & ~select.POLLOUT and not exchange.done:
                     exchange.receive(self.deadline)
             waiting = [exchange for exchange in waiting if not exchange.done]
+
+    def _expire(self, waiting: list["Exchange"]) -> None:
+        """The time is up. A process that comes late waits once for all nodes, however many of them are silent."""
+        now = self._transport.clock()
+        late = now > self.deadline + LATE_SECONDS
+        for exchange in waiting:
+            exchange.expire(now + LOOK_SECONDS, late)
 
     def take(self, name: str, fresh: bool = False) -> tuple[Pool, Connection]:
         """This flow's connection to the node."""
@@ -241,13 +247,12 @@ class Exchange:
             failure.node = self.name
             self._fail(failure)
 
-    def expire(self) -> None:
-        """The time is up: take what has arrived by now, and give up the rest."""
-        now = self._session._transport.clock()
+    def expire(self, until: float, late: bool) -> None:
+        """Take what has arrived by now, or, if this process is `late`, by `until`, and give up the rest."""
         if not self.unsent:
-            if now > self._session.deadline + LATE_SECONDS:
-                self.connection.poller.poll(_milliseconds(LOOK_SECONDS))
-            self.receive(now + LOOK_SECONDS)
+            if late:
+                self.connection.poller.poll(_milliseconds(max(0.0, until - self._session._transport.clock())))
+            self.receive(until)
         if not self.done:
             self._fail(NodeTimeout(node=self.name))
 

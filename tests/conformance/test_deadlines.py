@@ -7,12 +7,15 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
+from math import inf
+from time import monotonic
 from typing import Any
 
 import pytest
 from django.core.signals import request_finished, request_started
 
 from django_dcache.backend import DistributedCache
+from django_dcache.runtime.fleet import Fleet
 from django_dcache.testing import FaultProxy, LocalFleet, LocalNode
 from support.bad_nodes import BAD
 from support.method_cases import CASES, Case, Keys
@@ -128,16 +131,25 @@ def test_fifty_awaited_calls_of_a_request(cache, case):
     assert watch.own <= WHOLE_REQUEST, watch
 
 
-def test_many_silent_nodes():
-    """Nodes that fall silent together are waited for at the same time: one get_many, one timeout."""
+@pytest.mark.parametrize("stood_still", [0.0, 0.1], ids=["in time", "late"])
+def test_many_silent_nodes(stood_still):
+    """Nodes that fall silent together are waited for at the same time: one get_many, one timeout, and one more look
+    at all of them if the process stood still when their time was up."""
+    wakes_at = inf
+
+    def clock() -> float:
+        return monotonic() + (stood_still if monotonic() > wakes_at else 0.0)
+
     with LocalFleet(SILENT_NODES) as nodes:
         proxies = [FaultProxy(address).start() for address in nodes.addresses]
         cache = made([proxy.address for proxy in proxies])
+        cache.fleet = Fleet(cache.fleet.configuration, clock)
         keys = [f"key{number}" for number in range(10 * SILENT_NODES)]
         cache.set_many(dict.fromkeys(keys, 1))
         assert len(cache.get_many(keys)) == len(keys)
         for proxy in proxies:
             proxy.hold("replies")
+        wakes_at = monotonic() + 0.8 * TIMEOUT
         with Stopwatch() as watch:
             assert cache.get_many(keys) == {}
         cache.fleet.close()
