@@ -1,7 +1,7 @@
 """Values above `chunk_bytes`: chunks, carried some at a time, and an index that says what there is (docs/adr/0021)."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from .flows.together import together
 from .flows.write import write
 from .model import keys
 from .model.view import View
+from .runtime import shortcut_chunks
 from .runtime.fleet import Fleet
 from .values.chunks import IDENTITY_BYTES, IN_CHUNKS, Chunk, Index
 from .values.signature import TAG_BYTES
@@ -62,19 +63,27 @@ def _store(fleet: Fleet, made_key: str, large: Large, looks: bool) -> Operation:
     outlives = None if ttl is None else 2 * ttl + OUTLIVE_SECONDS
     before = None
     for chunks in _rounds(fleet, made_key, index):
-        items = {name: Item(IN_CHUNKS, data[begin:end], outlives) for name, begin, end in chunks}
         if looks:  # In the round of the first chunks: whatever is there now, they do not touch it.
-            found, outcomes = yield Run(partial(_look_and_write, made_key, items))
+            short_cut = partial(shortcut_chunks.look_and_store, fleet, made_key, data, chunks, outlives)
+            found, stored = yield Run(_look_and_store, (made_key, data, chunks, outlives), short_cut)
             before, looks = _only(found), False
         else:
-            outcomes = yield Run(write, (items,))
-        if not all(outcome.successful for outcome in outcomes.values()):
+            stored = yield Run(_store_chunks, (data, chunks, outlives))
+        if not stored:
             return None, before
     return Item(flags | IN_CHUNKS, index.encode(), ttl), before
 
 
-def _look_and_write(made_key: str, items: Mapping[bytes, Item], view: View) -> Flow[Any]:
-    return together(fetch(view, (view.name(made_key),)), write(view, items))
+def _look_and_store(
+    view: View, made_key: str, data: bytes, chunks: Sequence[Chunk], ttl: float | None
+) -> Flow[tuple[Found, bool]]:
+    return together(fetch(view, (view.name(made_key),)), _store_chunks(view, data, chunks, ttl))
+
+
+def _store_chunks(view: View, data: bytes, chunks: Sequence[Chunk], ttl: float | None) -> Flow[bool]:
+    """Whether all of them are stored."""
+    outcomes = yield from write(view, {name: Item(IN_CHUNKS, data[begin:end], ttl) for name, begin, end in chunks})
+    return all(outcome.successful for outcome in outcomes.values())
 
 
 def replace(
@@ -120,13 +129,17 @@ def _joined(fleet: Fleet, made_key: str, index: Value) -> Operation:
     """The bytes, or None."""
     parts: list[bytes] = []
     for chunks in _rounds(fleet, made_key, _index(fleet, index)):
-        found = yield Run(fetch, ([chunk.name for chunk in chunks],))
-        for name, begin, end in chunks:
-            value = found.get(name)
-            if value is None or value.data is None or len(value.data) != end - begin:
-                return None
-            parts.append(value.data)
+        found = yield Run(_fetch_chunks, (chunks,), partial(shortcut_chunks.fetch, fleet, made_key, chunks))
+        if any(len(part) != end - begin for part, (_, begin, end) in zip(found, chunks, strict=True)):
+            return None
+        parts += found
     return b"".join(parts)
+
+
+def _fetch_chunks(view: View, chunks: Sequence[Chunk]) -> Flow[list[bytes]]:
+    """The bytes of each, none of one that is missing."""
+    found = yield from fetch(view, [chunk.name for chunk in chunks])
+    return [found[chunk.name].data or b"" if chunk.name in found else b"" for chunk in chunks]
 
 
 def present(fleet: Fleet, made_key: str) -> Operation:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..commands import Reply as Said
+from ..errors import ProtocolViolation
 from .interface import Parser
 
 Found = dict[str, tuple[int, bytes]]
@@ -56,8 +57,8 @@ class ShortCut:
     """Read the answers to `questions`: from (data, made keys, number of the first answer in `data`, opaque number of
     the first question, found, missed). What is there goes to `found` by its made key, what is not to `missed`. Returns
     the position and the number at which to go on when more has come, or OUT_OF_STEP and the number that went wrong."""
-    one_store: Callable[[tuple[bytes, int, int, Any, bytes]], bytes]
-    """From (key, size of the data, flags, TTL, data): a part of `stores`."""
+    one_store: Callable[[tuple[bytes, int, int, Any, Any]], bytes]
+    """From (key, size of the data, flags, TTL, data, or a view of it): a part of `stores`."""
     stores: Callable[[Sequence[bytes], int], bytes]
     """From its parts and an opaque number, writes whose outcome is told for all at once."""
     stores_parser: Callable[[int, int], Parser]
@@ -82,6 +83,44 @@ class _NoShortCut:
 
 NO_SHORT_CUT: Any = _NoShortCut()
 """Of an engine all of whose operations take their flow."""
+
+
+class InTurn:
+    """Reads the reply to one command, and then what a node says to others as a whole."""
+
+    refused = False
+    """Some of the others were, and the node is through all the same."""
+    rest = 0
+    request = b""
+
+    def __init__(self, one: Parser, others: Parser):
+        self._one, self._others = one, others
+        self._failure: ProtocolViolation | None = None
+        self.replies: list[Said] = []
+
+    @property
+    def complete(self) -> bool:
+        return self._others.complete
+
+    @property
+    def tainted(self) -> bool:
+        return self._one.refused or self._others.tainted  # What follows the one reply is no surplus.
+
+    def feed(self, chunk: bytes, start: int = 0) -> bool:
+        """Take the next bytes; True once all of it is there. Raises ProtocolViolation, and again at each call since."""
+        if self._failure:
+            raise self._failure
+        try:
+            if not self._one.complete:
+                if not self._one.feed(chunk, start):
+                    return False
+                start = len(chunk) - self._one.rest
+            through = self._others.feed(chunk, start)
+        except ProtocolViolation as failure:
+            self._failure, self.refused = failure, self._others.refused
+            raise
+        self.replies = [*self._one.replies, *self._others.replies]
+        return through
 
 
 class WholeParser:

@@ -94,6 +94,8 @@ class Run(NamedTuple):
 
     flow: Any
     arguments: tuple[Any, ...] = ()
+    short_cut: Callable[[], Any] | None = None
+    """What a thread tries first (docs/adr/0026): it returns what the flow would, or raises NeedsFlow."""
 
 
 Operation = Generator[Run, Any, Any]

@@ -27,8 +27,8 @@ class Outcome:
 
     __slots__ = ("stored", "existed", "refused", "lost", "broken")
 
-    def __init__(self) -> None:
-        self.stored = False
+    def __init__(self, stored: bool = False) -> None:
+        self.stored = stored
         """At least one replica holds the new value."""
         self.existed = False
         """At least one replica had something to delete."""

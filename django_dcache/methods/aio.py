@@ -23,12 +23,12 @@ class AsyncMethods(ManyKeys):
         resume, answer = operation.send, None
         while True:
             try:
-                flow, arguments = resume(answer)
+                run = resume(answer)
             except StopIteration as stop:
                 return stop.value
             carried, needs = needs.carried if needs else None, None
             try:
-                answer = await aio_loop.run(self.fleet, flow, *arguments, carried=carried)
+                answer = await aio_loop.run(self.fleet, run.flow, *run.arguments, carried=carried)
                 resume = operation.send
             except Exception as error:
                 resume, answer = operation.throw, error

@@ -6,10 +6,11 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from ..errors import UnreadableValue
-from ..flows import Item, Operation
+from ..flows import Item, Operation, Run
 from ..operations import ABSENT, OVER
 from ..operations.loading import Renew
 from ..runtime import shortcut, shortcut_many, shortcut_write
+from ..runtime.fleet import Carried
 from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
 from ..values.conditions import Conditional
@@ -25,14 +26,22 @@ class SyncMethods(ManyKeys):
         resume, answer = operation.send, None
         while True:
             try:
-                flow, arguments = resume(answer)
+                run = resume(answer)
             except StopIteration as stop:
                 return stop.value
             carried, needs = needs.carried if needs else None, None
             try:
-                resume, answer = operation.send, self.fleet.run(flow, *arguments, carried=carried)
+                resume, answer = operation.send, self._carry(run, carried)
             except Exception as error:
                 resume, answer = operation.throw, error
+
+    def _carry(self, run: Run, carried: Carried | None) -> Any:
+        if run.short_cut:
+            try:
+                return run.short_cut()
+            except NeedsFlow as needs:
+                carried = needs.carried
+        return self.fleet.run(run.flow, *run.arguments, carried=carried)
 
     def get(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
         made_key = self.make_key(key, version)

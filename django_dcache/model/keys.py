@@ -14,7 +14,7 @@ below can be spelled by a user: a made key is UTF-8, and the byte 0xFF never occ
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from hashlib import md5, sha256
 from struct import Struct
 from typing import NamedTuple
@@ -87,9 +87,10 @@ def _complaint(made_key: str, encoded: bytes) -> str:
     return f"{made_key!r} contains a space or a control character"
 
 
-def chunk_name(place: bytes, identity: bytes, number: int) -> bytes:
-    """The name of a chunk of a large value, which lies where a key with this digest does. `identity`: 12 bytes."""
-    return b"\xff#%b%b%b%024x" % (place.hex().encode(), _zeros, identity.hex().encode(), number)
+def chunk_names(place: bytes, identity: bytes) -> Callable[[int], bytes]:
+    """By their numbers, the names of the chunks of a large value, which lie where a key with this digest does.
+    `identity`: 12 bytes."""
+    return (b"\xff#%b%b%b%%024x" % (place.hex().encode(), _zeros, identity.hex().encode())).__mod__
 
 
 def is_chunk(name: bytes) -> bool:

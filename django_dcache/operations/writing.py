@@ -19,6 +19,8 @@ from ..flows.write import Outcome, touch, write
 from ..large_values import Large
 from ..model.view import View
 from ..neighbours import shared_nodes
+from ..runtime import shortcut_chunks
+from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import IN_CHUNKS
 from ..values.conditions import CONDITIONAL, Conditional
 from .common import ABSENT, OVER, name
@@ -43,7 +45,15 @@ class Writing(Reading):
             items = {names[key]: None if view.young(key) else item for key, item in changes.items()}
             return write(view, items | dict.fromkeys(unneeded))
 
-        outcomes: dict[bytes, Outcome] = yield Run(named)
+        def directly() -> dict[bytes, Outcome]:
+            ((made_key, item),) = changes.items()
+            if type(item) is not Item:
+                raise NeedsFlow
+            names[made_key] = shortcut_chunks.store_and_remove(self.fleet, made_key, item, unneeded)
+            return {names[made_key]: Outcome(stored=True)}
+
+        short_cut = directly if unneeded and len(changes) == 1 else None
+        outcomes: dict[bytes, Outcome] = yield Run(named, short_cut=short_cut)
         written = {made_key: outcomes[name] for made_key, name in names.items()}
         if refused := [item for key, item in changes.items() if item is not None and written[key].refused]:
             self.fleet.reports.values_refused([len(item.data) for item in refused])

@@ -37,10 +37,10 @@ class Batch:
         self.received: list[bytes] = []
         self.parser: Parser | None = None
 
-    def receive(self) -> bytes:
+    def receive(self, most: int = CHUNK_BYTES) -> bytes:
         """What has come; nothing if the time is over, or the node has closed the connection."""
         try:
-            data: bytes = self.connection.socket.recv(CHUNK_BYTES)
+            data: bytes = self.connection.socket.recv(most)
         except OSError:
             return b""
         return data
@@ -48,7 +48,8 @@ class Batch:
     def sent(self, at: float) -> Sent:
         """As the flow takes it over."""
         received = b"".join(self.received)
-        return Sent(self.copy.pool, self.connection, self.first, at, self.unsent, received, self.parser)
+        pool, size = self.copy.pool, len(self.request)
+        return Sent(pool, self.connection, self.first, at, self.unsent, received, self.parser, size)
 
 
 class Batches(list[Batch]):
@@ -110,15 +111,20 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> Found:
     if groups is None:
         raise NeedsFlow
     batches += [Batch(*group) for group in groups]
+    return read(batches)
+
+
+def read(batches: Batches, most: int = CHUNK_BYTES) -> Found:
+    """(flags, data) of what was found; `most`: what is received at once. Raises NeedsFlow."""
     batches.connect(writes=False)
     for batch in batches:
-        batch.request = fleet.hot.questions(batch.parts, batch.first)
+        batch.request = batches.fleet.hot.questions(batch.parts, batch.first)
         batch.connection.opaque += len(batch.parts)
     batches.send(READ_BYTES)
     found: Found = {}
     missed: list[str] = []
     for batch in batches:
-        if not _collect(batches, batch, found, missed):
+        if not _collect(batches, batch, found, missed, most):
             raise batches.hand_over()
     if missed and not batches.plans.single:
         raise batches.hand_over()
@@ -126,10 +132,10 @@ def get_many(fleet: Fleet, made_keys: Collection[str]) -> Found:
     return found
 
 
-def _collect(batches: Batches, batch: Batch, found: Found, missed: list[str]) -> bool:
+def _collect(batches: Batches, batch: Batch, found: Found, missed: list[str], most: int) -> bool:
     """Read the answers to a batch; whether all of them were plain, and there in time."""
     number, data = 0, b""
-    while chunk := batch.receive():
+    while chunk := batch.receive(most):
         batch.received.append(chunk)
         data = data + chunk if data else chunk
         position, number = batches.fleet.hot.answers(data, batch.made_keys, number, batch.first, found, missed)
@@ -138,8 +144,8 @@ def _collect(batches: Batches, batch: Batch, found: Found, missed: list[str]) ->
         if number == len(batch.made_keys):
             return position == len(data)  # What follows was not asked for.
         data = data[position:]
-        if batches.late:
-            return False
+        if batches.late or len(data) > batches.fleet.transport.limits.most_bytes + most:
+            return False  # The flow reads past a value that is too large.
     return False
 
 
@@ -187,6 +193,11 @@ def _tell(
         batch.parser = parser(len(batch.parts), batch.first)
         batch.connection.opaque += 1
     batches.send(WRITE_BYTES)
+    hear(batches)
+
+
+def hear(batches: Batches) -> None:
+    """What each node says to them is plain if none was refused. Raises NeedsFlow."""
     if all(through := [_through(batches, batch) for batch in batches]) and not batches.late:
         batches.finish()
         return
@@ -205,7 +216,7 @@ def _through(batches: Batches, batch: Batch) -> bool:
     try:
         while not batches.late and (chunk := batch.receive()):
             if parser.feed(chunk):
-                return True
+                return not parser.tainted
     except ProtocolViolation:
         pass
     return False

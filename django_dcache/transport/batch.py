@@ -31,6 +31,8 @@ class Sent(NamedTuple):
     received: bytes = b""
     parser: Parser | None = None
     """What reads the replies, where it is not the engine's usual parser."""
+    size: int = 0
+    """How many bytes it is in all, where those take their time."""
 
 
 def encoded(pool: Pool, connection: Connection, commands: Sequence[Command]) -> tuple[bytes, Parser]:

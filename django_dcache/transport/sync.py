@@ -176,6 +176,7 @@ class Exchange:
         self._pool: Pool = sent.pool
         self.connection: Connection = sent.connection
         self._session.adopt(self.name, sent.pool, sent.connection)
+        self._session.deadline += sent.size / BYTES_PER_SECOND
         self._parser = sent.parser or sent.pool.parser(self.commands, sent.first, self.connection)
         self.unsent = memoryview(sent.unsent)
         try:

@@ -10,7 +10,7 @@ from struct import Struct, error
 from typing import NamedTuple
 
 from ..errors import UnreadableValue
-from ..model.keys import chunk_name
+from ..model.keys import chunk_names
 
 IN_CHUNKS = 64
 """Among the flags of an index: its other flags are those of the whole value."""
@@ -59,10 +59,11 @@ class Index(NamedTuple):
 
     def rounds(self, place: bytes) -> Iterator[list[Chunk]]:
         """The chunks, which lie where a key with the digest `place` does, as many at a time as are carried together."""
-        begins = range(0, self.length, self.chunk_bytes)
-        together = max(1, ROUND_BYTES // self.chunk_bytes)
+        name, size = chunk_names(place, self.identity), self.chunk_bytes
+        begins = range(0, self.length, size)
+        together = max(1, ROUND_BYTES // size)
         for first in range(0, len(begins), together):
             yield [
-                Chunk(chunk_name(place, self.identity, number), begin, min(begin + self.chunk_bytes, self.length))
+                Chunk(name(number), begin, min(begin + size, self.length))
                 for number, begin in enumerate(begins[first : first + together], first)
             ]

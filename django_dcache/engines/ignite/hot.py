@@ -8,10 +8,9 @@ from struct import Struct
 
 from ...commands import Answer
 from ...errors import ProtocolViolation
-from ..lifetime import milliseconds
 from ..shortcut import OUT_OF_STEP, Found, ShortCut, WholeParser
 from . import frames
-from .dialogues import ends
+from .dialogues import ends, milliseconds
 from .frames import (
     BODY_BYTES,
     NULL,

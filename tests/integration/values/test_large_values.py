@@ -10,8 +10,8 @@ from dcache_manager.invalidation.prefix_sweep import sweep
 from dcache_manager.rebalance.conductor import Conductor
 from django_dcache.backend import DistributedCache
 from django_dcache.model.keys import is_chunk, parse_wire_key
-from django_dcache.testing import LocalFleet, ManualClock
-from django_dcache.values.chunks import IN_CHUNKS
+from django_dcache.testing import LocalFleet, LocalNode, ManualClock
+from django_dcache.values.chunks import IN_CHUNKS, ROUND_BYTES
 from support import extras
 from support.conductors import changed, connected
 
@@ -137,6 +137,38 @@ def test_its_rounds(site):
     for read in (cache.get, lambda key: cache.get_many([key, "none"])[key], lambda key: asyncio.run(cache.aget(key))):
         before = hits(site.nodes)
         assert read("key") == TEXT[::-1] and hits(site.nodes) - before == 1 + 10
+
+
+@pytest.mark.parametrize("engine", ["memcached", "redis"])
+@pytest.mark.parametrize("text", [TEXT, TEXT * 500], ids=["10 kB", "5 MB"])
+def test_its_short_cut(fleet, engine, text):
+    """A thread that reads or replaces a large value takes no flow, and gets what each flow would have said."""
+    nodes = fleet(2, engine=engine, memory=64)
+    options = OPTIONS | {"chunk_bytes": len(text) // 9}
+    with closing(DistributedCache(nodes.addresses, {"OPTIONS": options})) as cache:
+        made_key = cache.make_key("key")
+        assert cache.set("key", text[::-1]) is True
+        writing, reading = cache._set(made_key, cache._item(made_key, text, None)), cache._get(made_key, None)
+        for operation, expected in ((writing, 2), (reading, 1 if len(text) < ROUND_BYTES else 2)):
+            runs, answer = 0, None
+            with pytest.raises(StopIteration):
+                while run := operation.send(answer):
+                    answer = cache.fleet.run(run.flow, *run.arguments)
+                    if run.short_cut:
+                        runs += 1
+                        said = run.short_cut()
+                        assert said == answer or [outcome.successful for outcome in said.values()] == [True]
+            assert runs == expected
+
+
+def test_chunks_that_a_node_refuses():
+    """A large value whose chunks a node refuses is not stored, and what was there is gone."""
+    with LocalNode(extra=["-I", "512k"]) as node:
+        cache = DistributedCache(node.address, {"OPTIONS": OPTIONS | {"chunk_bytes": 600_000}})
+        with closing(cache.fleet):
+            assert cache.set("key", "small") is True
+            assert cache.set("key", TEXT * 90) is False and cache.get("key") is None
+            assert not any(name.endswith(b"key") for name in node.items())
 
 
 def hits(nodes):
