@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from itertools import cycle, islice
+from itertools import count, cycle, islice, product
 from random import Random
-from statistics import quantiles
+from statistics import median, quantiles
 from typing import Any
 
 import django
@@ -26,79 +27,88 @@ from .servers import running
 from .table import Table
 
 GETS, PAGES = 20, 50
+FEW_GETS = (0, 1, 2, 3, 5)
+WARM_ROUNDS = 40
+"""Of pages: as many as the middleware takes to learn that a site's pages are too small for it."""
 LINK_SECONDS = 0.001
 NEAR_KEYS, NEAR_LINK_SECONDS, NEAR_BYTES = 100_000, 0.0005, 64_000_000
 WARM_SECONDS, ROUND_SECONDS = 1.0, 2.0
-MIDDLEWARE = {"without": [], "with prefetch": ["django_dcache.prefetch.PrefetchMiddleware"]}
+WITHOUT, WITH = "without", "prefetch"
+MIDDLEWARE = {WITHOUT: [], WITH: ["django_dcache.prefetch.PrefetchMiddleware"]}
+"""By site, whose cache has the same name."""
 
 
-def page(request: HttpRequest, pk: int) -> HttpResponse:
-    """Reads twenty keys, one after the other."""
-    cache = caches["default"]
-    return HttpResponse(str(sum(cache.get(f"item:{pk}:{number}") == SMALL for number in range(GETS))))
+def page(request: HttpRequest, site: str, gets: int, pk: int) -> HttpResponse:
+    """Reads this many keys, one after the other."""
+    cache = caches[site]
+    return HttpResponse(str(sum(cache.get(f"item:{pk}:{number}") == SMALL for number in range(gets))))
 
 
-urlpatterns = [path("page/<int:pk>", page)]
+urlpatterns = [path("page/<str:site>/<int:gets>/<int:pk>", page)]
 
 
 def prefetch(terms: Terms) -> Iterator[Table]:
-    """A page with 20 gets: behind links of 1 ms, and on the same machine; with the middleware and without."""
-    times: dict[str, dict[str, float]] = {name: {} for name in MIDDLEWARE}
+    """Pages with 20 gets behind links of 1 ms, and with 0 to 20 on the same machine; with the middleware and without.
+
+    Both sites are in this process, and are asked in turn: what slows down one of them slows down the other.
+    """
+    times: dict[str, dict[str, float]] = {}
     rates: dict[str, dict[str, float]] = {name: {} for name in MIDDLEWARE}
     with running(3) as servers, slow(servers.memcached, LINK_SECONDS) as links:
-        for name, middleware in MIDDLEWARE.items():
-            with _site(f"{name[:4]}_far", middleware, servers.memcached, links.__getitem__) as show:
-                milliseconds = [1000 * show() for _ in range(PAGES * max(4, terms.samples // 20))]
-            cuts = quantiles(milliseconds[PAGES:], n=100)
-            times[name] = {"p50": cuts[49], "p99": cuts[98]}
-        for name, middleware in MIDDLEWARE.items():
-            with _site(f"{name[:4]}_here", middleware, servers.memcached, None) as show:
-                seconds = [sum(show() for _ in range(PAGES)) for _ in range(max(5, terms.samples // 2))]
-            rates[name] = {"requests/s": PAGES / min(seconds)}
+        with _sites("far", servers.memcached, links.__getitem__) as show:
+            for name in MIDDLEWARE:
+                milliseconds = [1000 * show(name, GETS) for _ in range(PAGES * max(4, terms.samples // 20))]
+                cuts = quantiles(milliseconds[PAGES:], n=100)
+                times[name] = {"p50": cuts[49], "p99": cuts[98]}
+        with _sites("here", servers.memcached, None) as show:
+            for gets in (*FEW_GETS, GETS):
+                seconds: dict[str, list[float]] = {name: [] for name in MIDDLEWARE}
+                for number in range(WARM_ROUNDS + max(5, terms.samples // 2)):
+                    # Each is the first one as often as the other.
+                    for name in sorted(MIDDLEWARE, reverse=bool(number % 2)):
+                        seconds[name].append(sum(show(name, gets) for _ in range(PAGES)))
+                for name, taken in seconds.items():
+                    rates[name][f"{gets} gets"] = PAGES / median(taken[WARM_ROUNDS:])
     yield Table(f"A page with {GETS} gets behind links of {1000 * LINK_SECONDS:g} ms: milliseconds per request", times)
-    yield Table("The same, nodes on the same machine, without gunicorn: requests per second", rates, True)
+    yield Table("Pages, nodes on the same machine, without gunicorn: requests per second", rates, True)
 
 
-class _site:
-    """A site with this middleware, as `with` gives it: a function that has the next page made, in how many seconds."""
+@contextmanager
+def _sites(fleet: str, nodes: Any, remap: Callable[[str], str] | None) -> Iterator[Callable[[str, int], float]]:
+    """A function that has a site make its next page, with this many gets, and returns the seconds."""
+    options = {"timeout": 1.0, "request_budget": 60.0, "address_remap": remap}
+    entries = {
+        name: {
+            "BACKEND": "django_dcache.backend.DistributedCache",
+            "LOCATION": list(nodes),
+            "OPTIONS": {**options, "fleet": f"{name}_{fleet}"},
+        }
+        for name in MIDDLEWARE
+    }
+    site = {"ROOT_URLCONF": __name__, "ALLOWED_HOSTS": ["*"], "SECRET_KEY": "benchmark"}
+    handlers: dict[str, WSGIHandler] = {}
+    for name, middleware in MIDDLEWARE.items():
+        # Its own cache only: the middleware gives methods that look for what was fetched to all that it sees.
+        with override_settings(**site, CACHES={name: entries[name]}, MIDDLEWARE=middleware):
+            django.setup()
+            handlers[name] = WSGIHandler()
+    with override_settings(**site, CACHES=entries):
+        for name, pk in product(MIDDLEWARE, range(PAGES)):
+            caches[name].set_many({f"item:{pk}:{number}": SMALL for number in range(GETS)}, TTL)
+        get, numbers = RequestFactory().get, count()
 
-    def __init__(self, fleet: str, middleware: list[str], nodes: Any, remap: Callable[[str], str] | None):
-        options = {"fleet": fleet, "timeout": 1.0, "address_remap": remap}
-        entry = {"BACKEND": "django_dcache.backend.DistributedCache", "LOCATION": list(nodes), "OPTIONS": options}
-        self._settings = override_settings(
-            **{
-                "ROOT_URLCONF": __name__,
-                "ALLOWED_HOSTS": ["*"],
-                "SECRET_KEY": "benchmark",
-                "CACHES": {"default": entry},
-            },
-            MIDDLEWARE=middleware,
-        )
-
-    def __enter__(self) -> Callable[[], float]:
-        self._settings.enable()
-        django.setup()
-        self._handler, requests = WSGIHandler(), RequestFactory()
-        for pk in range(PAGES):
-            caches["default"].set_many({f"item:{pk}:{number}": SMALL for number in range(GETS)}, TTL)
-        environments = [requests.get(f"/page/{pk}").environ for pk in range(PAGES)]
-        number = 0
-
-        def show() -> float:
-            nonlocal number
-            number += 1
+        def show(name: str, gets: int) -> float:
+            environment = get(f"/page/{name}/{gets}/{next(numbers) % PAGES}").environ
             began = time.perf_counter()
-            response = self._handler(dict(environments[number % PAGES]), lambda status, headers: None)
+            response = handlers[name](environment, lambda status, headers: None)
             body = b"".join(response)
             response.close()
-            if body != str(GETS).encode():
+            seconds = time.perf_counter() - began
+            if body != str(gets).encode():
                 raise SystemExit(f"the page shows {body!r}")
-            return time.perf_counter() - began
+            return seconds
 
-        return show
-
-    def __exit__(self, *_: object) -> None:
-        self._settings.disable()
+        yield show
 
 
 def near(terms: Terms) -> Iterator[Table]:

@@ -1,9 +1,10 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from django.core.cache.backends.base import BaseCache
 from django.core.signals import request_finished, request_started
 from django.dispatch import receiver
 
@@ -21,32 +22,32 @@ class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
     """A cache alias on a fleet of nodes. A cheap handle: sockets and state belong to the process."""
 
     def __new__(cls, location: Any = None, params: Any = None) -> Any:
-        """With its near cache in front from the beginning: attributes of an object whose class is changed are found
-        more slowly."""
-        options = params and params.get("OPTIONS")
+        """An object of the class that its fleet asks for, from the beginning: attributes of an object whose class is
+        changed later are found more slowly."""
+        if params is None:  # A copy is of that class already.
+            return super().__new__(cls)
         present: Any = cls
-        if isinstance(options, Mapping) and options.get("near") and not issubclass(cls, NearMethods):
-            present = _with(NearMethods, present)
-        return super().__new__(present)
+        try:
+            options = plain_options(params.get("OPTIONS"))
+            fleet = registry.fleet(fleet_alias(location), location, options, owner(location, options))
+        except ConfigurationError as error:
+            unusable: Any = super().__new__(_with(Unusable, present))
+            unusable._reason = checks.unusable(error)
+            return unusable
+        for methods, wanted in ((NearMethods, fleet.near), (PrefetchMethods, fleet.prefetches)):
+            present = _with(methods, present) if wanted else present
+        made: Any = super().__new__(present)
+        made.fleet = fleet
+        return made
 
     def __init__(self, location: Any, params: dict[str, Any]):
         super().__init__(params)
-        try:
-            options = plain_options(params.get("OPTIONS"))
-            self.fleet = registry.fleet(fleet_alias(location), location, options, owner(location, options))
-        except ConfigurationError as error:
-            self._unusable = checks.unusable(error)
-            self.__class__ = UnusableCache
-            return
         self._codec = self.fleet.codec
         self._decode_bytes = self._codec.decode
         self._item_bytes = item_bytes(self.fleet.options)
         self.fleet.heads.add(head(self))
         if self.fleet.near:
             self._near = self.fleet.near
-            self._have_in_front(NearMethods)
-        if self.fleet.prefetches:
-            self._have_in_front(PrefetchMethods)
 
     def staleness_bound(self) -> float:
         """Seconds by which what is read now may lag an acknowledged write, at most (see `Fleet.staleness_bound`)."""
@@ -68,28 +69,32 @@ class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
     def begin_prefetching(self) -> None:
         """From now on this cache, and those that this process makes later, look into the memory of their request."""
         self.fleet.prefetches = True
-        self._have_in_front(PrefetchMethods)
-
-    def _have_in_front(self, methods: type) -> None:
         present: Any = type(self)
-        if not issubclass(present, methods):
-            self.__class__ = _with(methods, present)
+        self.__class__ = _with(PrefetchMethods, present)
 
 
 @cache
 def _with(methods: Any, base: Any) -> Any:
-    """A class of its own, so that caches without these methods never look where they do."""
+    """`base` with these methods in front: a class of its own, so that caches without them never look where they do."""
+    if issubclass(base, methods):
+        return base
     described = {"__module__": base.__module__, "__doc__": base.__doc__, "_get_at_once": base.get}
     return type(base.__name__, (methods, base), described)
 
 
-class UnusableCache(DistributedCache):
-    """One that is configured wrongly. `manage.py check` makes every backend, and has to come to its end: what can't be
-    used fails where it is used. A class of its own, since `__getattr__` makes every other look-up slower."""
+class Unusable(BaseCache):
+    """In front of a cache that is configured wrongly. `manage.py check` makes every backend, and has to come to its
+    end: what can't be used fails where it is used. Not a part of every cache, since `__getattr__` makes every other
+    look-up slower."""
+
+    _reason: DCacheError
+
+    def __init__(self, location: Any, params: dict[str, Any]):
+        BaseCache.__init__(self, params)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("fleet", "_codec", "_decode_bytes", "_item_bytes"):
-            raise self._unusable
+            raise self._reason
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 

@@ -11,7 +11,7 @@ from ..operations import ABSENT
 from ..runtime import aio_shortcut, prefetched, shortcut_many
 from ..runtime.aio_loop import runner_of
 from ..runtime.aio_shortcut import AsyncNeedsFlow
-from ..runtime.prefetched import MISSING, Prefetched
+from ..runtime.prefetched import MISSING, Prefetched, of_request
 from ..runtime.shortcut import NeedsFlow
 from ..values.chunks import InChunks
 from ..values.conditions import Conditional
@@ -106,9 +106,8 @@ class PrefetchMethods(DroppingMethods):
         return dict.fromkeys([*made_keys, *expected]) if expected else {}
 
     def get(self, key: Any, default: Any = None, version: int | None = None, *, fresh: bool = False) -> Any:
-        memories = prefetched.of_request()
-        memory = None if memories is None else memories[self.fleet]
-        if memory is None:
+        memories = of_request()
+        if memories is None or (memory := memories[self.fleet]) is None:
             return self._get_at_once(key, default, version, fresh=fresh)
         made_key = self.make_key(key, version)
         expected = self._expected(memory, (made_key,))

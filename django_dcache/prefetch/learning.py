@@ -5,7 +5,7 @@ since what is older counts half. What is likely is foretold, the likeliest first
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 from .templates import Template, Values, candidates, fill
@@ -34,6 +34,9 @@ worth that. Where nodes are near, a page of few keys is not."""
 WATCHED, THEN_EVERY = 30, 8
 """The first requests of a route are learned from, and then a few: ever fewer while they read what was foretold."""
 AT_LEAST_EVERY, IF_IT_DOES_NOT_PAY = 64, 1024
+IDLE_REQUESTS, THEN_ONE_IN = 1024, 4
+"""After that many requests on routes that do not pay, a process looks at one in a few, and the others cost next to
+nothing. So a route that pays and is asked for more seldom than that goes without a prefetch now and then."""
 
 Value = TypeVar("Value")
 
@@ -144,18 +147,34 @@ class Route:
         return tuple(chosen) if self.rounds_saved >= WORTH_ROUNDS else ()
 
 
-class Recent(OrderedDict[str, Value]):
+class Recent(OrderedDict[Hashable, Value]):
     """What was put there lately; the oldest leaves first."""
 
     def __init__(self, most: int):
         super().__init__()
         self._most = most
 
-    def put(self, key: str, value: Value) -> None:
+    def put(self, key: Hashable, value: Value) -> None:
         self[key] = value
         self.move_to_end(key)
         if len(self) > self._most:
             self.popitem(last=False)
+
+
+class Attention:
+    """Which requests of a process are looked at."""
+
+    def __init__(self) -> None:
+        self._since_one_paid = 0
+
+    def looks(self) -> bool:
+        """A request begins: whether to look at it."""
+        self._since_one_paid = count = self._since_one_paid + 1
+        return count <= IDLE_REQUESTS or count % THEN_ONE_IN == 0
+
+    def paid(self) -> None:
+        """Foretelling its keys pays for a request."""
+        self._since_one_paid = 0
 
 
 class Learner:
@@ -169,7 +188,7 @@ class Learner:
         """What a round takes, lately."""
         self._routes: Recent[Route] = Recent(MOST_ROUTES)
 
-    def begins(self, route: str) -> tuple[bool, bool]:
+    def begins(self, route: Hashable) -> tuple[bool, bool]:
         """A request of this route begins: whether to learn from it, and whether it pays to foretell its keys."""
         known = self._routes.get(route)
         if known is None:
@@ -181,13 +200,13 @@ class Learner:
         before = self.round_seconds
         self.round_seconds = seconds if before == float("inf") else before + (seconds - before) / 8
 
-    def foretell(self, route: str, values: Values) -> list[str]:
+    def foretell(self, route: Hashable, values: Values) -> list[str]:
         """The keys that a request with these values will read, as far as fetching them together saves a round."""
         known = self._routes.get(route)
         keys = [fill(template, values) for template in known.foretold] if known else ()
         return [key for key in keys if key is not None]
 
-    def learn(self, route: str, values: Values, reads: Mapping[str, float], fetched: Mapping[str, int]) -> None:
+    def learn(self, route: Hashable, values: Values, reads: Mapping[str, float], fetched: Mapping[str, int]) -> None:
         """Such a request has read these keys; see `Route.learn`."""
         known = self._routes.get(route) or Route()
         self._routes.put(route, known)

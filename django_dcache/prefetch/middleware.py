@@ -4,13 +4,15 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends.base import default_key_func
 from django.core.exceptions import MiddlewareNotUsed
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
+from django.utils.decorators import sync_and_async_middleware
 
 from ..backend import DistributedCache
 from ..errors import ConfigurationError
@@ -18,55 +20,63 @@ from ..model.keys import plainly_legal
 from ..runtime import prefetched
 from ..runtime.fleet import Fleet
 from .declared import made
-from .learning import Learner
+from .learning import Attention, Learner
 from .request import RequestValues, match_of, route_of, session_of, user_of
 
 
-class PrefetchMiddleware:
+@sync_and_async_middleware
+def PrefetchMiddleware(  # noqa: N802  Django lists it among classes.
+    get_response: Callable[[HttpRequest], Any],
+) -> Callable[[HttpRequest], Any]:
     """Put it first: what the middleware below it reads (sessions, whole pages) is learned too.
 
     Nothing is fetched before a request reads its first key. What that reads is fetched with what is foretold.
     """
+    watcher = Watcher()
+    looks = watcher.attention.looks
 
-    sync_capable = async_capable = True
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        memories = watcher.begin(request) if looks() else None
+        response: HttpResponseBase = get_response(request)
+        if memories:
+            memories.end()
+        return response
 
-    def __init__(self, get_response: Callable[[HttpRequest], Any]):
-        self._get_response = get_response
+    async def amiddleware(request: HttpRequest) -> HttpResponseBase:
+        memories = watcher.begin(request) if looks() else None
+        response: HttpResponseBase = await get_response(request)
+        if memories:
+            memories.end()
+        return response
+
+    return amiddleware if iscoroutinefunction(get_response) else middleware
+
+
+class Watcher:
+    """What watches the requests of this process."""
+
+    def __init__(self) -> None:
+        """Raises MiddlewareNotUsed."""
         self._learners: dict[Fleet, Learner] = {}
         self._learning = threading.Lock()
+        self.attention = Attention()
         for alias in settings.CACHES:
             cache = caches[alias]
             try:
                 if isinstance(cache, DistributedCache):
                     cache.begin_prefetching()
                     self._learners.setdefault(cache.fleet, Learner(_head(cache)))
+                    del caches[alias]  # Made anew when it is used it is quicker: see `DistributedCache.__new__`.
             except ConfigurationError:
                 continue  # The system checks tell of it.
         if not self._learners:
             raise MiddlewareNotUsed("no cache is a django_dcache.backend.DistributedCache")
-        self._awaits = iscoroutinefunction(get_response)
-        """Asked once: it takes longer than all that is done for a request that reads nothing."""
-        if self._awaits:
-            markcoroutinefunction(self)
+        self.of_one_fleet = len(self._learners) == 1
 
-    def __call__(self, request: HttpRequest) -> Any:
-        if self._awaits:
-            return self._acall(request)
-        memories = self._begin(request)
-        response = self._get_response(request)
-        if memories:
-            memories.end()
-        return response
-
-    async def _acall(self, request: HttpRequest) -> HttpResponse:
-        memories = self._begin(request)
-        response: HttpResponse = await self._get_response(request)
-        if memories:
-            memories.end()
-        return response
-
-    def _begin(self, request: HttpRequest) -> "WatchedMemories":
-        memories = WatchedMemories(request, self.watch)
+    def begin(self, request: HttpRequest) -> "WatchedMemories":
+        """The memories of a request that begins."""
+        memories = WatchedMemories()  # Without arguments: `__init__` would take as long as all the rest.
+        memories.request, memories.watcher, memories.watches = request, self, ()
         prefetched.begin(memories)
         return memories
 
@@ -77,7 +87,9 @@ class PrefetchMiddleware:
         if learner is None or match is None:
             return None
         learns, pays = learner.begins(route_of(request, match))
-        if not (learns or pays or hasattr(match.func, "prefetched_keys")):
+        if pays or hasattr(match.func, "prefetched_keys"):
+            self.attention.paid()
+        elif not learns:
             return None
         return Watch(request, match, fleet, learner, self._learning if learns else None, learns or pays)
 
@@ -85,22 +97,25 @@ class PrefetchMiddleware:
 class WatchedMemories(prefetched.Memories):
     """Those of a request, each of which begins when its cache is used: a request that uses none costs nothing more."""
 
-    __slots__ = ("_request", "_watch", "_watches")
+    __slots__ = ("request", "watcher", "watches")
+    request: HttpRequest
+    watcher: Watcher
+    watches: "tuple[Watch, ...]"
 
-    def __init__(self, request: HttpRequest, watch: Callable[[HttpRequest, Any], "Watch | None"]):
-        self._request, self._watch = request, watch
-        self._watches: tuple[Watch, ...] = ()
-
-    def __missing__(self, fleet: object) -> prefetched.Prefetched | None:
-        watch = self._watch(self._request, fleet)
+    def __missing__(self, fleet: Any) -> prefetched.Prefetched | None:
+        watch = self.watcher.watch(self.request, fleet)
         if watch is not None:
-            self._watches += (watch,)
-        self[fleet] = memory = watch.memory if watch is not None else None
-        return memory
+            self.watches += (watch,)
+            self[fleet] = watch.memory
+            return watch.memory
+        self[fleet] = None
+        if self.watcher.of_one_fleet:
+            prefetched.forget()  # All later reads are quicker by half of the look.
+        return None
 
     def end(self) -> None:
         """The response is there."""
-        for watch in self._watches:
+        for watch in self.watches:
             watch.end()
 
 

@@ -31,9 +31,9 @@ def match_of(request: HttpRequest) -> ResolverMatch | None:
         return None
 
 
-def route_of(request: HttpRequest, match: ResolverMatch) -> str:
+def route_of(request: HttpRequest, match: ResolverMatch) -> tuple[str | None, str]:
     """Requests of one route read keys of one kind."""
-    return f"{request.method} {match.route}"
+    return request.method, match.route
 
 
 def session_of(request: HttpRequest) -> str | None:

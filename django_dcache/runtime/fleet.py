@@ -19,7 +19,7 @@ from ..transport import forks
 from ..transport.batch import Sent
 from ..transport.sync import Session
 from ..values import codec_for
-from .deadline import Deadline, spend
+from .deadline import LEAST, Deadline, spend
 from .knowledge import Knowledge
 from .near import Near
 
@@ -50,8 +50,10 @@ class Fleet(Knowledge):
         super().__init__(configuration, clock, wall_clock)
         options = configuration.options
         self.codec = codec_for(options, configuration.fleet, lambda: options.secrets, lambda: self.view.coexists)
-        self.spare_seconds = options.request_budget - options.timeout
-        """What a request may have spent before the time of its operations gets shorter."""
+        spare, least = options.request_budget - options.timeout, options.request_budget / LEAST
+        self.spare_seconds = max(spare, least) if spare >= 0 else spare
+        """What a request may have spent before the time of its operations gets shorter, and each of them looks at the
+        clock. A timeout that is as long as the budget must not make all calls but the first slow."""
         self.near = Near(options.near, options.freshness, clock) if options.near else None
         self.prefetches = False
         """Whether a request of this process has asked for keys before it read them."""

@@ -18,11 +18,12 @@ class Healer:
         self._transport = transport
 
     def needed(self, view: View) -> bool:
-        """Whether a node needs a look: it is silent, accused, out, joining again, or back with what it held."""
+        """Whether a node needs a look: it is silent, accused, shunned, out, joining again, or back with all it held."""
         topology = view.state.topology
         moving = topology.phase is not Phase.STABLE
         ill = self._transport.silent_nodes() or self._transport.returned_nodes()
-        return bool(moving or topology.layout.out or view.state.accused or ill)
+        # One that another process has cleared, and that answers this one too, is still shunned until a look ends that.
+        return bool(moving or topology.layout.out or view.state.accused or view.shunned or ill)
 
     def look(self, view: View) -> Flow[None]:
         """For a view that has just been proven."""

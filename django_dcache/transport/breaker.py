@@ -33,7 +33,9 @@ class Breaker:
         """`siblings`: those of all nodes that this process speaks to. `awaited`: whether it is to be found soon."""
         self.state, self.since = State.UP, clock()
         self.clock, self._chance, self._siblings, self._awaited = clock, chance, siblings, awaited
-        self._failures, self._pause, self._probe_at = 0, FIRST_PROBE, 0.0
+        self._failures, self._pause = 0, FIRST_PROBE
+        self._left_alone = (0.0, 0.0, 0.0)
+        """(since when, seconds until its next probe, the same while it is awaited)."""
         self._down_since: float | None = None
         """When it went down, until it is up again: it may be suspect in between, and go down once more."""
         self.failing_since: float | None = None
@@ -46,17 +48,16 @@ class Breaker:
         if self.state is not State.DOWN:
             return True
         with self._lock:
-            now = self.clock()
-            if now < self._probe_at:
+            if not self._due():
                 return False
             # The next caller is let through only after this probe had its time, whatever becomes of its caller.
-            self._probe_at = now + self._next_pause()
+            self._leave_alone()
             return True
 
     @property
     def refuses(self) -> bool:
         """Whether no caller would be admitted now."""
-        return self.state is State.DOWN and self.clock() < self._probe_at
+        return self.state is State.DOWN and not self._due()
 
     @property
     def silent_seconds(self) -> float:
@@ -91,7 +92,7 @@ class Breaker:
         """If the node is down, a probe is due at once."""
         with self._lock:
             if self.state is State.DOWN:
-                self._probe_at, self._pause = self.clock(), FIRST_PROBE
+                self._left_alone, self._pause = (self.clock(), 0.0, 0.0), FIRST_PROBE
 
     def failed(self, absent: bool = False) -> bool:
         """Whether it is down now and was up. `absent`: nothing listens there, so asking again at once is pointless."""
@@ -104,7 +105,7 @@ class Breaker:
                 return False
             if absent or self._failures >= FAILURES:
                 self._become(State.DOWN)
-                self._probe_at = self.clock() + self._next_pause()
+                self._leave_alone()
                 fresh = self._down_since is None
                 if fresh:
                     self._down_since = self.since
@@ -125,9 +126,17 @@ class Breaker:
         if state is not self.state:
             self.state, self.since = state, self.clock()
 
-    def _next_pause(self) -> float:
+    def _leave_alone(self) -> None:
         # Processes that saw the node fail together must not probe it together.
-        states = {breaker.state for breaker in self._siblings()}
-        most = LAST_PROBE_AWAITED if states == {State.DOWN} or self._awaited() else LAST_PROBE
-        pause, self._pause = min(self._pause, most), min(self._pause * 2, LAST_PROBE)
-        return pause * (0.75 + self._chance() / 2)
+        luck = 0.75 + self._chance() / 2
+        self._left_alone = self.clock(), self._pause * luck, min(self._pause, LAST_PROBE_AWAITED) * luck
+        self._pause = min(self._pause * 2, LAST_PROBE)
+
+    def _due(self) -> bool:
+        since, most, least = self._left_alone
+        seconds = self.clock() - since
+        # Asked at each call: often it turns out only after a probe has failed that the node is in use.
+        return seconds >= most or (seconds >= least and self._is_awaited())
+
+    def _is_awaited(self) -> bool:
+        return self._awaited() or {breaker.state for breaker in self._siblings()} == {State.DOWN}

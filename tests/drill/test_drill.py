@@ -42,7 +42,8 @@ def test_nothing_wrong_is_ever_seen(tmp_path, seed, replicas, near):
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_mistake_is_found(tmp_path, name):
     """A drill of ten seconds turns red on a product with one rule broken."""
-    findings = drill.run(plan(name, seconds=10, rate=300), tmp_path)
+    terms = {"rate": 300.0, **MISTAKES[name].plan, "seconds": 10}
+    findings = drill.run(plan(name, **terms), tmp_path)
     assert seen(name, findings), excuse(findings)
 
 

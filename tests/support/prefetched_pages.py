@@ -95,6 +95,11 @@ def small(request, pk):
     return HttpResponse(f"{cache.get('banner')} {prefetched.of(cache.fleet) is not None}")
 
 
+def looked(request):
+    """Reads nothing, and shows whether the request is looked at."""
+    return HttpResponse(str(prefetched.of_request() is not None))
+
+
 def failing(request, pk):
     """Has a fault."""
     caches["default"].get("banner")
@@ -114,4 +119,5 @@ urlpatterns = [
     path("changing/<int:pk>", changing),
     path("failing/<int:pk>", failing),
     path("small/<int:pk>", small),
+    path("looked", looked),
 ]

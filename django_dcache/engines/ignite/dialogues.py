@@ -26,6 +26,7 @@ from ...commands import (
 )
 from ...errors import ProtocolViolation
 from ...model.keys import wire_key
+from ..lifetime import milliseconds
 from . import clear
 from .frames import (
     NULL,
@@ -46,8 +47,6 @@ Step = tuple[int, bytes]
 Heard = bytes | Failed
 Dialogue = Generator[Step, Heard, Reply]
 
-MAX_MILLISECONDS = 10**14
-"""Three thousand years: beyond, it never expires."""
 MOST_TRIES = 100
 """Of a count, a touch, or a read that may leave a stub: other clients come between each time."""
 MODULO = 2**64
@@ -62,13 +61,6 @@ class _Said(Exception):
 
     def __init__(self, reply: Refused):
         self.reply = reply
-
-
-def milliseconds(ttl: float | None) -> int | None:
-    """A TTL (seconds above 0, or None for ever), rounded up; None for one that never ends."""
-    if ttl is None or ttl * 1000 > MAX_MILLISECONDS:
-        return None
-    return max(1, -int(-ttl * 1000 // 1))
 
 
 def ends(left: int | None) -> int:

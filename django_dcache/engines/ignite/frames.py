@@ -43,6 +43,9 @@ OCTETS, OCTETS_HEAD_BYTES = 12, 5
 """The kind of an array of bytes, and the size of what precedes them."""
 _EXPIRES = b"\x04"
 _KEEP, _FOREVER = -2, -1
+LATE_MILLISECONDS = 20
+"""A server looks at a clock that one of its threads moves about every 10 ms, both when it is told a TTL and when it is
+asked for the item; as much again is for a thread that comes late."""
 _id = Struct("<i").pack
 _bytes_at = Struct("<Bi").unpack_from
 _policy = Struct("<qqq").pack
@@ -98,8 +101,9 @@ def plain(cache: bytes) -> bytes:
 
 
 def expiring(cache: bytes, milliseconds: int | None) -> bytes:
-    """The same of a write that gives an item a TTL; None: for ever. Reads leave it."""
-    left = _FOREVER if milliseconds is None else milliseconds
+    """The same of a write that gives an item a TTL; None: for ever. Reads leave it. The server is told less, so that
+    the item does not outlive it."""
+    left = _FOREVER if milliseconds is None else max(1, milliseconds - LATE_MILLISECONDS)
     return cache + _EXPIRES + _policy(left, left, _KEEP)
 
 

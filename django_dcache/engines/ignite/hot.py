@@ -8,9 +8,10 @@ from struct import Struct
 
 from ...commands import Answer
 from ...errors import ProtocolViolation
+from ..lifetime import milliseconds
 from ..shortcut import OUT_OF_STEP, Found, ShortCut, WholeParser
 from . import frames
-from .dialogues import ends, milliseconds
+from .dialogues import ends
 from .frames import (
     BODY_BYTES,
     NULL,

@@ -3,8 +3,9 @@
 import re
 
 from ..inspection import BulkItem, LeaseReply, StoreReply
+from ..lifetime import milliseconds
 from .items import new_stub, pack, token, token_digits
-from .protocol import MAX_MILLISECONDS
+from .protocol import LATE_MILLISECONDS
 from .resp import command
 from .scripts import SAME
 
@@ -31,9 +32,7 @@ _stored = re.compile(rb"\+S O(\d{1,10}) ([012])").fullmatch
 
 def seconds_to_ttl(seconds: float | None, now: float) -> int:
     """Milliseconds; 0: for ever."""
-    if seconds is None or seconds * 1000 > MAX_MILLISECONDS:
-        return 0
-    return max(1, -int(-seconds * 1000 // 1))
+    return milliseconds(seconds, LATE_MILLISECONDS) or 0
 
 
 def ask_lease(key: bytes, seconds: int, opaque: int) -> bytes:

@@ -24,12 +24,13 @@ from ...commands import (
 )
 from ...errors import ProtocolViolation
 from ...model.keys import wire_key
+from .. import lifetime
 from . import scripts
 from .items import OVERHEAD_BYTES, is_stub, new_stub, pack, token, token_digits, unpack
 from .resp import PARTS, TOO_LARGE, Error, Reader, Status, command
 
-MAX_MILLISECONDS = 10**14
-"""Three thousand years: beyond, it never expires."""
+LATE_MILLISECONDS = 1
+"""A server keeps an item to the end of the millisecond in which its TTL is over."""
 SMALL_KEYS = 100_000
 """A database with up to this number of keys is cleared in one step, in less than a tenth of a second."""
 UNUSABLE = (b"LOADING", b"BUSY", b"READONLY", b"MASTERDOWN", b"NOAUTH", b"UNKILLABLE", b"CLUSTERDOWN", b"MOVED")
@@ -40,10 +41,9 @@ _NO_NUMBER = Refused("it holds no number that the node can count with", unchange
 
 
 def milliseconds(ttl: float | None) -> bytes:
-    """A TTL (seconds above 0, or None for ever), rounded up; nothing for one that never ends."""
-    if ttl is None or ttl * 1000 > MAX_MILLISECONDS:
-        return b""
-    return b"%d" % max(1, -int(-ttl * 1000 // 1))
+    """How long a server is told to keep an item with this TTL (seconds above 0, or None); nothing: for ever."""
+    told = lifetime.milliseconds(ttl, LATE_MILLISECONDS)
+    return b"" if told is None else b"%d" % told
 
 
 def encode(commands: Sequence[Command], first: int, now: float) -> bytes:

@@ -84,7 +84,7 @@ def test_the_table_is_true(engine):
             "`dcache-admin`, warmers, resizes": offered.introspection is not None,
             "a reply says what it answers": offered.numbered,
             "a lease outlives its connection": lease.token.connection == 0,
-            "a TTL is kept to the millisecond": found.ttl != int(found.ttl),
+            "a TTL has fractions of a second": found.ttl != int(found.ttl),
             "`clear()` leaves other software's keys": isinstance(other, Value),
             "an address may name several servers": takes_several(nodes.addresses[0]),
         }

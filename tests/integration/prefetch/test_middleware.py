@@ -7,6 +7,7 @@ import pytest
 from django.core.cache import caches
 from django.test import AsyncClient, Client, override_settings
 
+from django_dcache.prefetch.learning import IDLE_REQUESTS, THEN_ONE_IN
 from django_dcache.testing import FaultProxy, LocalFleet
 from support import prefetched_pages
 from support.prefetched_pages import KEYS, values
@@ -212,3 +213,13 @@ def test_a_small_page_is_hardly_watched(site):
     """Once it is known that a page reads one key, its requests have no memory and its reads no work but their own."""
     shown = [site.get(f"/small/{number % 20}") for number in range(200)]
     assert shown[0] == "sale True" and shown.count("sale False") >= 150
+
+
+def test_a_site_where_nothing_pays(site):
+    """After a thousand requests for pages that read nothing, one in four is looked at; after one that pays, each is."""
+    for _ in range(IDLE_REQUESTS):
+        site.client.get("/looked")
+    assert [site.get("/looked") for _ in range(40)].count("True") == 40 / THEN_ONE_IN
+    for pk in range(6 * THEN_ONE_IN):
+        site.get(f"/page/{pk % 20}")
+    assert [site.get("/looked") for _ in range(40)].count("True") == 40

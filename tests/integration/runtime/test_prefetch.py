@@ -229,3 +229,18 @@ def test_methods_of_a_class_of_ones_own_stay():
         cache = Own(list(own.addresses), {"OPTIONS": options})
         cache.prefetch(["k"])
         assert cache.greeting() == "hello"
+
+
+def test_the_class_of_a_cache_is_chosen_once(nodes):
+    """With a near cache and a prefetch a cache has its methods from the beginning: a change of class slows it down."""
+
+    class Own(DistributedCache):
+        def __init__(self, location, params):
+            self.began_as = type(self)
+            super().__init__(location, params)
+
+    options = {"fleet": "chosen", "near": {"bytes": 1_000_000}}
+    for _ in range(2):
+        cache = Own(list(nodes.addresses), {"OPTIONS": options})
+        assert type(cache) is cache.began_as is not Own
+        cache.prefetch(["k"])

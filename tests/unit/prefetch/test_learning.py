@@ -6,11 +6,14 @@ import pytest
 
 from django_dcache.prefetch.learning import (
     AT_LEAST_EVERY,
+    IDLE_REQUESTS,
     IF_IT_DOES_NOT_PAY,
     MOST_ROUTES,
     MOST_TEMPLATES,
     THEN_EVERY,
+    THEN_ONE_IN,
     WATCHED,
+    Attention,
     Learner,
 )
 from support.request_values import PlainValues
@@ -148,3 +151,11 @@ def test_where_nodes_are_near_few_reads_do_not_pay():
         for _ in range(50):
             learner.took(seconds)
         assert (learner.begins("GET two")[1], learner.begins("GET twenty")[1]) == pays
+
+
+def test_where_nothing_pays_few_requests_are_looked_at():
+    """A process at which no request pays looks at one in a few; after one that paid it looks at all again."""
+    attention = Attention()
+    assert sum(attention.looks() for _ in range(2 * IDLE_REQUESTS)) == IDLE_REQUESTS + IDLE_REQUESTS / THEN_ONE_IN
+    attention.paid()
+    assert all(attention.looks() for _ in range(IDLE_REQUESTS))

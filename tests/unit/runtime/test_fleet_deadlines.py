@@ -1,12 +1,17 @@
 """The driver's deadlines: one for all rounds of an operation."""
 
+from contextlib import suppress
+from contextvars import copy_context
+
 import pytest
 
 from django_dcache.commands import Value
 from django_dcache.errors import NodeTimeout
 from django_dcache.flows import Brief, Urgent
 from django_dcache.flows.read import fetch
+from django_dcache.runtime import deadline, shortcut
 from django_dcache.runtime.fleet import Carried
+from django_dcache.runtime.shortcut import NeedsFlow
 from support.fleet_in_memory import make_fleet, pool
 from support.scripted_rounds import K, ask, hit, silent, steps
 
@@ -68,3 +73,20 @@ def test_a_node_that_never_stops_talking():
     pool(fleet)._answer = lambda command, number: [b"VA 1000000000 f0 O%d\r\n" % number, flood]
     assert fleet.run(fetch, [K]).unanswered == 1
     assert clock() - began < 0.3
+
+
+@pytest.mark.parametrize(("timeout", "spent", "short"), [(1.0, 0.04, True), (1.0, 0.06, False), (1.5, 0.01, False)])
+def test_a_timeout_as_long_as_the_budget(timeout, spent, short):
+    """A request that has waited a moment still takes the short cut, though it has less than the timeout left; not where
+    a whole budget is less."""
+    fleet = make_fleet(silent, timeout=timeout, request_budget=1.0)
+
+    def request():
+        deadline.begin_request()
+        deadline.spend(spent)
+        with suppress(NeedsFlow):
+            return bool(shortcut.begin(fleet))
+        return False
+
+    fleet.begin()
+    assert copy_context().run(request) is short

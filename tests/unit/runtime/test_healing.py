@@ -49,3 +49,15 @@ def test_a_node_that_others_reach():
         assert breaker.admits()
         breaker.failed(absent=True)
         view.clock.advance(1.25 * LAST_PROBE_AWAITED)
+
+
+def test_a_node_that_another_process_cleared():
+    """A process that shuns an accused node looks at its nodes once more when it hears that the accusation was refuted,
+    though every node answers it by then: or it would leave the node alone for ever."""
+    view = view_of(FleetState(topology("abc")), freshness=1.0).shunning(frozenset("a"))
+    transport = Transport(clock=view.clock)
+    transport.serve(view.state.topology.nodes)
+    healer = Healer(Options(), transport)
+    assert healer.needed(view)
+    (shun,) = Play(healer.look(view), keepers=Keepers(view)).shunned
+    assert not healer.needed(view.shunning(shun))

@@ -86,6 +86,21 @@ def test_probes_get_rarer(breaker, clock):
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0] and LAST_PROBE == 8.0
 
 
+def test_a_pause_is_cut_short(clock):
+    """A node of which it turns out that others reach it is probed within a second, however long its pause was to be."""
+    awaited = []
+    breaker = Breaker(clock, chance=lambda: 0.5, awaited=lambda: bool(awaited))
+    fail(breaker)
+    for _ in range(6):
+        clock.advance(LAST_PROBE)
+        assert breaker.admits()
+    clock.advance(LAST_PROBE_AWAITED)
+    assert breaker.refuses and not breaker.admits()
+    awaited.append(True)
+    assert not breaker.refuses and breaker.admits()
+    assert not breaker.admits()
+
+
 def test_a_probe_that_never_reports(breaker, clock):
     """A prober that was killed on the way does not keep the node down for ever."""
     fail(breaker)
