@@ -69,6 +69,8 @@ class ShortCut:
     removes_parser: Callable[[int, int], Parser]
     compiled: bool = False
     """The extra `speed` has `found`, `questions` and `answers` compiled (runtime/speed.py)."""
+    in_pieces: Callable[[tuple[bytes, int, int, Any, Any]], Sequence[Any]] | None = None
+    """What `one_store` makes, with the data as it is for one of the pieces. None: it has to be copied."""
 
 
 class _NoShortCut:

@@ -15,10 +15,12 @@ from ..values.chunks import IN_CHUNKS, Chunk
 from .fleet import Fleet
 from .plans import CopyPlan, Plan
 from .shortcut import NeedsFlow
-from .shortcut_many import Batch, Batches, hear, read
+from .shortcut_many import WRITE_BYTES, Batch, Batches, hear, read
 
 RECEIVE_BYTES = 2**20
 """What is received at once, at most."""
+MOST_PIECES = 1024
+"""That a kernel takes at once."""
 
 
 def fetch(fleet: Fleet, made_key: str, chunks: Sequence[Chunk]) -> list[bytes]:
@@ -38,34 +40,47 @@ def look_and_store(
 ) -> tuple[Found, bool]:
     """Store chunks of `data`; what is under their key by now, and that they are stored. Raises NeedsFlow."""
     hot, expires, whole = fleet.hot, fleet.hot.expires(ttl), memoryview(data)
+    in_pieces = hot.in_pieces or (lambda asked: (hot.one_store(asked),))
 
-    def stores(copy: CopyPlan, slot: int) -> list[bytes]:
-        return [
-            hot.one_store((copy.key(name, slot), end - begin, IN_CHUNKS, expires, whole[begin:end]))
-            for name, begin, end in chunks
-        ]
+    def stores(copy: CopyPlan, slot: int, opaque: int) -> list[bytes]:
+        pieces: list[bytes] = []
+        for name, begin, end in chunks:
+            pieces += in_pieces((copy.key(name, slot), end - begin, IN_CHUNKS, expires, whole[begin:end]))
+        return [*pieces, hot.stores((), opaque)]
 
-    def request(look: bytes, parts: list[bytes], opaque: int) -> bytes:
-        return hot.stores((look, *parts), opaque)
-
-    name, there = _one_and_others(fleet, made_key, Get, stores, request, hot.stores_parser)
+    name, there = _one_and_others(fleet, made_key, Get, stores, hot.stores_parser, len(chunks))
     return Found({name: there} if is_item(there) else {}), True
 
 
 def store_and_remove(fleet: Fleet, made_key: str, item: Item, names: Collection[bytes]) -> bytes:
     """Store an index, and delete chunks of before behind it; the name of the key. Raises NeedsFlow."""
+    hot = fleet.hot
 
     def index(name: bytes, generation: int) -> Store:
         return Store(name, generation, item.data, item.flags, item.ttl)
 
-    def removes(copy: CopyPlan, slot: int) -> list[bytes]:
-        return [copy.key(name, slot) for name in names]
+    def removes(copy: CopyPlan, slot: int, opaque: int) -> list[bytes]:
+        return [hot.removes([copy.key(name, slot) for name in names], opaque)]
 
-    def request(store: bytes, parts: list[bytes], opaque: int) -> bytes:
-        return store + fleet.hot.removes(parts, opaque)
-
-    name, _ = _one_and_others(fleet, made_key, index, removes, request, fleet.hot.removes_parser)
+    name, _ = _one_and_others(fleet, made_key, index, removes, hot.removes_parser, len(names))
     return name
+
+
+class InPieces(Batch):
+    """What is not put together before it leaves, since a value takes the time that its copies take."""
+
+    __slots__ = ()
+
+    def send(self) -> None:
+        self.size, taken = sum(map(len, self.parts)), 0
+        if len(self.parts) > MOST_PIECES:
+            self.parts = [b"".join(self.parts)]
+        try:
+            taken = self.connection.socket.sendmsg(self.parts)
+        except OSError:
+            pass
+        if taken < self.size:
+            self.unsent = b"".join(self.parts)[taken:]
 
 
 def _place(batches: Batches, made_key: str) -> tuple[bytes, int, Plan]:
@@ -79,25 +94,26 @@ def _one_and_others(
     fleet: Fleet,
     made_key: str,
     command: Callable[[bytes, int], Command],
-    others: Callable[[CopyPlan, int], list[bytes]],
-    request: Callable[[bytes, list[bytes], int], bytes],
+    others: Callable[[CopyPlan, int, int], list[bytes]],
     parser: Callable[[int, int], Parser],
+    number: int,
 ) -> tuple[bytes, Reply]:
-    """The name of a key, and the reply to a `command` from that and its generation, behind which the `others` are sent.
-    Raises NeedsFlow, also where there are several copies."""
+    """The name of a key, and the reply to a `command` from that and its generation, behind which this `number` of
+    others is sent, from slot and opaque number. Raises NeedsFlow, also where there are several copies."""
     batches = Batches(fleet)
     name, slot, plan = _place(batches, made_key)
     copy = plan.written
     if copy is None or not plan.single or not copy.pool.engine.ordered:
         raise NeedsFlow
-    batch = Batch(copy, others(copy, slot))
+    batch = InPieces(copy, [])
     batches.append(batch)
     batches.connect(writes=True)
+    connection, opaque = batch.connection, batch.first
+    connection.opaque += 2
     one = [command(name, 0 if copy.generations is None else copy.generations.of(slot))]
-    batch.request = request(copy.pool.engine.encode(one, batch.first, time()), batch.parts, batch.first + 1)
-    first = copy.pool.parser(one, batch.first, batch.connection)
-    batch.parser = InTurn(first, parser(len(batch.parts), batch.first + 1))
-    batch.connection.opaque += 2
-    batches.send(len(batch.request))  # The answers are short: no buffer can be full of them.
+    batch.parts = [copy.pool.engine.encode(one, opaque, time()), *others(copy, slot, opaque + 1)]
+    first = copy.pool.parser(one, opaque, connection)
+    batch.parser = InTurn(first, parser(number, opaque + 1))
+    batches.send(WRITE_BYTES)
     hear(batches)
     return name, first.replies[0]
