@@ -8,6 +8,7 @@ history         what every process did and got, in fixed-size records
 ground_truth    what was ever written, in memory that all processes share; `tagged_value`: values that name their key
 checker         what may never be seen in a history; `staleness`, `counters` and `availability` are its longer arguments
 monitor         when nodes were ill in fact
+core_time       what a busy machine took from a process
 audit           what every copy holds in the end, what processes complained of and what they leaked
 report          what people read afterwards, with `chart`
 """

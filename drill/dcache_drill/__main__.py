@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from django_dcache.errors import ConfigurationError
+
 from . import drill, report
 from .faults import FAULTS, faults_of
 from .plan import ENGINES, Plan
@@ -45,7 +47,10 @@ def main() -> int:
     )
     if given.replay:
         plan = drill.replayed(given.replay)
-    findings = drill.judge(given.judge) if given.judge else drill.run(plan, given.folder, print)
+    try:
+        findings = drill.judge(given.judge) if given.judge else drill.run(plan, given.folder, print)
+    except ConfigurationError as error:
+        parser.error(str(error))
     print(*report.verdict(findings), sep="\n")
     return 1 if findings.total else 0
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from django_dcache.errors import ConfigurationError
+
 from . import chart, report
 from .audit import audit
 from .checker import Bounds, Findings, Violation, check
@@ -28,8 +30,11 @@ def bounds(plan: Plan) -> Bounds:
 
 
 def run(plan: Plan, folder: Path | None = None, tell: Callable[[str], None] = lambda line: None) -> Findings:
-    """Runs and judges a drill; everything it leaves is in `folder` (a new one by default)."""
+    """Runs and judges a drill; everything it leaves is in `folder` (a new one by default). Raises ConfigurationError,
+    before anything starts, if another drill has left something there."""
     folder = folder or Path(tempfile.mkdtemp(prefix="dcache-drill-"))
+    if (folder / PLAN).exists():
+        raise ConfigurationError(f"{folder} holds the histories of another drill: name a new folder, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     names = plan.faults or (HARMLESS if plan.location else faults_of(plan.engine))
     episodes = schedule(plan.seed, names, plan.seconds, plan.calm)

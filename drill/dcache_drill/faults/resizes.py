@@ -10,11 +10,13 @@ from typing import Any
 
 from django_dcache.model.topology import Layout, Node, Topology
 
+from ..core_time import waited_for_core
 from ..testbed import Testbed
 from .nodes import away_seconds
 
 RESIZE_SECONDS = 90.0
-"""For a resize to come to its end after the last fault."""
+"""For a resize to come to its end after the last fault, and as long as its conductor waited for a core besides."""
+LOOK_SECONDS = 1.0
 PHASE_SECONDS = 10.0
 """In which it comes to its next phase, mostly."""
 
@@ -164,11 +166,18 @@ def _conductor(testbed: Testbed, desired: Layout | None) -> Iterator[subprocess.
 
 
 def _end(testbed: Testbed, process: subprocess.Popen[bytes], desired: Layout | None) -> None:
-    try:
-        process.wait(RESIZE_SECONDS)
-    except subprocess.TimeoutExpired:
-        testbed.complain("I9 migration", f"a resize did not end: {_topology(testbed).phase}")
-        return
+    began, waited = time.monotonic(), 0.0
+    while process.poll() is None:
+        waited = max(waited, waited_for_core(process.pid))
+        seconds = time.monotonic() - began
+        if seconds > RESIZE_SECONDS + waited:
+            text = (
+                f"a resize did not end in {seconds:.0f} s ({waited:.0f} s without a core): {_topology(testbed).phase}"
+            )
+            testbed.complain("I9 migration", text)
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(LOOK_SECONDS)
     # A conductor may give up while nodes are away, or are being taken out or back; one of the next has to come through.
     give_up = time.monotonic() + RESIZE_SECONDS
     while desired is not None and _topology(testbed).layout != desired and time.monotonic() < give_up:

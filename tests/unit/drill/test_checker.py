@@ -179,3 +179,27 @@ def test_what_another_process_lost_may_come_late(judged):
     lost = (Kind.WRITE, Outcome.OK, REGISTER, 1, 1.0, 1.8)
     assert "I5 own writes" in judged(lost, *own)
     assert "I5 own writes" not in judged(*own, others=[lost])
+
+
+@pytest.mark.parametrize(
+    ("family", "seconds", "slow"),
+    [
+        (Family.REGISTER, 0.99, False),
+        (Family.REGISTER, 1.02, True),
+        (Family.TAGGED, 1.79, False),
+        (Family.TAGGED, 1.82, True),
+    ],
+)
+def test_slow_calls(judged, family, seconds, slow):
+    """Two in a thousand calls may not take longer than their operations may: those of a read with tags are several."""
+    usual = [(Kind.READ, Outcome.OK, REGISTER, 0, 10 + n / 100, 10.001 + n / 100) for n in range(998)]
+    long = [(Kind.READ, Outcome.OK, key_number(family, 3), 0, began, began + seconds) for began in (30, 40)]
+    assert judged(*usual, *long) == ({"I10 latency": 1} if slow else {})
+
+
+def test_a_machine_without_time_excuses_slow_calls(judged):
+    """Calls may take longer by four times as much as a process that slept woke too late."""
+    usual = [(Kind.READ, Outcome.OK, REGISTER, 0, 10 + n / 100, 10.001 + n / 100) for n in range(998)]
+    long = [(Kind.READ, Outcome.OK, REGISTER, 0, began, began + 1.3) for began in (30, 40)]
+    assert not judged(*usual, *long, (Kind.STALL, Outcome.OK, 0, 0, 50.0, 50.1))
+    assert judged(*usual, *long, (Kind.STALL, Outcome.OK, 0, 0, 50.0, 50.06)) == {"I10 latency": 1}
