@@ -9,6 +9,7 @@ import logging
 import re
 from asyncio import iscoroutinefunction
 from collections.abc import Awaitable, Callable
+from time import time
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -30,6 +31,11 @@ log = logging.getLogger("django_dcache")
 SEPARATORS = {"Surrogate-Key": " ", "xkey": " ", "Cache-Tag": ","}
 MOST_BYTES = 7500
 """Of a header with tags: Varnish takes 8 KB of each."""
+
+
+CHECKED = "Surrogate-Checked"
+"""A header: when the nodes were asked for the tags of the response, in seconds since 1970. The last purge comes two
+seconds after an invalidation: what arrives later than that after this moment must not be kept."""
 
 
 class Rule(NamedTuple):
@@ -101,23 +107,41 @@ def SurrogateKeyMiddleware(  # noqa: N802  Django lists it among classes.
 
 
 def _marked(chosen: Options, request: HttpRequest, response: HttpResponseBase, used: UsedTags) -> HttpResponseBase:
-    rule = next((rule for rule in chosen.rules if rule.path.search(request.path)), None)
     keys = SEPARATORS[chosen.header].join(map(surrogate_key, used.names))
     if keys and len(keys) <= MOST_BYTES:
         response[chosen.header] = keys
-    if rule is None or response.has_header("Cache-Control") or request.method not in ("GET", "HEAD"):
+    if request.method not in ("GET", "HEAD"):
         return response
-    if response.status_code != 200 or response.cookies or response.streaming or len(keys) > MOST_BYTES:
-        patch_cache_control(response, private=True)
-    elif _changed(used):
-        # A purge that has been and gone would not find this response, which is only about to arrive.
-        patch_cache_control(response, private=True)
-    elif chosen.control == "Cache-Control":
+    rule = next((rule for rule in chosen.rules if rule.path.search(request.path)), None)
+    own = response.has_header("Cache-Control")
+    if rule and not own and (response.status_code != 200 or response.cookies or response.streaming):
+        _keep_out(response)
+    control, checked = response.get("Cache-Control", ""), time()
+    if "private" in control or "no-store" in control or response.cookies and not own:
+        return response
+    # An edge may keep all others, those without a rule by one of its own. A purge that has been and gone would not find
+    # this response, which is only about to arrive; and none finds what can't name all of its tags.
+    if len(keys) > MOST_BYTES or _changed(used):
+        _keep_out(response)
+        return response
+    if used:
+        response[CHECKED] = f"{checked:.3f}"
+    if rule and not own:
+        _keep(chosen, rule, response)
+    return response
+
+
+def _keep_out(response: HttpResponseBase) -> None:
+    del response["Surrogate-Control"]
+    patch_cache_control(response, private=True)
+
+
+def _keep(chosen: Options, rule: Rule, response: HttpResponseBase) -> None:
+    if chosen.control == "Cache-Control":
         patch_cache_control(response, public=True, s_maxage=rule.edge_seconds, max_age=rule.browser_seconds)
     else:
         response["Surrogate-Control"] = f"max-age={rule.edge_seconds}"
         patch_cache_control(response, max_age=rule.browser_seconds)
-    return response
 
 
 def _changed(used: UsedTags) -> bool:

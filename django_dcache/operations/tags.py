@@ -54,6 +54,8 @@ class Tags(Common):
             if isinstance(version, bytes) and len(version) == VERSION_BYTES:
                 versions[made[made_tag]] = version
                 fleet.tag_versions.admit(made_tag, began, plans, 0, version, version)
+            else:
+                fleet.tag_versions.forget(made_tag)
         return versions
 
     def _changed(self, wanted: Iterable[tuple[str, bytes]], fresh: bool) -> Operation:

@@ -139,6 +139,11 @@ class Near(Entries):
         if self._far:
             self._due.append((renew_at, made_key))
 
+    def forget(self, made_key: str) -> None:
+        """A node has just told that it is another one, or none, now."""
+        with self._lock:
+            self._drop(made_key)
+
     def _drop(self, made_key: str) -> None:
         self.young.pop(made_key, None)
         self.old.pop(made_key, None)

@@ -1,5 +1,6 @@
 """A real varnishd on a port that the kernel picked, before an origin in this process."""
 
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -16,16 +18,15 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from support.waiting import until
 
 MISSING = None if shutil.which("varnishd") else "varnishd is missing: script/setup.sh installs it"
-VCL = """
-vcl 4.1;
-backend default {{ .host = "127.0.0.1"; .port = "{port}"; }}
-sub vcl_recv {{
-    if (req.method == "BAN") {{
-        ban("obj.http.Surrogate-Key ~ " + req.http.X-Ban-Tags);
-        return (synth(200, "Banned"));
-    }}
-}}
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "edge.md"
+
+
+def _configuration(origin_port: int) -> str:
+    """The first one of the how-to, where the site is this machine."""
+    shown = re.search(r"```vcl\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert shown and '"10.0.0.0"/24' in shown[1]
+    backend = f'backend default {{ .host = "127.0.0.1"; .port = "{origin_port}"; }}'
+    return f"vcl 4.1;\n{backend}\n" + shown[1].replace('"10.0.0.0"/24', '"127.0.0.1"')
 
 
 class _Quiet(WSGIRequestHandler):
@@ -61,7 +62,7 @@ class Varnish:
             self.port = free.getsockname()[1]
         vcl = f"{self._folder.name}/default.vcl"
         with open(vcl, "w") as file:
-            file.write(VCL.format(port=origin_port))
+            file.write(_configuration(origin_port))
         self._process = subprocess.Popen(
             [
                 "varnishd",

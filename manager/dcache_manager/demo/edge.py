@@ -16,6 +16,7 @@ STARTUP_SECONDS = 30.0
 IDLE_SECONDS = 300
 """For which it keeps a visitor's connection: those of the load are used seldom."""
 CONFIGURATION = """vcl 4.1;
+import std;
 backend default {{ .host = "{host}"; .port = "{port}"; }}
 
 sub vcl_recv {{
@@ -27,7 +28,14 @@ sub vcl_recv {{
     unset req.http.Cookie;
 }}
 
-sub vcl_deliver {{ unset resp.http.Surrogate-Key; }}
+sub vcl_backend_response {{
+    if (now - std.time(beresp.http.Surrogate-Checked, now) > 1.5s) {{ set beresp.uncacheable = true; }}
+}}
+
+sub vcl_deliver {{
+    unset resp.http.Surrogate-Key;
+    unset resp.http.Surrogate-Checked;
+}}
 """
 
 

@@ -1,8 +1,9 @@
 """Purging edges by the log of invalidations: an edge acknowledges an entry as a region does.
 
-An edge is purged at once, when the tag is invalid in this region, and again after SETTLE has passed since every region
-has applied the entry. Only that acknowledges it: a response that was on its way when the first purge came, or that a
-region which had not heard of it yet has made, is in the edge by then.
+An edge is purged at once, when the tag is invalid in this region, again SOON after that, and for the last time after
+SETTLE has passed since every region has applied the entry. Only the last purge acknowledges it: a response that was on
+its way when an earlier one came, or that a region which had not heard of it yet has made, is in the edge by then. What
+is on its way for longer than that an edge does not keep, if it can tell (`django_dcache.edge.CHECKED`).
 """
 
 import logging
@@ -23,8 +24,10 @@ log = logging.getLogger("dcache_manager")
 
 SETTLE = timedelta(seconds=2)
 """After this time no response that was made before an invalidation is on its way to an edge."""
+SOON = timedelta(seconds=0.5)
+"""After this time nearly all of them have arrived."""
 RETRY = timedelta(seconds=2)
-"""From the beginning of one purge to that of the next."""
+"""From the beginning of one purge to that of the next, but for the second one."""
 BATCH_ENTRIES = 1000
 
 
@@ -82,7 +85,8 @@ def _claim(entry: Invalidation, edge: Edge, began: datetime) -> bool:
             invalidation=entry, region=edge.region, defaults={"begun": began, "applied": None}
         )
         return bool(ours)
-    if found.applied or found.begun > began - RETRY:
+    wait = SOON if found.begun - entry.created < SOON else RETRY
+    if found.applied or found.begun > began - wait:
         return False
     row = Acknowledgement.objects.filter(pk=found.pk, begun=found.begun, applied__isnull=True)
     return bool(row.update(begun=began))

@@ -16,7 +16,10 @@ from ..settings import regions
 log = logging.getLogger("dcache_manager")
 
 LOOK_SECONDS = 1.0
-"""Between two looks, more or less: the workers of a region should not all look at once."""
+"""Between two looks into the log."""
+PURGE_SECONDS = 0.4
+"""Between two looks for edges that are to be purged: where all children of the workers are at jobs, each of which takes
+its turn of many seconds, this is what purges them."""
 
 
 class Follower(bootsteps.StartStopStep):
@@ -33,21 +36,26 @@ class Follower(bootsteps.StartStopStep):
         self._over.set()
 
     def _follow(self) -> None:
-        complaint = ""
-        while not self._over.wait(LOOK_SECONDS * random.uniform(0.75, 1.25)):
-            said = _look()
+        complaint, until_log = "", LOOK_SECONDS
+        # More or less: the workers of a region should not all look at once.
+        while not self._over.wait(seconds := PURGE_SECONDS * random.uniform(0.75, 1.25)):
+            until_log -= seconds
+            said = _look(purges_only=until_log > 0)
+            until_log += 0 if until_log > 0 else LOOK_SECONDS
             if said and said != complaint:
                 log.warning("The log of invalidations can't be followed: %s", said, extra={"action": "follow_failed"})
             complaint = said
 
 
-def _look() -> str:
+def _look(purges_only: bool) -> str:
     """Apply what this region has missed; what went wrong."""
-    from .log import catch_up  # Late: a Celery application imports this module before its project is set up.
+    # Late: a Celery application imports this module before its project is set up.
+    from ..edge.purging import purge_due
+    from .log import catch_up
 
     try:
         if known := regions():
-            catch_up(known)
+            (purge_due if purges_only else catch_up)(known)
     except Exception as error:
         return str(error) or type(error).__name__
     finally:

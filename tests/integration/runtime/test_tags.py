@@ -106,6 +106,19 @@ def test_another_process_sees_it_within_freshness(cache, other):
     assert cache.get("k") is None
 
 
+def test_what_nodes_have_told_counts_at_once(make, monkeypatch):
+    """A process that has heard from the nodes that a tag is another one serves nothing by the one it knew."""
+    mine, theirs = make(freshness=60.0), make(freshness=60.0, timeout=6.0)
+    monkeypatch.setattr(invalidation, "find_cache", lambda alias: theirs)
+    versions = mine.tag_versions([TAG])
+    mine.set("k", "old", tags=versions)
+    assert mine.get("k") == mine.get("k") == "old"
+    invalidate(TAG)
+    assert mine.get("k") == "old"  # Within `freshness`, and without a look at the nodes.
+    assert mine.changed_tags(versions) == {TAG}
+    assert mine.get("k") is None
+
+
 def test_a_slow_loader_brings_nothing_back(cache):
     """What was loaded before an invalidation is no value after it, whoever stores it, and whenever."""
 
