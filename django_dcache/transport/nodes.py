@@ -34,7 +34,7 @@ class Transport:
         gone = [pool for name, pool in self._pools.items() if pools.get(name) is not pool]
         self._pools = pools
         for pool in gone:
-            pool.clear()
+            pool.retire()
 
     def vouched(self, names: Iterable[str]) -> None:
         """Other processes reach these nodes, and have just begun to use them again."""

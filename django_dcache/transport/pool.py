@@ -6,6 +6,7 @@ No lock: a deque's append and pop are atomic.
 from collections import Counter, deque
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from os import getpid
 from time import sleep
@@ -243,12 +244,18 @@ class Pool:
             pass
 
     def clear(self) -> None:
-        """Close what is idle: the node left the fleet, or its process was replaced."""
+        """Close what is idle: its process was replaced."""
         while self.idle:
             try:
                 self.idle.pop().close()
             except IndexError:
                 break
+
+    def retire(self) -> None:
+        """The node left the fleet, or has another address now: what is idle is closed, and so is what comes back."""
+        self._limits = replace(self._limits, idle_connections=0)
+        self.clear()
+        self.idle = deque(maxlen=0)
 
     def forget(self) -> None:
         """In a forked child: the connections belong to the parent."""

@@ -17,6 +17,7 @@ from django_dcache.testing import FaultProxy, LocalNode, ScriptedNode
 from django_dcache.transport.breaker import State
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.limits import Limits
+from django_dcache.transport.nodes import Transport
 from django_dcache.transport.pool import IDLE_SECONDS, TRUSTED_SECONDS
 from support.checkout import CHECKOUT
 from support.stopwatch import Stopwatch
@@ -50,6 +51,22 @@ def aged(node, paths):
     pool.idle.extend([pool.open(5) for _ in range(8)])
     yield cache, pool, clock
     cache.fleet.close()
+
+
+def test_what_comes_back_when_the_node_has_left(node):
+    """Connections that were in use while their node left the fleet are closed, and not kept for it."""
+    transport, name = Transport(), node.name
+    transport.serve({name: Node.at(node.address)})
+    pool = transport.pool(name)
+    of_a_flow, of_a_short_cut = pool.take(5), pool.take(5)
+    transport.serve({})
+    pool.give_back(of_a_flow)
+    pool.idle.append(of_a_short_cut)
+    assert of_a_flow.fileno() == -1 and not pool.idle
+    transport.serve({name: Node.at(node.address)})
+    transport.pool(name).give_back(of_a_short_cut)
+    assert len(transport.pool(name).idle) == 1, "what comes back to a node of the fleet is kept"
+    transport.pool(name).clear()
 
 
 @pytest.mark.timing
