@@ -70,7 +70,7 @@ class ShortCut:
     compiled: bool = False
     """The extra `speed` has `found`, `questions` and `answers` compiled (runtime/speed.py)."""
     in_pieces: Callable[[tuple[bytes, int, int, Any, Any]], Sequence[Any]] | None = None
-    """What `one_store` makes, with the data as it is for one of the pieces. None: it has to be copied."""
+    """What `one_store` makes, with the data as it is for one of the pieces: a large value is copied once less."""
 
 
 class _NoShortCut:

@@ -15,12 +15,10 @@ from ..values.chunks import IN_CHUNKS, Chunk
 from .fleet import Fleet
 from .plans import CopyPlan, Plan
 from .shortcut import NeedsFlow
-from .shortcut_many import WRITE_BYTES, Batch, Batches, hear, read
+from .shortcut_many import Batch, Batches, hear, read
 
 RECEIVE_BYTES = 2**20
 """What is received at once, at most."""
-MOST_PIECES = 1024
-"""That a kernel takes at once."""
 
 
 def fetch(fleet: Fleet, made_key: str, chunks: Sequence[Chunk]) -> list[bytes]:
@@ -66,23 +64,6 @@ def store_and_remove(fleet: Fleet, made_key: str, item: Item, names: Collection[
     return name
 
 
-class InPieces(Batch):
-    """What is not put together before it leaves, since a value takes the time that its copies take."""
-
-    __slots__ = ()
-
-    def send(self) -> None:
-        self.size, taken = sum(map(len, self.parts)), 0
-        if len(self.parts) > MOST_PIECES:
-            self.parts = [b"".join(self.parts)]
-        try:
-            taken = self.connection.socket.sendmsg(self.parts)
-        except OSError:
-            pass
-        if taken < self.size:
-            self.unsent = b"".join(self.parts)[taken:]
-
-
 def _place(batches: Batches, made_key: str) -> tuple[bytes, int, Plan]:
     """Name, slot and plan of the key, which are those of its chunks as well. Raises NeedsFlow."""
     if batches.plans.view.placement.by_name:
@@ -105,15 +86,15 @@ def _one_and_others(
     copy = plan.written
     if copy is None or not plan.single or not copy.pool.engine.ordered:
         raise NeedsFlow
-    batch = InPieces(copy, [])
+    batch = Batch(copy, [])
     batches.append(batch)
     batches.connect(writes=True)
     connection, opaque = batch.connection, batch.first
     connection.opaque += 2
     one = [command(name, 0 if copy.generations is None else copy.generations.of(slot))]
-    batch.parts = [copy.pool.engine.encode(one, opaque, time()), *others(copy, slot, opaque + 1)]
+    batch.request = b"".join([copy.pool.engine.encode(one, opaque, time()), *others(copy, slot, opaque + 1)])
     first = copy.pool.parser(one, opaque, connection)
     batch.parser = InTurn(first, parser(number, opaque + 1))
-    batches.send(WRITE_BYTES)
+    batches.send(len(batch.request))  # Whatever it is: the answers are short, so no buffer can be full of them.
     hear(batches)
     return name, first.replies[0]

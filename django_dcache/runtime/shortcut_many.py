@@ -24,13 +24,11 @@ READ_BYTES, WRITE_BYTES = 24 * 1024, 128 * 1024
 class Batch:
     """What one node is asked over one connection, and what it has answered so far."""
 
-    __slots__ = ("copy", "parts", "made_keys", "connection", "first", "request", "size", "unsent", "received", "parser")
+    __slots__ = ("copy", "parts", "made_keys", "connection", "first", "request", "unsent", "received", "parser")
 
     connection: Connection
     first: int
     """The opaque number of its first command."""
-    size: int
-    """Of all that is sent, in bytes."""
 
     def __init__(self, copy: CopyPlan, parts: list[bytes], made_keys: Sequence[str] = ()):
         self.copy, self.parts, self.made_keys = copy, parts, made_keys
@@ -38,15 +36,6 @@ class Batch:
         self.request = self.unsent = b""
         self.received: list[bytes] = []
         self.parser: Parser | None = None
-
-    def send(self) -> None:
-        """As much as goes at once."""
-        self.size, taken = len(self.request), 0
-        try:
-            taken = self.connection.socket.send(self.request)
-        except OSError:
-            pass
-        self.unsent = self.request[taken:]
 
     def receive(self, most: int = CHUNK_BYTES) -> bytes:
         """What has come; nothing if the time is over, or the node has closed the connection."""
@@ -59,7 +48,8 @@ class Batch:
     def sent(self, at: float) -> Sent:
         """As the flow takes it over."""
         received = b"".join(self.received)
-        return Sent(self.copy.pool, self.connection, self.first, at, self.unsent, received, self.parser, self.size)
+        pool, size = self.copy.pool, len(self.request)
+        return Sent(pool, self.connection, self.first, at, self.unsent, received, self.parser, size)
 
 
 class Batches(list[Batch]):
@@ -86,7 +76,11 @@ class Batches(list[Batch]):
                 self._release(self)
                 raise NeedsFlow
         for batch in self:
-            batch.send()
+            try:
+                taken = batch.connection.socket.send(batch.request)
+            except OSError:
+                taken = 0
+            batch.unsent = batch.request[taken:]
         self._at = self.fleet.clock()
 
     @property

@@ -6,7 +6,6 @@ has its bytes from memory (`ssl.MemoryBIO`), and one question and its answer are
 
 import select
 import ssl
-from collections.abc import Iterable
 from socket import MSG_DONTWAIT, MSG_WAITALL, SO_RCVTIMEO, SOL_SOCKET, socket
 from struct import unpack
 from time import monotonic
@@ -78,10 +77,6 @@ class TlsStream:
                 return taken
             self._unsent = b""
             taken += self._covered
-
-    def sendmsg(self, pieces: Iterable[bytes | memoryview]) -> int:
-        """The same for what is in pieces."""
-        return self.send(b"".join(pieces))
 
     def _encrypt(self, data: bytes | memoryview, start: int) -> int:
         """The next part of `data`; how many bytes that is."""
