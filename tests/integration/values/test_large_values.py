@@ -10,6 +10,7 @@ from dcache_manager.invalidation.prefix_sweep import sweep
 from dcache_manager.rebalance.conductor import Conductor
 from django_dcache.backend import DistributedCache
 from django_dcache.model.keys import is_chunk, parse_wire_key
+from django_dcache.runtime.shortcut import NeedsFlow
 from django_dcache.testing import LocalFleet, LocalNode, ManualClock
 from django_dcache.values.chunks import IN_CHUNKS, ROUND_BYTES
 from support import extras
@@ -156,9 +157,19 @@ def test_its_short_cut(fleet, engine, text):
                     answer = cache.fleet.run(run.flow, *run.arguments)
                     if run.short_cut:
                         runs += 1
-                        said = run.short_cut()
+                        said = directly(cache, run)
                         assert said == answer or [outcome.successful for outcome in said.values()] == [True]
             assert runs == expected
+
+
+def directly(cache, run):
+    """What its short cut says. A process that has just stood still does not take it: that is tried again."""
+    for _ in range(20):
+        try:
+            return run.short_cut()
+        except NeedsFlow:
+            cache.fleet.run(run.flow, *run.arguments)
+    return run.short_cut()
 
 
 def test_chunks_that_a_node_refuses():
