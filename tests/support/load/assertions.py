@@ -42,7 +42,7 @@ def assert_unnoticed(
     calm = not forgotten
     assert calm or not must_be_calm
     assert sum(findings.reads.values()) > 1000 and found.checked > load.truth.keys / 2
-    assert findings.worst_miss_ratio < 0.01
+    assert findings.worst_miss_ratio < 0.01, findings.wrong
     assert events["withheld reads"] < sum(findings.reads.values()) / (100 if must_be_calm else 10)
     assert findings.worst_lag <= (0 if calm else options["freshness"] + options["timeout"])
     assert events["counter lost"] <= events["incr calls"] / 1000

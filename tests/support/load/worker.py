@@ -148,8 +148,9 @@ class Worker:
 
     @property
     def _withheld(self) -> bool:
-        """Whether the call under way had no answer, or none that could be proven: a miss of a machine that is busy."""
-        return self._unanswered > self._before
+        """Whether the call under way had no answer, or none that could be proven: a miss of a machine that is busy. Of
+        misses alone the fleet does not say the latter."""
+        return self._unanswered > self._before or not self.cache.fleet.proven
 
     @property
     def _unanswered(self) -> int:

@@ -91,7 +91,8 @@ def test_killed_conductor(fleet: Fleets, engine: str, tmp_path: Path) -> None:
                 done += 1
                 change = ["--remove", nodes.nodes[done // 2].name] if done % 2 else ["--add", nodes.add().address]
             else:
-                assert "Too few keepers" in lead.said[-1], lead.said  # A busy machine has killed it, so to speak.
+                # A busy machine: too late were the keepers, or the last write of the one that was killed.
+                assert "Too few keepers" in lead.said[-1] or "plan again" in lead.said[-1], lead.said
         assert_unnoticed(nodes, load, FULL and engine != "ignite", options=options)
 
 
