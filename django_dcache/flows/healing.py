@@ -73,9 +73,11 @@ class Watch:
     """The last one seen, and since when."""
 
     def cut_off_from(self, state: FleetState) -> frozenset[str]:
-        """The nodes that this process accused while others can reach them."""
+        """The nodes that this process accused while others can reach them. All, while a conductor moves keys: then no
+        node is accused, and one that this process can't reach stays in use."""
         accused, topology = state.accused, state.topology
-        return frozenset(node for node in self.patience if node not in accused and _serves(topology, node))
+        nodes = topology.nodes if _conducted(topology) else self.patience.keys() - accused.keys()
+        return frozenset(node for node in nodes if _serves(topology, node))
 
     def to_be_asked(self, view: View, rules: Rules) -> list[str]:
         """The accused nodes that this process has to ask now, whether or not it would: it has just learned of the

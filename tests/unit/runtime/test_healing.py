@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from django_dcache.conf import Options
 from django_dcache.model.state import FleetState, Note, note_slot
+from django_dcache.model.topology import Phase
 from django_dcache.runtime.healing import Healer
 from django_dcache.transport.breaker import LAST_PROBE_AWAITED
 from django_dcache.transport.nodes import Transport
@@ -61,3 +62,14 @@ def test_a_node_that_another_process_cleared():
     assert healer.needed(view)
     (shun,) = Play(healer.look(view), keepers=Keepers(view)).shunned
     assert not healer.needed(view.shunning(shun))
+
+
+def test_while_keys_move():
+    """While a conductor moves keys no node is accused, and a process probes each one every second, however long it has
+    been away: others use it."""
+    moving = replace(topology("abc", "abcd", Phase.COPY), fence=7)
+    view = view_of(FleetState(moving), freshness=1.0)
+    transport = Transport(clock=view.clock)
+    transport.serve(moving.nodes)
+    Play(Healer(Options(), transport).look(view), keepers=Keepers(view, silent="d"))
+    assert transport.awaited == set("abcd")
