@@ -28,7 +28,8 @@ def assert_unnoticed(
     nodes: LocalFleet, load: Load, must_be_calm: bool = FULL, moves: int = 2, options: dict[str, Any] = OPTIONS
 ) -> None:
     """Nothing stale and no exception; hits as before; no counter backwards or too high. And every unexpired key lies
-    where it belongs, with value, flags and TTL, and nowhere else. `must_be_calm`: no reply came too late."""
+    where it belongs, with value, flags and TTL, and nowhere else. `must_be_calm`: hardly any reply came too late,
+    and nothing was forgotten without that."""
     findings, events = load.stop(), load.findings.events
     with connected(nodes.addresses, options) as fleet:
         found = inspect(fleet, nodes.nodes, load.truth, findings.bumps, moves)
@@ -40,7 +41,7 @@ def assert_unnoticed(
         f"TTLs {min(found.ttl_errors):.1f} to {max(found.ttl_errors):+.1f} s off"
     )
     calm = not forgotten
-    assert calm or not must_be_calm
+    assert calm or events["withheld"] or not must_be_calm, "slots were forgotten though every reply came in time"
     assert sum(findings.reads.values()) > 1000 and found.checked > load.truth.keys / 2
     assert findings.worst_miss_ratio < 0.01, findings.wrong
     assert events["withheld reads"] < sum(findings.reads.values()) / (100 if must_be_calm else 10)

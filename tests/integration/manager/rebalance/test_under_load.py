@@ -4,7 +4,7 @@ DCACHE_TEST_SCALE=full: 20,000 keys, a conductor killed ten times (minutes), and
 kills.
 
 On a machine so busy that replies come too late the promise is another one: what may be wrong is forgotten, and counted.
-The tests print how many slots were, and at full scale there may be none.
+The tests print how many slots were; at full scale there may be none if the load has seen every reply come in time.
 """
 
 import random
