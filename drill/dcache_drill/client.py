@@ -10,6 +10,7 @@ from django_dcache.backend import DistributedCache
 
 from . import tagged_value
 from .bumps import bumps
+from .core_time import CoreTime
 from .ground_truth import GroundTruth, key_name
 from .history import Kind, Outcome, Recorder
 
@@ -38,6 +39,7 @@ class Client:
         self.began = self.ended = 0.0
         self.outcome = Outcome.NONE
         self.loading = 0.0
+        self._core, self._waited = CoreTime(), 0.0
 
     def call(self, function: Callable[..., Any], *arguments: Any, expected: tuple[type[Exception], ...] = ()) -> Any:
         """The result, or MISSING if it raised; `outcome` says what is known of a write that was asked for."""
@@ -45,6 +47,7 @@ class Client:
         failures, owed = counters["failures"], counters["bumps_owed"]
         self.loading, result, self.outcome = 0.0, MISSING, Outcome.OK
         self.began = monotonic()
+        before = self._core.waited()
         try:
             result = self._interrupted(function, arguments) if self.interrupts else function(*arguments)
         except Interrupt:
@@ -54,6 +57,7 @@ class Client:
         except Exception as error:
             self.outcome = Outcome.RAISED
             self.complain(getattr(function, "__name__", "?"), error)
+        self._waited = self._core.waited() - before
         self.ended = monotonic()
         if counters["bumps_owed"] != owed:
             self.outcome = max(self.outcome, Outcome.UNKNOWN)
@@ -87,7 +91,7 @@ class Client:
         """What the last call did to `key`."""
         self.history.add(
             kind, outcome, self.writer, key, version, self.began, self.ended,
-            int(self.loading * 1e6), self._fleet.view.epoch,
+            int((self.loading + self._waited) * 1e6), self._fleet.view.epoch,
         )  # fmt: skip
 
     def value(self, key: int, version: int) -> Any:

@@ -41,7 +41,7 @@ class Record(NamedTuple):
     """CLOCK_MONOTONIC, the same in all processes of a machine."""
     ended: float
     loading: int
-    """Microseconds of it spent in the application's own loader."""
+    """Microseconds of it spent in the application's own loader, or without a core, on a machine that is busy."""
     epoch: int
 
 
