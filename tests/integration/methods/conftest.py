@@ -48,7 +48,8 @@ def cache_of(nodes: LocalFleet) -> Iterator[Callable[..., DistributedCache]]:
     with ExitStack() as closing:
 
         def make(replicas: int = 1, key_function: str | None = None, **options: Any) -> DistributedCache:
-            options = {"timeout": 10.0, "replicas": replicas, "fleet": f"f{replicas}", **options}
+            # A busy machine may ask for the state late: what has no proof then is a miss, and a lock that is lost.
+            options = {"timeout": 10.0, "freshness": 60.0, "replicas": replicas, "fleet": f"f{replicas}", **options}
             # A prefix of its own: what other tests left is no concern of this one.
             params = {"KEY_PREFIX": f"t{next(_serials)}", "OPTIONS": options, "KEY_FUNCTION": key_function}
             cache = DistributedCache(nodes.addresses, params)
