@@ -45,7 +45,9 @@ def renew(view: View, held_since: dict[tuple[str, str], float], returned: Mappin
             if found.majority:
                 held_since[node, incarnation] = view.clock()
         elif ready:
-            mark = Store(mark_key(view.fleet), 0, incarnation.encode())
+            # No mark comes again: one that does is another server's (docs/adr/0045).
+            times = view.state.note(node, Note.RETURNED) // _NUMBERS
+            mark = Store(mark_key(view.fleet), 0, f"{incarnation},{times}".encode())
             (reply,) = (yield {node: [mark]})[node]
             if reply is Answer.DONE:
                 marked.append(node)
