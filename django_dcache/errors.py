@@ -16,7 +16,7 @@
         ├── NodeUnreachable     no connection: nothing was sent
         │   ├── NodeUnresolved  … because no address is known for its name
         │   ├── NotGreeted      … because it took one and said nothing, or something wrong
-    │   └── SeveralServers  … because its address leads to several servers, whose values differ
+        │   └── SeveralServers  … because its address leads to several servers, whose values differ
         ├── NodeDown            the breaker is open: nothing was sent
         ├── NodeTimeout         the deadline passed before the reply was complete
         ├── ConnectionLost      the peer closed or reset the connection

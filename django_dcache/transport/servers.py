@@ -19,11 +19,11 @@ from .connection import Connection
 REMEMBERED = 16
 """Marks that were replaced."""
 ALIKE = 20
-"""So many connections in a row have to lead to one server until an address that led to several is used again: with two
+"""Connections in a row that have to lead to one server before an address that led to several is used again: with two
 at random it is a chance of one in a million."""
 EARLY_LOOKS, EARLY_SECONDS, LOOK_SECONDS = 5, 1.0, 60.0
-"""How often one connection is replaced, for the new one may lead to another server: so many times a second apart, in a
-new process and where there is another server, and one a minute after that."""
+"""How often one connection is replaced, for the new one may lead to another server: these times a second apart, in a
+new process and where another server was met, and once a minute after that."""
 
 
 class Met(Enum):
