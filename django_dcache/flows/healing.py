@@ -72,12 +72,15 @@ class Watch:
     epoch: tuple[int, float] = (-1, 0.0)
     """The last one seen, and since when."""
 
-    def cut_off_from(self, state: FleetState) -> frozenset[str]:
-        """The nodes that this process accused while others can reach them. All, while a conductor moves keys: then no
-        node is accused, and one that this process can't reach stays in use."""
-        accused, topology = state.accused, state.topology
-        nodes = topology.nodes if _conducted(topology) else self.patience.keys() - accused.keys()
-        return frozenset(node for node in nodes if _serves(topology, node))
+    def stay_in_use(self, view: View, rules: Rules) -> frozenset[str]:
+        """The nodes that are not taken out, though this process may not reach them: those that it accused while others
+        can, and all where one more would be too many, or while a conductor moves keys."""
+        accused, topology = view.state.accused, view.state.topology
+        nodes = frozenset(node for node in topology.nodes if _serves(topology, node))
+        if _conducted(topology):
+            return nodes
+        too_many = {node for node in nodes if rules.seconds and not _may_leave(view, node, rules)}
+        return nodes & (self.patience.keys() - accused.keys() | too_many)
 
     def to_be_asked(self, view: View, rules: Rules) -> list[str]:
         """The accused nodes that this process has to ask now, whether or not it would: it has just learned of the

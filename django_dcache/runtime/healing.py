@@ -28,7 +28,7 @@ class Healer:
     def look(self, view: View) -> Flow[None]:
         """For a view that has just been proven."""
         watch, transport = self._watch, self._transport
-        transport.awaited |= watch.cut_off_from(view.state)
+        transport.awaited |= watch.stay_in_use(view, self.rules)
         transport.ask_anew(watch.to_be_asked(view, self.rules))
         yield from heal(view, watch, self.rules, transport.silent_nodes(), transport.returned_nodes())
         while watch.marked:

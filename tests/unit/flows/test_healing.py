@@ -39,6 +39,17 @@ class Party:
     def out(self):
         return self.view.state.topology.layouts[-1].out
 
+    def without(self, node):
+        """As if it had been taken out."""
+        topology = self.view.state.topology
+        out = topology.served_by(topology.layout.without(node))
+        self.view = replace(self.view, state=replace(self.view.state, topology=out))
+        return self
+
+    def stay_in_use(self):
+        """The nodes that are not taken out, though this process may not reach them."""
+        return self.watch.stay_in_use(self.view, RULES)
+
     def take_out(self):
         """As if nothing answered for long."""
         self.look(a=1).look(DECIDED, a=1 + DECIDED)
@@ -55,12 +66,17 @@ def test_a_quiet_fleet():
 def test_a_process_that_alone_is_cut_off():
     """One whose accusation was refuted knows that others reach the node; not once it is out."""
     party = Party().look(a=1)
-    assert not party.watch.cut_off_from(party.view.state)
-    state = party.view.state.bumped({note_slot("a", Note.REFUTED): 1})
-    assert party.watch.cut_off_from(state) == {"a"}
-    assert not party.watch.cut_off_from(
-        replace(state, topology=state.topology.served_by(state.topology.layout.without("a")))
-    )
+    assert not party.stay_in_use()
+    refuted = party.view.state.bumped({note_slot("a", Note.REFUTED): 1})
+    party.view = replace(party.view, state=refuted)
+    assert party.stay_in_use() == {"a"}
+    assert "a" not in party.without("a").stay_in_use()
+
+
+def test_one_more_would_be_too_many():
+    """Where as many nodes are out as may be, no accusation will tell when another one is back."""
+    assert not Party().stay_in_use()
+    assert Party().without("a").stay_in_use() == {"b", "c"}
 
 
 @pytest.mark.parametrize(("seconds", "accused"), [(0.2, 0), (0.25, 1)])
