@@ -1,5 +1,6 @@
 """What may never be seen in a history: the invariants of a drill, judged record by record in two passes."""
 
+import re
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -179,9 +180,21 @@ def check(
     return findings
 
 
+_ALL, _NONE = frozenset({-1}), frozenset[int]()
+_asleep = re.compile(r"((?:w\d+ )+)asleep")
+
+
+def _stopped(phase: Phase) -> frozenset[int]:
+    """The processes that stood still at some time of a phase, by its name; or all of them."""
+    if "worker" in phase.name:
+        return _ALL
+    named = _asleep.search(phase.name)
+    return frozenset(int(worker[1:]) for worker in named[1].split()) if named else _NONE
+
+
 def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Counters, calm: Calm) -> None:
     starts = array("d", [phase.began for phase in findings.phases])
-    stopped = ["worker" in phase.name for phase in findings.phases] or [False]
+    stopped = [_stopped(phase) for phase in findings.phases] or [_NONE]
     tallies, ratios, lags, origin = findings.tallies, findings.seconds, findings.lags, findings.began
     bounds = findings.bounds
     for kind, outcome, writer, key, version, began, ended, loading, epoch in read_all(paths):
@@ -194,7 +207,7 @@ def _judge(paths: Sequence[Path], findings: Findings, writes: Writes, counts: Co
             continue
         tally.calls += 1
         # A process that was stopped is not slow, in a call that began before and ended afterwards either.
-        if not any(stopped[phase : max(1, bisect_right(starts, ended))]):
+        if not any(some is _ALL or writer in some for some in stopped[phase : max(1, bisect_right(starts, ended))]):
             seconds = ended - began - loading * 1e-6
             tally.latency[int(seconds / BUCKET_SECONDS)] += 1
             if (excess := seconds - bounds.longest(key >> FAMILY_SHIFT, kind)) > 0:

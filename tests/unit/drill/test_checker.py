@@ -203,3 +203,12 @@ def test_a_machine_without_time_excuses_slow_calls(judged):
     long = [(Kind.READ, Outcome.OK, REGISTER, 0, began, began + 1.3) for began in (30, 40)]
     assert not judged(*usual, *long, (Kind.STALL, Outcome.OK, 0, 0, 50.0, 50.1))
     assert judged(*usual, *long, (Kind.STALL, Outcome.OK, 0, 0, 50.0, 50.06)) == {"I10 latency": 1}
+
+
+def test_who_sleeps_is_not_slow(judged):
+    """A call of a process that a fault stopped took as long as it slept; that of another one is slow."""
+    usual = [(Kind.READ, Outcome.OK, REGISTER, 0, 10 + n / 100, 10.001 + n / 100) for n in range(998)]
+    long = [(Kind.READ, Outcome.OK, REGISTER, 0, began, began + 5) for began in (30, 40)]
+    asleep = [Phase(0, "far 0.004 s + rebalance-while-frozen +n4 -n3, w1 w13 asleep", 0.0, 100.0)]
+    assert not judged(*usual, *long, phases=asleep)
+    assert judged(*usual, *long, phases=asleep, reader=3) == {"I10 latency": 1}
