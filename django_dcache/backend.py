@@ -1,6 +1,6 @@
 """Django's cache API over a fleet, every method for threads and for event loops. Both drive the same operation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -22,32 +22,30 @@ class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
     """A cache alias on a fleet of nodes. A cheap handle: sockets and state belong to the process."""
 
     def __new__(cls, location: Any = None, params: Any = None) -> Any:
-        """An object of the class that its fleet asks for, from the beginning: attributes of an object whose class is
+        """An object of the class that its fleet will ask for, as far as settings tell: attributes of one whose class is
         changed later are found more slowly."""
-        if params is None:  # A copy is of that class already.
-            return super().__new__(cls)
-        present: Any = cls
-        try:
-            options = plain_options(params.get("OPTIONS"))
-            fleet = registry.fleet(fleet_alias(location), location, options, owner(location, options))
-        except ConfigurationError as error:
-            unusable: Any = super().__new__(_with(Unusable, present))
-            unusable._reason = checks.unusable(error)
-            return unusable
-        for methods, wanted in ((NearMethods, fleet.near), (PrefetchMethods, fleet.prefetches)):
-            present = _with(methods, present) if wanted else present
-        made: Any = super().__new__(present)
-        made.fleet = fleet
-        return made
+        options = params and params.get("OPTIONS")
+        near = isinstance(options, Mapping) and options.get("near")
+        return super().__new__(_in_front(cls, near, prefetched.begun))
 
     def __init__(self, location: Any, params: dict[str, Any]):
         super().__init__(params)
+        present: Any = type(self)
+        try:
+            options = plain_options(params.get("OPTIONS"))
+            self.fleet = registry.fleet(fleet_alias(location), location, options, owner(location, options))
+        except ConfigurationError as error:
+            self._reason = checks.unusable(error)
+            self.__class__ = _with(Unusable, present)
+            return
         self._codec = self.fleet.codec
         self._decode_bytes = self._codec.decode
         self._item_bytes = item_bytes(self.fleet.options)
         self.fleet.heads.add(head(self))
         if self.fleet.near:
             self._near = self.fleet.near
+        if (wanted := _in_front(present, self.fleet.near, prefetched.begun)) is not present:  # A subclass said more.
+            self.__class__ = wanted
 
     def staleness_bound(self) -> float:
         """Seconds by which what is read now may lag an acknowledged write, at most (see `Fleet.staleness_bound`)."""
@@ -68,9 +66,15 @@ class DistributedCache(LifetimeMethods, ListingMethods, SwappingMethods):
 
     def begin_prefetching(self) -> None:
         """From now on this cache, and those that this process makes later, look into the memory of their request."""
-        self.fleet.prefetches = True
+        prefetched.begun = True
         present: Any = type(self)
         self.__class__ = _with(PrefetchMethods, present)
+
+
+def _in_front(base: Any, near: Any, prefetches: bool) -> Any:
+    for methods, wanted in ((NearMethods, near), (PrefetchMethods, prefetches)):
+        base = _with(methods, base) if wanted else base
+    return base
 
 
 @cache
@@ -88,9 +92,6 @@ class Unusable(BaseCache):
     look-up slower."""
 
     _reason: DCacheError
-
-    def __init__(self, location: Any, params: dict[str, Any]):
-        BaseCache.__init__(self, params)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("fleet", "_codec", "_decode_bytes", "_item_bytes"):

@@ -55,8 +55,6 @@ class Fleet(Knowledge):
         """What a request may have spent before the time of its operations gets shorter, and each of them looks at the
         clock. A timeout that is as long as the budget must not make all calls but the first slow."""
         self.near = Near(options.near, options.freshness, clock) if options.near else None
-        self.prefetches = False
-        """Whether a request of this process has asked for keys before it read them."""
         self.tag_versions = Near(TAG_VERSIONS_BYTES, options.freshness, clock)
         """The versions of tags that this process has read within `freshness`, by made key of the tag."""
         self.claims: dict[str, float] = {}

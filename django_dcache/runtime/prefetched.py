@@ -12,6 +12,8 @@ from ..transport import forks
 from .entries import Entries, Entry
 from .plans import Plans
 
+begun = False
+"""Whether a request of this process has asked for keys before it read them, or is going to."""
 MISSING: Any = object()
 """The value of an entry whose key was on no copy."""
 
