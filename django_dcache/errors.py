@@ -15,8 +15,7 @@
     └── NodeFailure             no usable reply from one node
         ├── NodeUnreachable     no connection: nothing was sent
         │   ├── NodeUnresolved  … because no address is known for its name
-        │   ├── NotGreeted      … because it took one and said nothing, or something wrong
-        │   └── SeveralServers  … because its address leads to several servers, whose values differ
+        │   └── NotGreeted      … because it took one and said nothing, or something wrong
         ├── NodeDown            the breaker is open: nothing was sent
         ├── NodeTimeout         the deadline passed before the reply was complete
         ├── ConnectionLost      the peer closed or reset the connection
@@ -105,8 +104,6 @@ class NodeFailure(DCacheError):
     """Whether bytes may have left: if so, the command may have happened, or may happen later."""
     cause = "it failed"
     """What is the matter with the node, in a few words that repeat: for logs and metrics."""
-    fix = ""
-    """What to do about it, where that is not plain: a sentence for a log."""
 
     def __init__(self, detail: str = "", *, node: str | None = None, epoch: int | None = None, cause: str = ""):
         super().__init__(detail, node=node, epoch=epoch)
@@ -131,16 +128,6 @@ class NotGreeted(NodeUnreachable):
     """The node took the connection and can't be used: it hangs, is full, wants a login or is too old."""
 
     cause = "it takes connections and does not answer"
-
-
-class SeveralServers(NodeUnreachable):
-    """Connections to the node's address lead to several servers; none is used, since their values differ."""
-
-    cause = "several servers answer at its address"
-    fix = (
-        "Give each server a name of its own in LOCATION: on Kubernetes a StatefulSet and a headless Service, and the "
-        "name of each pod."
-    )
 
 
 class NodeDown(NodeFailure):

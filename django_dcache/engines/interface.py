@@ -55,10 +55,6 @@ class Greeting(Question, Protocol):
     def returned(self) -> str:
         """The incarnation in which the node came back with what another run of its process held; empty: it did not."""
 
-    @property
-    def mark(self) -> str:
-        """What lies among the items of this server and of no other; empty: that is not known."""
-
 
 @dataclass(frozen=True, slots=True)
 class Engine:

@@ -45,9 +45,7 @@ def renew(view: View, held_since: dict[tuple[str, str], float], returned: Mappin
             if found.majority:
                 held_since[node, incarnation] = view.clock()
         elif ready:
-            # No mark comes again: one that does is another server's (docs/adr/0045).
-            times = view.state.note(node, Note.RETURNED) // _NUMBERS
-            mark = Store(mark_key(view.fleet), 0, f"{incarnation},{times}".encode())
+            mark = Store(mark_key(view.fleet), 0, incarnation.encode())
             (reply,) = (yield {node: [mark]})[node]
             if reply is Answer.DONE:
                 marked.append(node)

@@ -33,7 +33,7 @@ class Healer:
         yield from heal(view, watch, self.rules, transport.silent_nodes(), transport.returned_nodes())
         while watch.marked:
             if pool := transport.pool(watch.marked.pop()):
-                pool.renewed()
+                pool.returned = ""
 
     def next_look(self, view: View, usual: float, now: float) -> float:
         """When to look again (monotonic); as `usual` where nothing is wrong."""

@@ -100,7 +100,6 @@ class Knowledge:
             self._renew(self.view.proven_at + self.options.freshness / 2, True)
             self.transport.awaited = frozenset()
             self.plans.recent.clear()
-            self.transport.look_afresh()
             self.reports.proven()
             return
         # A failed attempt must not be repeated by every call either, unless it failed because this process stood still.

@@ -60,8 +60,7 @@ class Reports(Observer):
         self._failed_before[node.name] = self._counters["failures"]
         extra = {"action": "node_down", "fleet": self._fleet, "node": node.name, "cause": failure.cause}
         words = "Node %s (%s) of fleet %r is down: %s. %s"
-        then = f"{self._cost()} {failure.fix}".rstrip()
-        log.warning(words, node.name, node.address, self._fleet, failure.cause, then, extra=extra)
+        log.warning(words, node.name, node.address, self._fleet, failure.cause, self._cost(), extra=extra)
 
     def _cost(self) -> str:
         if self._replicas > 1:

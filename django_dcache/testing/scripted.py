@@ -8,8 +8,6 @@ from .connection import Side
 from .dialogue import Splitter, command_block
 from .endpoint import Endpoint
 
-_GREETINGS = {b"mn": b"MN\r\n", b":incarnation 16 ": b"NS\r\n", b":incarnation v": b"VA 16\r\n0123456789abcdef\r\n"}
-
 Script: TypeAlias = Callable[[bytes, int], Answer] | list[Answer] | Answer
 
 
@@ -22,8 +20,8 @@ class ScriptedNode(Endpoint):
     A command is its line, with its data block if it has one, without the last line end. The function runs in the
     node's own thread and must not block; what it raises resets the connection and is raised again by `stop()`.
 
-    `mn` as the first command of a connection is a greeting, with the mark that follows it: it is answered as a node
-    does, and no part of the script unless `greets` is false.
+    `mn` as the first command of a connection is a greeting: it is answered as a node does, and no part of the script
+    unless `greets` is false.
     """
 
     def __init__(self, script: Script, host: str = "127.0.0.1", greets: bool = True):
@@ -35,14 +33,13 @@ class ScriptedNode(Endpoint):
 
     async def _serve(self, client: Side, number: int) -> None:
         splitter = Splitter(command_block)
-        greetings = dict(_GREETINGS) if self._greets else {}
+        greets = self._greets
         while data := await client.receive():
             for unit in splitter.feed(data):
                 command = unit.removesuffix(b"\n").removesuffix(b"\r")
-                kind = next((kind for kind in greetings if command == kind or kind in command.split(b"\r\n")[0]), None)
-                greetings = greetings if kind else {}
-                if kind:
-                    client.send(greetings.pop(kind))
+                greeted, greets = greets and command == b"mn", False
+                if greeted:
+                    client.send(b"MN\r\n")
                     continue
                 self.commands.append(command)
                 if not client.ended:

@@ -47,8 +47,6 @@ class LoopPool:
         if probes:
             self.pool.clear()
         for pipeline in tuple(self.pipelines):
-            if pipeline.connection.outdated and pipeline.connection.serial != serial:
-                pipeline.retire()
             if pipeline.idle and pipeline.open:
                 # A firewall may have forgotten what was idle for long. A new connection is greeted before it is used.
                 old = not self.pool.trusts(pipeline.connection, now) and pipeline.connection.serial != serial

@@ -20,7 +20,6 @@ from .limits import Limits
 from .tls import TlsStream
 
 CHUNK_BYTES = 64 * 1024
-Closed = Callable[[], object]
 _serials = itertools.count(1)
 _greeted: dict[str, Endpoint] = {}
 """Which server was the last to greet this process, by the address of a node that has several."""
@@ -35,7 +34,7 @@ class Connection:
 
     __slots__ = (
         *("node", "serial", "opaque", "used", "used_at", "poller", "socket", "direct", "process", "returned"),
-        *("mark", "outdated", "_flags", "_closed", "_greeting", "__weakref__"),
+        *("_flags", "_closed", "_greeting"),
     )
 
     def __init__(
@@ -43,15 +42,12 @@ class Connection:
         node: str,
         stream: Any,
         timeout: float = 0.25,
-        closed: Closed | None = None,
+        closed: Callable[[], None] | None = None,
         greeting: Callable[[], Greeting] | None = None,
     ):
         self.node, self.socket, self._closed, self._greeting = node, stream, closed, greeting
-        self.returned = self.mark = ""
-        """The incarnation in which the node came back with what it held before, empty: it did not. And what lies among
-        the items of this server and of no other, if that is known."""
-        self.outdated = False
-        """Whether it is closed once what uses it is complete."""
+        self.returned = ""
+        """The incarnation in which the node came back with what it held before; empty: it did not."""
         self.serial, self.used, self.process = next(_serials), False, os.getpid()
         # Far from any other connection's, of this process or another: what was meant for another is no reply here.
         self.opaque = int.from_bytes(os.urandom(4), "big") >> 2
@@ -71,7 +67,7 @@ class Connection:
         self.poller.register(stream, select.POLLIN)
 
     @classmethod
-    def open(cls, node: Node, limits: Limits, seconds: float, closed: Closed | None = None) -> "Connection":
+    def open(cls, node: Node, limits: Limits, seconds: float, closed: Callable[[], None] | None = None) -> "Connection":
         """Connect within `seconds`, and be greeted: by the server of the node that greeted last, or else by another.
         Raises NodeUnreachable.
 
@@ -94,7 +90,7 @@ class Connection:
 
     @classmethod
     def _open(
-        cls, node: Node, endpoint: Endpoint, limits: Limits, seconds: float, closed: Closed | None
+        cls, node: Node, endpoint: Endpoint, limits: Limits, seconds: float, closed: Callable[[], None] | None
     ) -> "Connection":
         until = monotonic() + seconds
         stream = None
@@ -140,7 +136,7 @@ class Connection:
                 if data is None and left <= 0:
                     raise NotGreeted("no answer", node=self.node)
                 greeted = data is not None and greeting.feed(data)
-            self.returned, self.mark = greeting.returned, greeting.mark
+            self.returned = greeting.returned
         except ProtocolViolation as failure:
             raise NotGreeted(failure.detail, node=self.node, cause=failure.cause) from failure
         except ConnectionLost as failure:
@@ -173,10 +169,6 @@ class Connection:
     def quiet(self) -> bool:
         """Whether nothing waits to be read: an idle connection could only hold an end of stream or a stray reply."""
         return not self.poller.poll(0)
-
-    def let_go(self) -> None:
-        """Close it once the flow or the batches that use it are complete."""
-        self.outdated, self.used_at = True, float("-inf")  # The short cut takes none that was idle for so long.
 
     def close(self) -> None:
         """At once, and with whatever is still on its way to the node (dial.py: a reset, not an end of stream)."""

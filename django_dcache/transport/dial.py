@@ -43,7 +43,6 @@ def dial(
                 stream.shake_hands(until)
         except OSError as error:
             failure = error
-            resolver.failed(endpoint[0], where[0])
             if stream is not None:
                 stream.close()
         else:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
-from random import shuffle
 from time import monotonic
 from typing import Any
 
@@ -23,8 +22,6 @@ FRESH_SECONDS = 10.0
 """Addresses older than this are used, and asked for once more in the background."""
 AGAIN_SECONDS = 1.0
 """Between two questions for a name that has no answer, or whose addresses do not."""
-FAILED_SECONDS = 300.0
-"""For so long an address that took no connection comes last."""
 MAX_LOOKUPS = 16
 """Threads that ask at the same time, in one process."""
 
@@ -36,8 +33,6 @@ class Name:
         self.host = host
         self.hosts: list[Host] = []
         """Its addresses, the one that answered last first."""
-        self.failed_at: dict[str, float] = {}
-        """When an address took no connection, as far as it has taken none since."""
         self.error = "its name server has not answered yet"
         self.asked_at, self.first_asked_at = float("-inf"), 0.0
         self.asking = False
@@ -47,22 +42,14 @@ class Name:
 class Resolver:
     """The names of one process."""
 
-    def __init__(
-        self,
-        look_up: Callable[[str], list[Host]],
-        clock: Callable[[], float] = monotonic,
-        mix: Callable[[list[Host]], None] = shuffle,
-    ):
-        self._look_up, self._clock, self._mix = look_up, clock, mix
+    def __init__(self, look_up: Callable[[str], list[Host]], clock: Callable[[], float] = monotonic):
+        self._look_up, self._clock = look_up, clock
         self._names: dict[str, Name] = {}
         self._slots = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
-        """Where to connect to: by chance, first what has not failed and is of the kind that answered last. For several
-        servers may be behind a name, and they have to be met (servers.py).
-
-        Only the first lookup is waited for, until it is `seconds` old: a silent name server costs a process that once,
-        and not again at each probe.
+        """Where to connect to, the address that answered last first. Only the first lookup is waited for, until it is
+        `seconds` old: a silent name server costs a process that once, and not again at each probe.
 
         Raises NodeUnresolved.
         """
@@ -78,25 +65,13 @@ class Resolver:
         hosts = name.hosts
         if not hosts:
             raise NodeUnresolved(f"{host}: {name.error}")
-        if len(hosts) > 1:
-            family, hosts, since = hosts[0][0], [*hosts], self._clock() - FAILED_SECONDS
-            self._mix(hosts)
-            hosts.sort(key=lambda entry: (name.failed_at.get(entry[1], since) > since, entry[0] != family))
         return [(family, (address, port, *rest)) for family, address, rest in hosts]
 
     def answered(self, host: str, address: str) -> None:
-        """This address of the name took a connection."""
+        """This address of the name took a connection: the next one goes there too."""
         name = self._names.get(host)
-        if name and name.hosts:
-            name.failed_at.pop(address, None)
-            if name.hosts[0][1] != address:
-                name.hosts = sorted(name.hosts, key=lambda entry: entry[1] != address)
-
-    def failed(self, host: str, address: str) -> None:
-        """This address of the name took none."""
-        name = self._names.get(host)
-        if name:
-            name.failed_at[address] = self._clock()
+        if name and name.hosts and name.hosts[0][1] != address:
+            name.hosts = sorted(name.hosts, key=lambda entry: entry[1] != address)
 
     def refresh(self, host: str) -> None:
         """None of its addresses took a connection: they may have changed."""
@@ -131,8 +106,6 @@ class Resolver:
             first = name.hosts[:1]
             # The one that answers stays the first, as long as the name has it.
             name.hosts = sorted(self._look_up(name.host), key=lambda host: host not in first)
-            for address in name.failed_at.keys() - {host[1] for host in name.hosts}:
-                name.failed_at.pop(address, None)
         except (OSError, UnicodeError) as error:
             name.error = f"{type(error).__name__}: {error}"
         finally:

@@ -48,12 +48,6 @@ class Transport:
             if pool := self._pools.get(name):
                 pool.breaker.hurry()
 
-    def look_afresh(self) -> None:
-        """Now and then have a new connection show which server answers (servers.py)."""
-        now = self.clock()
-        for pool in self._pools.values():
-            pool.servers.look_afresh(now)
-
     def _breaker(self, name: str) -> Breaker:
         return Breaker(
             self.clock,

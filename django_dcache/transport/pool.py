@@ -13,23 +13,13 @@ from time import sleep
 
 from ..commands import Command
 from ..engines import Parser, engine_of
-from ..errors import (
-    NodeDown,
-    NodeFailure,
-    NodeTimeout,
-    NodeUnreachable,
-    NodeUnresolved,
-    NotGreeted,
-    ProtocolViolation,
-    SeveralServers,
-)
+from ..errors import NodeDown, NodeFailure, NodeTimeout, NodeUnreachable, NodeUnresolved, NotGreeted, ProtocolViolation
 from ..model.topology import Node
 from .breaker import Breaker, State
 from .connection import Connection
 from .limits import Limits
 from .observer import Observer
 from .outliers import mean
-from .servers import Servers
 
 TRUSTED_SECONDS = 1.0
 """What was idle for longer is asked whether it is still there before anything is trusted to it, for a firewall may have
@@ -79,15 +69,15 @@ class Pool:
         self._limits, self._clock = limits, breaker.clock
         self.idle: deque[Connection] = deque()
         """Ready for use, the one used last at the right end."""
-        self.servers = Servers(breaker.clock)
+        self._open: set[object] = set()
         self._opening: set[object] = set()
-        """A token for each connection that is being made."""
+        """A token for each connection there is, idle or in use, and for each that is being made."""
         self._crowded_until = float("-inf")
 
     @property
     def connections(self) -> int:
         """How many are open."""
-        return len(self.servers)
+        return len(self._open)
 
     def parser(self, commands: Sequence[Command], first: int, connection: Connection) -> Parser:
         """What reads the replies to these commands, the first of which has that opaque number."""
@@ -118,9 +108,6 @@ class Pool:
             except IndexError:
                 break
             now = self._clock()
-            if connection.outdated:
-                connection.close()
-                continue
             if self._there(connection, now, seconds):
                 connection.used_at = now
                 return connection
@@ -132,7 +119,7 @@ class Pool:
         """Whether anything may be sent over an idle connection unasked: a write that is lost costs others their values.
         It was used a moment ago, and since the node failed last, if that is not made up for."""
         failed = self.breaker.state is not State.UP and connection.used_at <= self.breaker.since
-        return not (failed or connection.outdated) and now - connection.used_at <= TRUSTED_SECONDS
+        return not failed and now - connection.used_at <= TRUSTED_SECONDS
 
     def _there(self, connection: Connection, now: float, seconds: float) -> bool:
         if self.trusts(connection, now):
@@ -141,19 +128,14 @@ class Pool:
             return False
         try:
             connection.greet(seconds)
-            self.servers.meet(connection, now, seconds)
         except NodeFailure:
             return False
-        self.returned = connection.returned or self.servers.mixed
+        self.returned = connection.returned
         return True
-
-    def renewed(self) -> None:
-        """All slots of the node are new: what it held is out of reach."""
-        self.returned = self.servers.mixed = ""
 
     def open(self, seconds: float) -> Connection:
         """A new connection within `seconds`; one that comes back, where no more can be had. Raises NodeUnreachable."""
-        now, others = self._clock(), bool(self.servers)
+        now, others = self._clock(), bool(self._open)
         until, crowded = now + seconds, others and now < self._crowded_until
         failure: NodeUnreachable = Crowded(node=self.node.name)
         if not crowded:
@@ -162,9 +144,6 @@ class Pool:
             except NodeUnresolved as unresolved:
                 self._note(unresolved)
                 self._observer.node_unresolved(self.node, unresolved)
-                raise
-            except SeveralServers as several:
-                self.failed(several, absent=True)
                 raise
             except NodeUnreachable as refused:
                 failure = refused
@@ -186,22 +165,21 @@ class Pool:
         self._opening.add(token)
         try:
             # Counted before it is made, so that threads that connect together can't be too many.
-            if len(self.servers) + len(self._opening) > limits.max_connections:
+            if len(self._open) + len(self._opening) > limits.max_connections:
                 raise Full(f"all {limits.max_connections} are in use", node=self.node.name)
-            connection = self.servers.connect(partial(Connection.open, self.node, limits, seconds), seconds)
+            connection = Connection.open(self.node, limits, seconds, partial(self._open.discard, token))
+            self._open.add(token)
         finally:
             self._opening.discard(token)
         connection.used_at = self._clock()
-        self.returned = connection.returned or self.servers.mixed
+        self.returned = connection.returned
         self.opened += 1
         self.failure = None
-        if self.returned:
-            self.succeeded()  # Hardly anything is sent there now (batch.py): the greeting shows that it is well.
         return connection
 
     def _next_idle(self, until: float) -> Connection | None:
         """One that comes back, as long as there are any."""
-        while self.servers and self._clock() < until and self.breaker.state is not State.DOWN:
+        while self._open and self._clock() < until and self.breaker.state is not State.DOWN:
             connection = self._idle(until - self._clock())
             if connection is None:
                 sleep(LOOK_SECONDS)
@@ -250,9 +228,6 @@ class Pool:
         if connection.process != getpid():
             connection.forget()  # Its flow was begun in the parent.
             return
-        if connection.outdated:
-            connection.close()
-            return
         connection.used = True
         connection.used_at = now = self._clock()
         if len(self.idle) < self._limits.idle_connections:
@@ -285,8 +260,7 @@ class Pool:
     def forget(self) -> None:
         """In a forked child: the connections belong to the parent."""
         self.breaker.after_fork()
-        self.servers.after_fork()
-        self._opening = set()
         idle, self.idle = self.idle, deque()
+        self._open, self._opening = set(), set()
         for connection in idle:
             connection.forget()

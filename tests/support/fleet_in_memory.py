@@ -26,8 +26,7 @@ class Line:
     to raise; a list of these is received one by one."""
 
     direct = False
-    returned = mark = ""
-    outdated = False
+    returned = ""
 
     def __init__(self, node, answer, clock):
         self.node, self.serial, self.opaque, self.used, self.used_at = node, next(_serials), 0, False, float("-inf")
@@ -66,9 +65,6 @@ class Line:
 
     def greet(self, seconds):
         pass
-
-    def let_go(self):
-        self.outdated, self.used_at = True, float("-inf")
 
     def close(self):
         self.closed = True

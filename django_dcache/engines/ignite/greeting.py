@@ -42,7 +42,6 @@ class Look:
 
     def __init__(self, node: Node, fleet: str = ""):
         self.returned = ""
-        self.mark = ""  # Its servers have the same items, so which of them greets does not matter.
         self._cache, self._fleet = parse(node.address).cache, fleet
         self._frames, self._dialogue = Frames(_MAX_BYTES, self.CHANGES), self._look()
         self._ask(next(self._dialogue))

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from ...errors import ProtocolViolation
-from ...model.state import is_mark_key
 from ..inspection import ItemFacts, NodeReply, NotListed, Raw, word
 
 OLDEST = (1, 6, 18)
@@ -30,9 +29,7 @@ class MemcachedReply(NodeReply):
 
     @property
     def items(self) -> int | None:
-        """Without the mark that was asked for: an empty node has one."""
-        count = self.number("curr_items")
-        return None if count is None else max(0, count - sum(map(is_mark_key, self.documents)))
+        return self.number("curr_items")
 
     @property
     def used_bytes(self) -> int | None:
@@ -81,7 +78,7 @@ class Report:
 
     def __init__(self, keys: Sequence[bytes]):
         # `gat 0`: an item that never expires is not changed by it, and the read is no hit in the node's statistics.
-        gets = [b"gat 0 %b\r\n" % key if key in keys[:1] or is_mark_key(key) else b"get %b\r\n" % key for key in keys]
+        gets = [b"get %b\r\n" % key if number else b"gat 0 %b\r\n" % key for number, key in enumerate(keys)]
         self.request = b"stats\r\nstats settings\r\n" + b"".join(gets) + b"version\r\n"
         self._keys, self._answer = keys, bytearray()
 

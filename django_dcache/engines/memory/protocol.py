@@ -51,7 +51,7 @@ class Greeting:
     """One question that says nothing."""
 
     def __init__(self, node: Node, login: Login | None = None, fleet: str = ""):
-        self.returned = self.mark = ""
+        self.returned = ""
         self.request = encode([Get(b"")], 0, 0.0)
 
     def feed(self, chunk: bytes) -> bool:

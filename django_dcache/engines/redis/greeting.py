@@ -4,7 +4,6 @@ A replica takes no writes, a server in cluster mode sends keys elsewhere, one th
 answers nothing: all of them say so here, before anything is at stake.
 """
 
-from secrets import token_hex
 from typing import Any
 
 from ...errors import ProtocolViolation
@@ -23,11 +22,11 @@ class Greeting:
     """One exchange of greetings."""
 
     def __init__(self, node: Node, login: Login | None = None, fleet: str = ""):
-        self.returned = self.mark = ""
+        self.returned = ""
         database = parse(node.address).database
         auth = (b"AUTH", (login.user or "default").encode(), login.password.encode()) if login else ()
         select = [command(b"SELECT", b"%d" % database)] if database else []
-        look = [command(b"EVAL", MARK, b"1", mark_key(fleet), pack(0, b""), token_hex(8).encode())] if fleet else []
+        look = [command(b"EVAL", MARK, b"1", mark_key(fleet), pack(0, b""))] if fleet else []
         parts = [command(b"HELLO", b"2", *auth), *select, command(b"PING"), *look]
         self._looks = bool(look)
         self.request = b"".join(parts)
@@ -38,7 +37,7 @@ class Greeting:
         """Take the next bytes; True once the server has greeted. Raises ProtocolViolation."""
         complete = self._reader.feed(chunk)
         for reply in self._reader.raw:
-            if type(reply) is Error and reply is not self._marked:
+            if type(reply) is Error and reply is not self._mark:
                 raise ProtocolViolation(f"it said {reply[:80].decode('ascii', 'replace')!r}")
         if not complete:
             return False
@@ -50,14 +49,12 @@ class Greeting:
             raise ProtocolViolation("it is a replica, which takes no writes")
         if facts.get(b"mode") != b"standalone":
             raise ProtocolViolation("it is part of a Redis Cluster; each node of a fleet stands alone")
-        if type(self._marked) is bytes and self._marked[:1] == b"!":
-            self.returned = self._marked[1:65].decode("ascii", "replace")
-        elif type(self._marked) is bytes:
-            self.mark = self._marked[:200].decode("ascii", "replace")
+        if type(self._mark) is bytes and self._mark[:64].isalnum():
+            self.returned = self._mark[:64].decode("ascii", "replace")
         return True
 
     @property
-    def _marked(self) -> Any:
+    def _mark(self) -> Any:
         """What was said about the mark; a login that may not ask for it is not known by one."""
         replies = self._reader.raw
         return replies[-1] if self._looks and len(replies) == self._count else None

@@ -80,11 +80,7 @@ return 2"""
 
 MARK = b"""local id=string.match(redis.call('INFO','server'),'run_id:(%w+)')
 local seen=redis.call('GET',KEYS[1])
-if not seen then
-local made=redis.pcall('SET',KEYS[1],ARGV[1]..id..','..ARGV[2])
-return made.err and '' or id..','..ARGV[2]
-end
-local mark=string.sub(seen,#ARGV[1]+1)
-return string.sub(mark,1,#id)==id and mark or '!'..id"""
-"""ARGV: what the mark of an incarnation begins with, and a number by chance. The mark, which begins with who the server
-is; if its mark is another's, who it is, behind a `!`. One without a mark is given its own."""
+if not seen then redis.pcall('SET',KEYS[1],ARGV[1]..id) return '' end
+return string.sub(seen,#ARGV[1]+1)==id and '' or id"""
+"""ARGV: what the mark of an incarnation begins with. Who the server is, if its mark is another's; one without a mark
+is given its own."""

@@ -18,7 +18,7 @@ from django_dcache.model import keys
 from django_dcache.model.documents import LEASE, REPORT
 from django_dcache.model.moments import MINUTES_TO_2025
 from django_dcache.model.placement import Replicas
-from django_dcache.model.state import FleetState, Note, conductor_key, mark_key, progress_key, state_key
+from django_dcache.model.state import FleetState, Note, conductor_key, progress_key, state_key
 from django_dcache.model.topology import Layout, Node, Phase, Topology
 from django_dcache.transport.limits import Limits
 
@@ -194,7 +194,7 @@ def look(target: Target, seconds: float, also: Iterable[Node] = (), *, resize: b
     """
     configuration = target.configuration
     fleet, documents = configuration.fleet, configuration.documents()
-    wanted = [state_key(fleet), mark_key(fleet), *([conductor_key(fleet), progress_key(fleet)] if resize else [])]
+    wanted = [state_key(fleet), *([conductor_key(fleet), progress_key(fleet)] if resize else [])]
     newest = unknown = FleetState(Topology(0, configuration.layout))
     states: dict[str, FleetState] = {}
     refused: dict[str, UnknownFormat] = {}

@@ -10,7 +10,6 @@ from typing import Protocol, TypeVar
 from django_dcache.engines import Question, introspection_of
 from django_dcache.engines.inspection import NodeReply
 from django_dcache.errors import NodeFailure, NodeTimeout, ProtocolViolation
-from django_dcache.model.state import mark_key
 from django_dcache.model.topology import Node
 from django_dcache.transport.connection import Connection
 from django_dcache.transport.limits import Limits
@@ -104,9 +103,7 @@ def watch(
 def ask(node: Node, keys: Sequence[bytes], limits: Limits, deadline: float) -> NodeReport:
     """One node's report. `deadline` is monotonic. Never raises."""
     began, began_at = time.time(), time.monotonic()
-    # The greeting leaves a mark, which is no item.
-    left = [mark_key(limits.fleet)] if limits.fleet else []
-    question = introspection_of(node).report([*keys, *left])
+    question = introspection_of(node).report(keys)
     failure = exchange(node, question, limits, deadline)
     reply = question.reply
     if failure is None and reply.complaint:

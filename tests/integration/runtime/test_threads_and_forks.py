@@ -8,7 +8,6 @@ import threading
 
 import pytest
 
-from django_dcache.transport.servers import EARLY_LOOKS
 from support.mixed_operations import MISS
 
 THREADS, OPERATIONS = 16, 625
@@ -63,7 +62,7 @@ def test_threads(site):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert max(pool.opened for pool in site.pools().values()) <= THREADS + EARLY_LOOKS
+    assert max(pool.opened for pool in site.pools().values()) <= THREADS
     site.assert_nothing_leaked()
 
 

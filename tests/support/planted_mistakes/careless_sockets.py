@@ -14,8 +14,6 @@ from weakref import WeakKeyDictionary
 
 from django_dcache.engines.memcached.greeting import ANSWER, QUESTION
 
-MARKED = b"NS\r\nVA 16\r\n0123456789abcdef\r\n"
-"""What a node says that has a mark."""
 _opaque = re.compile(rb"(?<= O)\d+(?=[ \r])")
 _value = re.compile(rb"\AVA (\d+)[^\n]*\n")
 _CHUNK_BYTES = 65536
@@ -35,8 +33,6 @@ class _Dialogue:
         """Whether its reply has not been read."""
         self.held = b""
         """Read from the socket, and not given to the client yet."""
-        self.welcome = b""
-        """What is said instead of a greeting."""
         self.due = 0
         """Bytes of a value that the client has yet to be given."""
         self.peer: Any = None
@@ -53,8 +49,8 @@ def _dialogue(stream: socket.socket) -> _Dialogue:
 
 def _sending(stream: socket.socket, data: Any, *flags: int) -> int:
     dialogue, numbers = _dialogue(stream), _opaque.findall(bytes(data))
-    if dialogue.returned and bytes(data).startswith(QUESTION):
-        dialogue.welcome, dialogue.returned = ANSWER + MARKED * (len(data) > len(QUESTION)), False
+    if dialogue.returned and data == QUESTION:
+        dialogue.held, dialogue.single, dialogue.returned = ANSWER, True, False
         return len(data)
     if numbers:
         dialogue.last, dialogue.single, dialogue.asked = numbers[-1], len(numbers) == 1, True
@@ -66,9 +62,6 @@ def any_reply() -> None:
 
     def receive(stream: socket.socket, size: int, *flags: int) -> bytes:
         dialogue = _dialogue(stream)
-        if dialogue.welcome:
-            given, dialogue.welcome = dialogue.welcome, b""
-            return given
         if not dialogue.single:
             return _receive(stream, size, *flags)
         if dialogue.due and not dialogue.held:

@@ -8,7 +8,7 @@ import pytest
 
 from django_dcache.errors import NodeUnresolved
 from django_dcache.testing import ManualClock
-from django_dcache.transport.names import AGAIN_SECONDS, FAILED_SECONDS, FRESH_SECONDS, MAX_LOOKUPS, Resolver
+from django_dcache.transport.names import AGAIN_SECONDS, FRESH_SECONDS, MAX_LOOKUPS, Resolver
 
 V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
 HERE = (V4, "127.0.0.1", ())
@@ -75,24 +75,6 @@ def test_the_one_that_answered_comes_first(resolver, server, clock):
     resolver.addresses("cache", 1, 5)
     settled(resolver)
     assert resolver.addresses("cache", 1, 5)[0] == (V4, ("127.0.0.1", 1)) and len(server.asked) == 2
-
-
-def test_addresses_of_one_kind_take_turns(server, clock):
-    """Of several addresses that are alike one is taken by chance; what failed comes last, for some minutes."""
-    server.hosts = [(V4, "10.0.0.1", ()), (V6, "::1", (0, 0)), (V4, "10.0.0.2", ())]
-    resolver = Resolver(server, clock, mix=list.reverse)
-
-    def order():
-        return [where[0] for _, where in resolver.addresses("cache", 1, 5)]
-
-    assert order() == ["10.0.0.2", "10.0.0.1", "::1"]
-    resolver.failed("cache", "10.0.0.2")
-    assert order() == ["10.0.0.1", "::1", "10.0.0.2"]
-    resolver.answered("cache", "::1")
-    assert order() == ["::1", "10.0.0.1", "10.0.0.2"]
-    clock.advance(FAILED_SECONDS + 1)
-    resolver.answered("cache", "10.0.0.1")
-    assert order() == ["10.0.0.2", "10.0.0.1", "::1"]
 
 
 def test_a_silent_name_server_is_waited_for_once(resolver, server, clock):

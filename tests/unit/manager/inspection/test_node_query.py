@@ -9,7 +9,7 @@ from dcache_manager.inspection.node_query import ask, survey
 from dcache_manager.inspection.target import Target
 from django_dcache.conf import parse as parse_options
 from django_dcache.errors import ConnectionLost, NodeTimeout, ProtocolViolation, UnknownFormat
-from django_dcache.model.state import FleetState, mark_key
+from django_dcache.model.state import FleetState
 from django_dcache.model.topology import Layout, Node, Topology
 from django_dcache.testing import CLOSE, SILENCE, Dribble, ScriptedNode
 from django_dcache.transport.limits import Limits
@@ -75,6 +75,5 @@ def script(stats, state=None):
         b"stats settings": b"END\r\n",
         b"version": b"VERSION 1.6.18\r\n",
         b"gat 0 " + KEY: found + b"END\r\n",
-        b"gat 0 " + mark_key("default"): b"END\r\n",
     }
     return lambda command, number=0: replies[command]
