@@ -9,6 +9,7 @@ from django.core.signals import request_finished, request_started
 
 from django_dcache.backend import DistributedCache
 from django_dcache.errors import NoReplica
+from django_dcache.methods import NearMethods
 from django_dcache.runtime import prefetched
 from django_dcache.testing import FaultProxy, LocalFleet
 from support.own_writes import WRITES
@@ -26,8 +27,10 @@ def nodes():
 
 @pytest.fixture(autouse=True)
 def _other_request():
-    """What a test has asked for is not known to the next."""
+    """What a test has asked for is not known to the next, nor that it asked."""
+    prefetched.begun = False
     yield
+    prefetched.begun = False
     prefetched.forget()
 
 
@@ -244,3 +247,16 @@ def test_the_class_of_a_cache_is_chosen_once(nodes):
         cache = Own(list(nodes.addresses), {"OPTIONS": options})
         assert type(cache) is cache.began_as is not Own
         cache.prefetch(["k"])
+
+
+def test_a_subclass_may_change_its_settings(nodes):
+    """What a site's own subclass gives to `__init__` counts, also for the methods that the cache has."""
+
+    class Own(DistributedCache):
+        def __init__(self, location, params):
+            super().__init__(location, params | {"OPTIONS": {"fleet": "changed", "near": {"bytes": 1_000_000}}})
+
+    cache = Own(list(nodes.addresses), {"OPTIONS": {"fleet": "given"}})
+    assert cache.fleet.configuration.fleet == "changed" and isinstance(cache, NearMethods)
+    cache.set("k", 1)
+    assert cache.get("k") == 1
