@@ -16,6 +16,13 @@ def node() -> Iterator[LocalNode]:
         yield node
 
 
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[LocalFleet]:
+    """Two nodes, for all tests of a file."""
+    with LocalFleet(2) as fleet:
+        yield fleet
+
+
 @pytest.fixture
 def fleet() -> Iterator[Callable[..., LocalFleet]]:
     """Starts fleets: `fleet(3, memory=64)`."""

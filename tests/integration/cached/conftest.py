@@ -9,16 +9,8 @@ from django.test import override_settings
 from django_dcache import decorators, invalidation, views
 from django_dcache.backend import DistributedCache
 from django_dcache.templatetags import dcache as template_tag
-from django_dcache.testing import LocalFleet
 
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def nodes():
-    """Two nodes."""
-    with LocalFleet(2) as fleet:
-        yield fleet
 
 
 @pytest.fixture(autouse=True)

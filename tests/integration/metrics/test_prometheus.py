@@ -12,19 +12,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from django_dcache.backend import DistributedCache
 from django_dcache.metrics import recording
 from django_dcache.metrics.prometheus import Metrics
-from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
 from support.measured import methods_restored
 from support.waiting import until
 
 OPTIONS = {"fleet": "shop", "eject_after": 0, "timeout": 2.0, "request_budget": 20.0}
-
-
-@pytest.fixture(scope="module")
-def nodes():
-    """Two nodes."""
-    with LocalFleet(2) as fleet:
-        yield fleet
 
 
 @pytest.fixture

@@ -6,17 +6,9 @@ import pytest
 from celery import Celery
 from django.test import override_settings
 
-from django_dcache.testing import LocalFleet
 from support.edges import RULES
 
 numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def nodes():
-    """Two nodes."""
-    with LocalFleet(2) as fleet:
-        yield fleet
 
 
 @pytest.fixture(autouse=True)
