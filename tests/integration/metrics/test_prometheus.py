@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from django_dcache.backend import DistributedCache
 from django_dcache.metrics import recording
 from django_dcache.metrics.prometheus import Metrics
+from django_dcache.testing import LocalFleet
 from support.checkout import CHECKOUT
 from support.measured import methods_restored
 from support.waiting import until
